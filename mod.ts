@@ -1,0 +1,29 @@
+/**
+ * A WebSocket server for TypeScript with no dependency: one engine that runs unmodified under Node, Deno and Bun.
+ *
+ * @example
+ * ```ts
+ * import { createApp } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ *
+ * app.ws("/chat", (socket) => {
+ *   socket.on("message", (data) => socket.send(data));
+ * });
+ *
+ * await app.listen(3000);
+ * ```
+ *
+ * @module
+ */
+export { type App, type AppStats, type CloseResult, createApp } from "./src/app/app.ts";
+export type { SocketView } from "./src/app/connections.ts";
+export type { Controller } from "./src/app/controllers.ts";
+export { HttpError } from "./src/app/http-error.ts";
+export type { CloseOptions, ListenOptions } from "./src/app/lifecycle.ts";
+export type { AppOptions, Logger, SocketOptions } from "./src/app/options.ts";
+export type { OriginPredicate, WsOrigins } from "./src/app/origins.ts";
+export type { AppRequest } from "./src/app/request.ts";
+export type { PathParams } from "./src/app/router.ts";
+export type { BinaryData, Socket, SocketEvents } from "./src/app/socket.ts";
+export type { SocketHandler } from "./src/app/websockets.ts";

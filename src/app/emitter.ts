@@ -1,0 +1,94 @@
+import { isPromise, show } from "./values.ts";
+
+type Listener<Args extends unknown[]> = (...args: Args) => unknown;
+type AnyListener = (...args: never[]) => unknown;
+
+/** A `once` listener's wrapper knows whom it wraps, so that `off` finds it. */
+interface OnceListener extends AnyListener {
+  wrapped?: AnyListener;
+}
+
+/**
+ * The `on`, `once` and `off` of a socket. Node's EventEmitter would cost more memory than all else that an idle socket has. An event with
+ * one listener, the common case, holds the function itself; lists are replaced, never changed, so that a listener may remove any.
+ */
+export abstract class Emitter<Events extends { [Event in keyof Events]: unknown[] }> {
+  #listeners: Record<string, OnceListener | readonly OnceListener[] | undefined> | undefined;
+
+  /** The events that there are: any other name is a mistake. */
+  protected abstract readonly events: readonly (keyof Events & string)[];
+
+  on<Event extends keyof Events & string>(event: Event, listener: Listener<Events[Event]>): this {
+    this.#check(event, listener);
+    const listeners = this.#listeners ??= {};
+    const present = listeners[event];
+    if (present === undefined) listeners[event] = listener;
+    else listeners[event] = typeof present === "function" ? [present, listener] : [...present, listener];
+    return this;
+  }
+
+  once<Event extends keyof Events & string>(event: Event, listener: Listener<Events[Event]>): this {
+    this.#check(event, listener);
+    const once = (...args: Events[Event]): unknown => {
+      this.off(event, once);
+      return listener(...args);
+    };
+    (once as OnceListener).wrapped = listener;
+    return this.on(event, once);
+  }
+
+  off<Event extends keyof Events & string>(event: Event, listener: Listener<Events[Event]>): this {
+    this.#check(event, listener);
+    const present = this.#listeners?.[event];
+    if (present === undefined) return this;
+    const list: readonly OnceListener[] = typeof present === "function" ? [present] : present;
+    const at = list.findLastIndex((candidate) => candidate === listener || candidate.wrapped === listener);
+    if (at !== -1) this.#listeners![event] = list.length === 1 ? undefined : list.filter((_, index) => index !== at);
+    return this;
+  }
+
+  /** How many listeners an event has. */
+  listenerCount(event: keyof Events & string): number {
+    const present = this.#listeners?.[event];
+    return present === undefined ? 0 : typeof present === "function" ? 1 : present.length;
+  }
+
+  protected removeAllListeners(): void {
+    this.#listeners = undefined;
+  }
+
+  protected emit<Event extends keyof Events & string>(event: Event, ...args: Events[Event]): void {
+    const present = this.#listeners?.[event] as
+      | Listener<Events[Event]>
+      | readonly Listener<Events[Event]>[]
+      | undefined;
+    if (present === undefined) return;
+    if (typeof present === "function") return this.#call(event, present, args);
+    for (const listener of present) this.#call(event, listener, args);
+  }
+
+  /** Called when a listener has thrown, or a promise of one was rejected. */
+  protected abstract onListenerError(event: keyof Events & string, error: unknown): void;
+
+  #call<Event extends keyof Events & string>(
+    event: Event,
+    listener: Listener<Events[Event]>,
+    args: Events[Event],
+  ): void {
+    try {
+      const result = listener(...args);
+      if (isPromise(result)) result.then(undefined, (error) => this.onListenerError(event, error));
+    } catch (error) {
+      this.onListenerError(event, error);
+    }
+  }
+
+  #check(event: keyof Events & string, listener: unknown): void {
+    if (!this.events.includes(event)) {
+      throw new TypeError(`A socket has no event ${show(event)}; it has ${this.events.join(", ")}`);
+    }
+    if (typeof listener !== "function") {
+      throw new TypeError(`The listener of ${show(event)} must be a function; got ${show(listener)}`);
+    }
+  }
+}

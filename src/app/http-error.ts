@@ -1,0 +1,29 @@
+/**
+ * An answer that is no success: thrown in a controller, it is sent with its status, its message as the body, and its headers.
+ *
+ * @example
+ * ```ts
+ * import { createApp, HttpError } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ * app.get("/secret", () => {
+ *   throw new HttpError(403, "Not for you");
+ * });
+ * ```
+ */
+export class HttpError extends Error {
+  override readonly name: string = "HttpError";
+  /** The HTTP status, 400 to 599. */
+  readonly status: number;
+  /** Headers of the answer. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+    if (!Number.isInteger(status) || status < 400 || status > 599) {
+      throw new RangeError(`The status of an HttpError is 400 to 599; got ${status}`);
+    }
+    super(message);
+    this.status = status;
+    this.headers = headers;
+  }
+}

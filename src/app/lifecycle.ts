@@ -1,0 +1,60 @@
+import { Buffer } from "node:buffer";
+import { CloseCode, isValidCloseCode, MAX_REASON_BYTES } from "../protocol/close.ts";
+import { isObject, show } from "./values.ts";
+
+/** Where an app listens. */
+export interface ListenOptions {
+  /** 0 to 65535; 0 is any that is free. */
+  port: number;
+  /** A name or address of this machine. Default: all addresses. */
+  host?: string | undefined;
+}
+
+/** How an app says goodbye. */
+export interface CloseOptions {
+  /** The close code for every socket. Default 1001, "going away". */
+  code?: number;
+  /** The reason for every socket, at most 123 bytes. Default none. */
+  reason?: string;
+  /** How long everybody has to answer. Default: the app's `closeTimeoutMs`. */
+  timeoutMs?: number;
+}
+
+/** @throws TypeError or RangeError for what is no port */
+export function resolveListen(where: unknown): ListenOptions {
+  const options = typeof where === "number" ? { port: where } : where;
+  if (!isObject(options)) throw new TypeError(`listen takes a port, or { port, host }; got ${show(where)}`);
+  const { port, host, ...rest } = options as ListenOptions;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) throw new TypeError(`listen has no option ${show(unknown)}; it has port, host`);
+  if (typeof port !== "number") throw new TypeError(`port must be a number from 0 to 65535; got ${show(port)}`);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new RangeError(`port must be a whole number from 0 to 65535; got ${port}`);
+  }
+  if (host !== undefined && typeof host !== "string") throw new TypeError(`host must be a string; got ${show(host)}`);
+  return { port, host };
+}
+
+/** @throws TypeError or RangeError for what cannot be sent */
+export function resolveClose(options: CloseOptions, closeTimeoutMs: number): Required<CloseOptions> {
+  const { code = CloseCode.GOING_AWAY, reason = "", timeoutMs = closeTimeoutMs } = options;
+  checkClose(code, reason);
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 0) {
+    throw new RangeError(`timeoutMs must be a whole number of milliseconds; got ${show(timeoutMs)}`);
+  }
+  return { code, reason, timeoutMs };
+}
+
+/** @throws TypeError or RangeError for a code or reason that no Close frame may have, RFC 6455 §7.4 */
+export function checkClose(code: number, reason: string): void {
+  if (typeof code !== "number") throw new TypeError(`A close code is a number; got ${show(code)}`);
+  if (code !== CloseCode.NO_STATUS && !(Number.isInteger(code) && isValidCloseCode(code))) {
+    throw new RangeError(`A close code is 1000–1003, 1007–1014 or 3000–4999; got ${code}`);
+  }
+  if (typeof reason !== "string") throw new TypeError(`A close reason is a string; got ${show(reason)}`);
+  const byteLength = Buffer.byteLength(reason);
+  if (byteLength > MAX_REASON_BYTES) {
+    throw new RangeError(`A close reason has at most ${MAX_REASON_BYTES} bytes of UTF-8; got ${byteLength}`);
+  }
+  if (code === CloseCode.NO_STATUS && reason !== "") throw new RangeError("A Close without a code has no reason");
+}

@@ -1,0 +1,200 @@
+import type { HeartbeatOptions } from "../transport/heartbeat.ts";
+import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
+import { isObject, show } from "./values.ts";
+
+/** Where the app reports what an operator should know. */
+export interface Logger {
+  debug(...args: unknown[]): void;
+  info(...args: unknown[]): void;
+  warn(...args: unknown[]): void;
+  error(...args: unknown[]): void;
+}
+
+/** What may be set for all routes in `createApp`, and again for one route in `app.ws`. */
+export interface SocketOptions {
+  /** Which web pages may connect. Default: any, with one warning. See {@link WsOrigins}. */
+  wsOrigins?: WsOrigins | undefined;
+  /** Bytes of a whole message. Above it the socket is closed with 1009. Default 1 MiB. */
+  maxMessageBytes?: number | undefined;
+  /** Frames of one message, empty ones included. Above it the socket is closed with 1008. Default 16,384. */
+  maxFragments?: number | undefined;
+  /** Unsent bytes of one socket, above which it is a slow consumer. Default 16 MiB. */
+  maxBufferedBytes?: number | undefined;
+  /** What happens to a slow consumer: it is closed with 1013, or messages to it are dropped. Default `"close"`. */
+  slowConsumer?: "close" | "drop" | undefined;
+  /** Unsent bytes of one socket, above which `send()` returns false. Default 64 KiB. */
+  highWaterMark?: number | undefined;
+}
+
+/** Options of `createApp`. */
+export interface AppOptions<Services extends object = object> extends SocketOptions {
+  /** Values that every WebSocket handler and HTTP controller receives. Default `{}`. */
+  services?: Services | undefined;
+  /** Pings, and how long they may stay unanswered; `false` for none. Default `{ intervalMs: 30_000, timeoutMs: 60_000 }`. */
+  heartbeat?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | false | undefined;
+  /** From a message's first byte to its last. Above it the socket is closed with 1008. Default 60,000. */
+  messageTimeoutMs?: number | undefined;
+  /** How long the peer may take to answer a Close frame before the TCP connection is cut. Default 5,000. */
+  closeTimeoutMs?: number | undefined;
+  /** How long a TCP connection may take to say what it wants. Default 10,000. */
+  handshakeTimeoutMs?: number | undefined;
+  /** Open WebSocket connections; further handshakes get 503. Default: no limit. */
+  maxConnections?: number | undefined;
+  /** Open WebSocket connections from one address; further handshakes get 429. Default: no limit. */
+  maxConnectionsPerIp?: number | undefined;
+  /** Where the app reports; `false` for nowhere. Default `console`. */
+  logger?: Logger | false | undefined;
+}
+
+/** Socket options with every default in place. */
+export interface ResolvedSocketOptions {
+  readonly isOriginAllowed: OriginCheck | undefined;
+  readonly maxMessageBytes: number;
+  readonly maxFragments: number;
+  readonly maxBufferedBytes: number;
+  readonly slowConsumer: "close" | "drop";
+  readonly highWaterMark: number;
+}
+
+/** App options with every default in place. */
+export interface ResolvedOptions<Services extends object> extends ResolvedSocketOptions {
+  readonly services: Services;
+  readonly heartbeat: HeartbeatOptions | false;
+  readonly messageTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
+  readonly logger: Logger;
+}
+
+const SOCKET_DEFAULTS: ResolvedSocketOptions = {
+  isOriginAllowed: undefined,
+  maxMessageBytes: 1024 * 1024,
+  maxFragments: 16_384,
+  maxBufferedBytes: 16 * 1024 * 1024,
+  slowConsumer: "close",
+  highWaterMark: 64 * 1024,
+};
+
+const SOCKET_OPTION_NAMES = [
+  "wsOrigins",
+  "maxMessageBytes",
+  "maxFragments",
+  "maxBufferedBytes",
+  "slowConsumer",
+  "highWaterMark",
+];
+
+const APP_OPTION_NAMES = [
+  ...SOCKET_OPTION_NAMES,
+  "services",
+  "heartbeat",
+  "messageTimeoutMs",
+  "closeTimeoutMs",
+  "handshakeTimeoutMs",
+  "maxConnections",
+  "maxConnectionsPerIp",
+  "logger",
+];
+
+/** The longest time that `setTimeout` takes. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/**
+ * Checks the options of `createApp` and puts the defaults in place.
+ *
+ * @throws TypeError for an unknown name or a wrong type, RangeError for a number out of range
+ */
+export function resolveOptions<Services extends object>(options: AppOptions<Services>): ResolvedOptions<Services> {
+  checkNames("createApp", options, APP_OPTION_NAMES);
+  const { services = {} as Services, logger = console } = options;
+  if (!isObject(services)) fail("services", services, "an object of named services");
+  if (logger !== false && !isLogger(logger)) {
+    fail("logger", logger, "false, or an object with debug, info, warn and error");
+  }
+  return Object.freeze({
+    ...resolveSocketOptions("createApp", pick(options, SOCKET_OPTION_NAMES), SOCKET_DEFAULTS),
+    services: Object.freeze({ ...services }) as Services,
+    heartbeat: resolveHeartbeat(options.heartbeat),
+    messageTimeoutMs: timeoutMs("messageTimeoutMs", options.messageTimeoutMs, 60_000),
+    closeTimeoutMs: timeoutMs("closeTimeoutMs", options.closeTimeoutMs, 5_000),
+    handshakeTimeoutMs: timeoutMs("handshakeTimeoutMs", options.handshakeTimeoutMs, 10_000),
+    maxConnections: limit("maxConnections", options.maxConnections, Infinity),
+    maxConnectionsPerIp: limit("maxConnectionsPerIp", options.maxConnectionsPerIp, Infinity),
+    logger: logger === false ? SILENT : logger,
+  });
+}
+
+/** Checks what a route sets for itself; what it does not set is as the app has it. */
+export function resolveSocketOptions(
+  where: string,
+  options: SocketOptions,
+  defaults: ResolvedSocketOptions,
+): ResolvedSocketOptions {
+  checkNames(where, options, SOCKET_OPTION_NAMES);
+  const { wsOrigins, slowConsumer = defaults.slowConsumer } = options;
+  if (slowConsumer !== "close" && slowConsumer !== "drop") fail("slowConsumer", slowConsumer, '"close" or "drop"');
+  return Object.freeze({
+    isOriginAllowed: wsOrigins === undefined ? defaults.isOriginAllowed : compileOrigins(wsOrigins),
+    maxMessageBytes: limit("maxMessageBytes", options.maxMessageBytes, defaults.maxMessageBytes),
+    maxFragments: limit("maxFragments", options.maxFragments, defaults.maxFragments),
+    maxBufferedBytes: limit("maxBufferedBytes", options.maxBufferedBytes, defaults.maxBufferedBytes),
+    slowConsumer,
+    highWaterMark: limit("highWaterMark", options.highWaterMark, defaults.highWaterMark),
+  });
+}
+
+function resolveHeartbeat(heartbeat: AppOptions["heartbeat"]): HeartbeatOptions | false {
+  if (heartbeat === false) return false;
+  if (heartbeat !== undefined && !isObject(heartbeat)) {
+    fail("heartbeat", heartbeat, "false, or { intervalMs, timeoutMs }");
+  }
+  checkNames("heartbeat", heartbeat ?? {}, ["intervalMs", "timeoutMs"]);
+  return {
+    intervalMs: timeoutMs("heartbeat.intervalMs", heartbeat?.intervalMs, 30_000),
+    timeoutMs: timeoutMs("heartbeat.timeoutMs", heartbeat?.timeoutMs, 60_000),
+  };
+}
+
+/** A misspelt option would otherwise be a limit that nobody set. */
+function checkNames(where: string, options: object, names: readonly string[]): void {
+  if (!isObject(options)) throw new TypeError(`${where} takes an object of options; got ${show(options)}`);
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new TypeError(`${where} has no option ${JSON.stringify(unknown)}; it has ${names.join(", ")}`);
+}
+
+function pick(options: object, names: readonly string[]): SocketOptions {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
+}
+
+function limit(name: string, value: number | undefined, otherwise: number): number {
+  return inRange(name, value, otherwise, Number.MAX_SAFE_INTEGER);
+}
+
+function timeoutMs(name: string, value: number | undefined, otherwise: number): number {
+  return inRange(name, value, otherwise, MAX_TIMEOUT_MS);
+}
+
+function inRange(name: string, value: number | undefined, otherwise: number, most: number): number {
+  if (value === undefined) return otherwise;
+  const wanted = `a whole number from 1 to ${most}`;
+  if (typeof value !== "number") return fail(name, value, wanted);
+  if (!Number.isInteger(value) || value < 1 || value > most) {
+    throw new RangeError(`${name} must be ${wanted}; got ${value}`);
+  }
+  return value;
+}
+
+function isLogger(value: unknown): value is Logger {
+  if (typeof value !== "object" || value === null) return false;
+  const logger = value as Record<string, unknown>;
+  return ["debug", "info", "warn", "error"].every((level) => typeof logger[level] === "function");
+}
+
+function fail(name: string, value: unknown, wanted: string): never {
+  throw new TypeError(`${name} must be ${wanted}; got ${show(value)}`);
+}
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };

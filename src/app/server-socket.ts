@@ -1,0 +1,202 @@
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import type { Socket as RawSocket } from "node:net";
+import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../protocol/close.ts";
+import { Duplex, type DuplexSettings, type Receiver } from "../transport/duplex.ts";
+import { Emitter } from "./emitter.ts";
+import { Inbox } from "./inbox.ts";
+import { checkClose } from "./lifecycle.ts";
+import type { Logger } from "./options.ts";
+import type { BinaryData, Socket, SocketEvents } from "./socket.ts";
+import { show } from "./values.ts";
+
+const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
+
+/** What a socket is told when it is made. */
+export interface ServerSocketSettings extends DuplexSettings {
+  readonly logger: Logger;
+  /** Called once, after the last event. */
+  readonly onClosed: (socket: ServerSocket) => void;
+}
+
+/** The socket that handlers get: events and methods over a duplex. */
+export class ServerSocket extends Emitter<SocketEvents> implements Socket, Receiver {
+  readonly protocol: string;
+  readonly remoteAddress: string;
+  data: unknown;
+  #id: string | undefined;
+  #inbox: Inbox | undefined;
+  #drainWaiters: PromiseWithResolvers<void>[] | undefined;
+  readonly #settings: ServerSocketSettings;
+  readonly #duplex: Duplex;
+
+  constructor(raw: RawSocket, head: Buffer, protocol: string, data: unknown, settings: ServerSocketSettings) {
+    super();
+    this.protocol = protocol;
+    this.data = data;
+    this.remoteAddress = raw.remoteAddress ?? "";
+    this.#settings = settings;
+    this.#duplex = new Duplex(raw, head, settings, this);
+  }
+
+  protected get events(): typeof EVENTS {
+    return EVENTS;
+  }
+
+  get CONNECTING(): 0 {
+    return 0;
+  }
+
+  get OPEN(): 1 {
+    return 1;
+  }
+
+  get CLOSING(): 2 {
+    return 2;
+  }
+
+  get CLOSED(): 3 {
+    return 3;
+  }
+
+  get readyState(): 1 | 2 | 3 {
+    return this.#duplex.isOpen ? 1 : this.#duplex.isClosed ? 3 : 2;
+  }
+
+  get id(): string {
+    return this.#id ??= randomUUID();
+  }
+
+  get extensions(): string {
+    return "";
+  }
+
+  get bufferedAmount(): number {
+    return this.#duplex.bufferedAmount;
+  }
+
+  get isPaused(): boolean {
+    return this.#duplex.isPaused;
+  }
+
+  /** Messages that were dropped because the peer is slow. */
+  get droppedMessages(): number {
+    return this.#duplex.droppedMessages;
+  }
+
+  send(data: string | BinaryData): boolean {
+    return this.#duplex.send(typeof data === "string" ? data : toBytes(data));
+  }
+
+  close(code: number = CloseCode.NORMAL, reason: string = ""): void {
+    checkClose(code, reason);
+    this.#duplex.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#duplex.terminate();
+  }
+
+  pause(): void {
+    this.#duplex.pause();
+  }
+
+  resume(): void {
+    this.#duplex.resume();
+  }
+
+  ping(data: string | BinaryData = ""): void {
+    this.#duplex.ping(toControlPayload(data));
+  }
+
+  pong(data: string | BinaryData = ""): void {
+    this.#duplex.pong(toControlPayload(data));
+  }
+
+  drained(): Promise<void> {
+    if (this.#duplex.isClosed) return Promise.reject(new Error("The socket has ended"));
+    if (this.bufferedAmount === 0) return Promise.resolve();
+    const waiter = Promise.withResolvers<void>();
+    (this.#drainWaiters ??= []).push(waiter);
+    this.#duplex.notifyDrain();
+    return waiter.promise;
+  }
+
+  override on<Event extends keyof SocketEvents>(
+    event: Event,
+    listener: (...args: SocketEvents[Event]) => unknown,
+  ): this {
+    super.on(event, listener);
+    // Reading starts once somebody listens, but not inside this call: the handler may have more to set up.
+    if (event === "message" && !this.#duplex.isStarted) queueMicrotask(() => this.start());
+    return this;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
+    return this.#inbox ??= new Inbox(this);
+  }
+
+  /** Begins to read: the handler is ready. */
+  start(): void {
+    this.#duplex.start();
+  }
+
+  /** A handler of this socket has thrown: the socket ends, the server lives on. */
+  onHandlerError(where: string, error: unknown): void {
+    this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
+    this.emit("error", error instanceof Error ? error : new Error(String(error), { cause: error }));
+    this.#duplex.close(CloseCode.INTERNAL_ERROR, "");
+  }
+
+  protected onListenerError(event: keyof SocketEvents, error: unknown): void {
+    // A listener of `error` that throws must not be called for its own exception.
+    if (event !== "error") return this.onHandlerError(`listener of "${event}"`, error);
+    this.#settings.logger.error('SpaceNode: the listener of "error" has thrown:', error);
+  }
+
+  // Receiver
+
+  onMessage(data: string | Uint8Array, isBinary: boolean): void {
+    this.#inbox?.push(data as string | Buffer);
+    this.emit("message", data as string | Buffer, isBinary);
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.emit("ping", payload as Buffer);
+  }
+
+  onPong(payload: Uint8Array): void {
+    this.emit("pong", payload as Buffer);
+  }
+
+  onDrain(): void {
+    for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.resolve();
+    this.emit("drain");
+  }
+
+  onError(error: Error): void {
+    this.emit("error", error);
+  }
+
+  onClose(code: number, reason: string, wasClean: boolean): void {
+    for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
+    this.#inbox?.end(wasClean ? undefined : new Error(`The socket has ended with ${code} ${reason}`.trimEnd()));
+    this.emit("close", code, reason, wasClean);
+    this.removeAllListeners();
+    this.#settings.onClosed(this);
+  }
+}
+
+function toBytes(data: unknown): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  throw new TypeError(`A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${show(data)}`);
+}
+
+/** §5.5: at most 125 bytes. A number, say, is no payload: memory of that size would go out. */
+function toControlPayload(data: string | BinaryData): Uint8Array {
+  const payload = typeof data === "string" ? Buffer.from(data) : toBytes(data);
+  if (payload.length <= MAX_CONTROL_PAYLOAD_BYTES) return payload;
+  throw new RangeError(`A Ping or Pong carries at most 125 bytes; got ${payload.length}`);
+}

@@ -1,0 +1,331 @@
+import { ByteQueue } from "./byte-queue.ts";
+import { CloseCode, type CloseStatus, decodeClose, encodeClose } from "./close.ts";
+import { ProtocolError } from "./errors.ts";
+import { decodeHeader, type FrameHeader } from "./header.ts";
+import { unmask } from "./mask.ts";
+import { type Allocate, checkMessageBytes, invalidText, type MessageLimits, PartialMessage } from "./message.ts";
+import { isControl, Opcode } from "./opcode.ts";
+import type { IsUtf8 } from "./utf8.ts";
+
+/** What the protocol needs of its surroundings, because each runtime has it natively. */
+export interface Codec {
+  readonly isUtf8: IsUtf8;
+  /** Memory for a payload that is handed out. It need not be cleared. */
+  readonly allocate: Allocate;
+  /** The text of bytes that are known to be ASCII. */
+  decodeAscii(bytes: Uint8Array, start: number, end: number): string;
+  /** The text of bytes that are known to be valid UTF-8. */
+  decodeUtf8(bytes: Uint8Array, start: number, end: number): string;
+}
+
+/** Where a connection hands out what it has read, and what it has to say. Nothing here may throw. */
+export interface Sink {
+  /** A whole message: a string for text, else bytes that belong to the receiver. */
+  onMessage(data: string | Uint8Array, isBinary: boolean): void;
+  /** A Ping; the Pong has already gone out. */
+  onPing(payload: Uint8Array): void;
+  onPong(payload: Uint8Array): void;
+  /** A control frame to be sent behind all that was sent before. */
+  writeControl(opcode: Opcode, payload: Uint8Array): void;
+  /** Nothing more is read or sent: `closeReceived` or `error` say why. The TCP connection is to be ended. */
+  onFinished(): void;
+}
+
+/** RFC 6455 §7.1: `closing` once our Close is out and the peer's is not in, `closed` once nothing more is read or sent. */
+export type ConnectionState = "open" | "closing" | "closed";
+
+/** The server's side of one WebSocket connection, RFC 6455 §5 to §8, without any I/O: bytes in, messages out. */
+export class Connection {
+  #state: ConnectionState = "open";
+  #closeSent: CloseStatus | undefined;
+  #closeReceived: CloseStatus | undefined;
+  #error: ProtocolError | undefined;
+
+  /** The frame whose payload is still coming, and how much of it is in. */
+  #header: FrameHeader | undefined;
+  #received = 0;
+  /** The data message, or the control frame, whose payload is still coming. */
+  #message: PartialMessage | undefined;
+  #control: PartialMessage | undefined;
+  #messagesRead = 0;
+
+  #unread: ByteQueue | undefined;
+  #isReading = false;
+  #isPaused = false;
+
+  readonly #sink: Sink;
+  readonly #codec: Codec;
+  readonly #limits: MessageLimits;
+
+  constructor(sink: Sink, codec: Codec, limits: MessageLimits) {
+    this.#sink = sink;
+    this.#codec = codec;
+    this.#limits = limits;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The Close frame that we sent. */
+  get closeSent(): CloseStatus | undefined {
+    return this.#closeSent;
+  }
+
+  /** The Close frame that the peer sent. */
+  get closeReceived(): CloseStatus | undefined {
+    return this.#closeReceived;
+  }
+
+  /** The fault of the peer that ended the connection. */
+  get error(): ProtocolError | undefined {
+    return this.#error;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  /** True while a message has begun to come and not ended. */
+  get isMidMessage(): boolean {
+    return this.#header !== undefined || this.#message !== undefined || this.#unread?.isEmpty === false;
+  }
+
+  /** How many messages have come whole: what begins after a change of it is another message. */
+  get messagesRead(): number {
+    return this.#messagesRead;
+  }
+
+  /** Reads the next bytes. They belong to the connection from here on: payloads are unmasked in place. */
+  receive(chunk: Uint8Array): void {
+    if (this.#state === "closed") return;
+    if (this.#isReading || this.#isPaused || this.#unread?.isEmpty === false) {
+      this.#queue().push(chunk);
+      this.#readQueue();
+      return;
+    }
+    const consumed = this.#read(chunk);
+    if (consumed < chunk.length) this.#putBack(chunk.subarray(consumed));
+  }
+
+  /** Stops reading: nothing is handed out until `resume`, and what has come is kept. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#readQueue();
+  }
+
+  /** Starts the closing handshake, §7.1.2. Without effect when a Close frame has been sent already. */
+  close(code: number, reason: string, reasonBytes: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.#sendClose({ code, reason }, reasonBytes);
+  }
+
+  /** Fails the connection, §7.1.7: says why in a Close frame and reads nothing more. */
+  fail(error: ProtocolError): void {
+    if (this.#state === "closed") return;
+    this.#error = error;
+    this.#sendClose({ code: error.closeCode, reason: "" }, NO_BYTES);
+    this.#finish();
+  }
+
+  /** The TCP connection is gone, or about to be cut: nothing more is read or sent. */
+  abandon(): void {
+    this.#state = "closed";
+    this.#forget();
+  }
+
+  #finish(): void {
+    this.abandon();
+    this.#sink.onFinished();
+  }
+
+  #forget(): void {
+    this.#header = undefined;
+    this.#message = undefined;
+    this.#control = undefined;
+    this.#unread = undefined;
+  }
+
+  #sendClose(status: CloseStatus, reasonBytes: Uint8Array): void {
+    if (this.#closeSent !== undefined) return;
+    this.#closeSent = status;
+    this.#sink.writeControl(Opcode.CLOSE, encodeClose(status.code, reasonBytes));
+  }
+
+  #queue(): ByteQueue {
+    return this.#unread ??= new ByteQueue();
+  }
+
+  #readQueue(): void {
+    while (this.#unread !== undefined && !this.#isReading && !this.#isPaused) {
+      const chunk = this.#unread.shift();
+      if (chunk === undefined) return;
+      const consumed = this.#read(chunk);
+      if (consumed < chunk.length && !this.#putBack(chunk.subarray(consumed))) return;
+    }
+  }
+
+  /** Keeps what was not read; true when reading can go on at once. */
+  #putBack(rest: Uint8Array): boolean {
+    if (this.#state === "closed") return false;
+    if (!this.#isPaused) return this.#queue().unshiftJoined(rest, this.#codec.allocate);
+    this.#queue().unshift(rest);
+    return false;
+  }
+
+  /** Reads as many frames as are there and gives how many bytes that took. Faults become a Close frame here and nowhere else. */
+  #read(bytes: Uint8Array): number {
+    this.#isReading = true;
+    try {
+      return this.#readFrames(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.fail(error);
+      return bytes.length;
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  #readFrames(bytes: Uint8Array): number {
+    const end = bytes.length;
+    let at = 0;
+    // Each call out may pause or close the connection: both are looked at again before the next frame.
+    while (at < end && !this.#isPaused && this.#state !== "closed") {
+      let header = this.#header;
+      if (header === undefined) {
+        header = decodeHeader(bytes, at, end);
+        if (header === undefined) break;
+        this.#checkSequence(header);
+        at += header.byteLength;
+        const payloadEnd = at + header.payloadLength;
+        if (payloadEnd <= end && this.#isWhole(header)) {
+          this.#readWhole(header, bytes, at, payloadEnd);
+          at = payloadEnd;
+          continue;
+        }
+        this.#begin(header);
+      }
+      at = this.#readPart(header, bytes, at);
+    }
+    return at;
+  }
+
+  /** §5.4: the fragments of one message follow each other, and only control frames stand between them. */
+  #checkSequence(header: FrameHeader): void {
+    // No extension that gives RSV1 a meaning has been negotiated.
+    if (header.rsv1) throw new ProtocolError(CloseCode.PROTOCOL_ERROR, "RSV1 must be 0");
+    if (isControl(header.opcode)) return;
+    if (header.opcode === Opcode.CONTINUATION) {
+      if (this.#message !== undefined) return;
+      throw new ProtocolError(CloseCode.PROTOCOL_ERROR, "A continuation frame has no message to continue");
+    }
+    if (this.#message !== undefined) {
+      throw new ProtocolError(CloseCode.PROTOCOL_ERROR, "A new message began inside a fragmented one");
+    }
+  }
+
+  #isWhole(header: FrameHeader): boolean {
+    return header.fin && header.opcode !== Opcode.CONTINUATION;
+  }
+
+  /** The short way of most frames: the payload lies in the chunk, and is unmasked where it lies. */
+  #readWhole(header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
+    if (!isControl(header.opcode)) checkMessageBytes(header.payloadLength, this.#limits);
+    const seen = unmask(bytes, start, end, header.maskingKey);
+    switch (header.opcode) {
+      case Opcode.TEXT:
+        return this.#handOutText(bytes, start, end, (seen & 0x80) === 0);
+      case Opcode.BINARY:
+        this.#messagesRead++;
+        return this.#sink.onMessage(this.#own(bytes, start, end), true);
+      default:
+        return this.#handleControl(header.opcode, this.#own(bytes, start, end));
+    }
+  }
+
+  #handOutText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
+    if (!isAscii && !this.#codec.isUtf8(bytes.subarray(start, end))) throw invalidText();
+    this.#messagesRead++;
+    const { decodeAscii, decodeUtf8 } = this.#codec;
+    this.#sink.onMessage(isAscii ? decodeAscii(bytes, start, end) : decodeUtf8(bytes, start, end), false);
+  }
+
+  /** Bytes that the receiver may keep: the chunk itself where they are most of it, else a copy that lets the chunk go. */
+  #own(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    if ((end - start) * 2 >= bytes.length) return bytes.subarray(start, end);
+    const copy = this.#codec.allocate(end - start);
+    copy.set(bytes.subarray(start, end));
+    return copy;
+  }
+
+  /** Begins a frame that is part of a message, or whose payload is still coming. */
+  #begin(header: FrameHeader): void {
+    const { allocate, isUtf8 } = this.#codec;
+    if (isControl(header.opcode)) {
+      this.#control = new PartialMessage(false, CONTROL_LIMITS, allocate, isUtf8);
+      this.#control.addFragment(header.payloadLength);
+    } else {
+      this.#message ??= new PartialMessage(header.opcode === Opcode.TEXT, this.#limits, allocate, isUtf8);
+      this.#message.addFragment(header.payloadLength);
+    }
+    this.#header = header;
+    this.#received = 0;
+  }
+
+  #readPart(header: FrameHeader, bytes: Uint8Array, start: number): number {
+    const message = (isControl(header.opcode) ? this.#control : this.#message)!;
+    const end = Math.min(bytes.length, start + header.payloadLength - this.#received);
+    if (end > start) message.append(bytes.subarray(start, end), this.#received, header.maskingKey);
+    this.#received += end - start;
+    if (this.#received === header.payloadLength) this.#endFrame(header, message);
+    return end;
+  }
+
+  #endFrame(header: FrameHeader, message: PartialMessage): void {
+    this.#header = undefined;
+    if (!header.fin) return;
+    const payload = message.finish();
+    if (isControl(header.opcode)) {
+      this.#control = undefined;
+      return this.#handleControl(header.opcode, payload);
+    }
+    this.#message = undefined;
+    this.#messagesRead++;
+    if (!message.isText) return this.#sink.onMessage(payload, true);
+    const { decodeAscii, decodeUtf8 } = this.#codec;
+    this.#sink.onMessage((message.isAscii ? decodeAscii : decodeUtf8)(payload, 0, payload.length), false);
+  }
+
+  #handleControl(opcode: Opcode, payload: Uint8Array): void {
+    if (this.#message === undefined) this.#messagesRead++;
+    switch (opcode) {
+      case Opcode.PING:
+        // §5.5.2: a Pong with the same payload, unless a Close frame has gone out: nothing follows that.
+        if (this.#state === "open") this.#sink.writeControl(Opcode.PONG, payload);
+        return this.#sink.onPing(payload);
+      case Opcode.PONG:
+        return this.#sink.onPong(payload);
+      default:
+        return this.#handleClose(payload);
+    }
+  }
+
+  /** §5.5.1: a Close frame is answered with the same, and nothing is read after it. */
+  #handleClose(payload: Uint8Array): void {
+    const status = decodeClose(payload, (bytes) => {
+      return this.#codec.isUtf8(bytes) ? this.#codec.decodeUtf8(bytes, 0, bytes.length) : undefined;
+    });
+    this.#closeReceived = status;
+    this.#sendClose(status, payload.subarray(2));
+    this.#finish();
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+const CONTROL_LIMITS: MessageLimits = { maxMessageBytes: 125, maxFragments: 1 };

@@ -1,0 +1,114 @@
+import { HandshakeError } from "./errors.ts";
+import { type ExtensionOffer, parseExtensions } from "./extensions.ts";
+import { isHeaderValue, isToken, splitList } from "./tokens.ts";
+
+/** The parts of an HTTP request that the opening handshake is made of. Header names are in lower case. */
+export interface UpgradeRequest {
+  readonly method?: string | undefined;
+  readonly httpVersion: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** What a client asked for in a valid opening handshake. */
+export interface UpgradeOffer {
+  readonly key: string;
+  /** The subprotocols it speaks, in its order of preference. */
+  readonly subprotocols: readonly string[];
+  readonly extensions: readonly ExtensionOffer[];
+}
+
+/** What the server answers to it. */
+export interface UpgradeAnswer {
+  readonly accept: string;
+  readonly subprotocol?: string | undefined;
+  readonly extensions?: string | undefined;
+  readonly headers?: Iterable<readonly [name: string, value: string]> | undefined;
+}
+
+/** The value that a client's key is joined with before it is hashed, §1.3. */
+export const ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/** §4.1: 16 bytes in base64. */
+const KEY = /^[+/0-9A-Za-z]{22}==$/;
+
+/**
+ * Checks an opening handshake against RFC 6455 §4.2.1.
+ *
+ * @throws HandshakeError 400, 405 or 426 that says which rule is broken
+ */
+export function validateUpgrade(request: UpgradeRequest): UpgradeOffer {
+  const { method, httpVersion, headers } = request;
+  if (method !== "GET") {
+    throw new HandshakeError(405, `A WebSocket handshake is a GET request; got ${method}`, { Allow: "GET" });
+  }
+  if (httpVersion !== "1.1") refuse(`A WebSocket handshake needs HTTP/1.1; got HTTP/${httpVersion}`);
+  if (single(headers.host) === undefined) refuse("The Host header is missing");
+  if (!listsToken(headers.upgrade, "websocket")) refuse("The Upgrade header must name websocket");
+  if (!listsToken(headers.connection, "upgrade")) refuse("The Connection header must name Upgrade");
+  if (hasBody(headers)) refuse("A WebSocket handshake has no body");
+  const version = single(headers["sec-websocket-version"]);
+  if (version !== "13") {
+    const message = `Sec-WebSocket-Version must be 13; ${version === undefined ? "it is missing" : "got another one"}`;
+    throw new HandshakeError(426, message, { "Sec-WebSocket-Version": "13", Upgrade: "websocket" });
+  }
+  const key = single(headers["sec-websocket-key"]);
+  if (key === undefined || !KEY.test(key)) refuse("Sec-WebSocket-Key must be 16 bytes in base64, given once");
+  return {
+    key,
+    subprotocols: parseSubprotocols(single(headers["sec-websocket-protocol"])),
+    extensions: parseExtensions(single(headers["sec-websocket-extensions"]) ?? ""),
+  };
+}
+
+/** The status line and headers of the 101 answer, §4.2.2. Names and values must have been checked with `isHeaderValue`. */
+export function encodeAnswer(answer: UpgradeAnswer): string {
+  let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+    `Sec-WebSocket-Accept: ${answer.accept}\r\n`;
+  if (answer.subprotocol !== undefined) head += `Sec-WebSocket-Protocol: ${answer.subprotocol}\r\n`;
+  if (answer.extensions !== undefined) head += `Sec-WebSocket-Extensions: ${answer.extensions}\r\n`;
+  return `${head}${encodeHeaders(answer.headers ?? [])}\r\n`;
+}
+
+/**
+ * Header lines, each with its line break.
+ *
+ * @throws TypeError for a name or value that would break out of its line
+ */
+export function encodeHeaders(headers: Iterable<readonly [name: string, value: string]>): string {
+  let lines = "";
+  for (const [name, value] of headers) {
+    if (!isToken(name)) throw new TypeError(`${JSON.stringify(name)} is not a header name`);
+    if (!isHeaderValue(value)) throw new TypeError(`The value of the header ${name} has characters that none may have`);
+    lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
+}
+
+/** §4.1, Sec-WebSocket-Protocol: tokens, each once. */
+function parseSubprotocols(value: string | undefined): string[] {
+  if (value === undefined) return [];
+  const subprotocols = splitList(value);
+  const areValid = subprotocols.length > 0 && subprotocols.every(isToken) &&
+    new Set(subprotocols).size === subprotocols.length;
+  return areValid ? subprotocols : refuse("Sec-WebSocket-Protocol must be a list of different tokens");
+}
+
+function hasBody(headers: UpgradeRequest["headers"]): boolean {
+  const length = single(headers["content-length"]);
+  return headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
+}
+
+/** Whether a token stands in a comma-separated header, in any case. */
+export function listsToken(value: string | string[] | undefined, token: string): boolean {
+  const text = single(value);
+  return text !== undefined && splitList(text).some((element) => element.toLowerCase() === token);
+}
+
+/** A header that came several times is joined, so that what allows only one value refuses it by its grammar. */
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(", ") : value;
+}
+
+function refuse(message: string): never {
+  throw new HandshakeError(400, message);
+}

@@ -1,0 +1,114 @@
+import { CloseCode } from "./close.ts";
+import { ProtocolError } from "./errors.ts";
+import { rotateKey, unmask } from "./mask.ts";
+import { type IsUtf8, Utf8Validator } from "./utf8.ts";
+
+/** Uninitialised memory of the runtime, so that a message can be a `Buffer` without the protocol knowing one. */
+export type Allocate = (byteLength: number) => Uint8Array;
+
+/** What stands between a stranger and our memory. */
+export interface MessageLimits {
+  /** Bytes of a whole message, after inflation too. */
+  readonly maxMessageBytes: number;
+  /** Frames of a message, empty ones included. */
+  readonly maxFragments: number;
+}
+
+/**
+ * How much memory may be held for each byte that has really come. A header alone may announce the largest message, so memory
+ * follows the bytes and not the announcement; four saves most of the copies that doubling would cost.
+ */
+const GROWTH = 4;
+const SMALLEST_BYTES = 256;
+
+/**
+ * A message whose payload has come in part. Each piece is copied once, into one growing buffer, and unmasked there: a thousand
+ * tiny fragments cost a thousand bytes, not a thousand objects.
+ */
+export class PartialMessage {
+  readonly isText: boolean;
+  /** All bytes so far are below 128. */
+  isAscii = true;
+  #bytes: Uint8Array | undefined;
+  #length = 0;
+  #announced = 0;
+  #fragments = 0;
+  readonly #validator: Utf8Validator | undefined;
+  readonly #limits: MessageLimits;
+  readonly #allocate: Allocate;
+
+  constructor(isText: boolean, limits: MessageLimits, allocate: Allocate, isUtf8: IsUtf8) {
+    this.isText = isText;
+    this.#limits = limits;
+    this.#allocate = allocate;
+    this.#validator = isText ? new Utf8Validator(isUtf8) : undefined;
+  }
+
+  /**
+   * Announces the next frame, before a byte of it is kept.
+   *
+   * @throws ProtocolError 1009 above `maxMessageBytes`, 1008 above `maxFragments`
+   */
+  addFragment(payloadLength: number): void {
+    this.#announced += payloadLength;
+    checkMessageBytes(this.#announced, this.#limits);
+    if (++this.#fragments > this.#limits.maxFragments) {
+      throw new ProtocolError(
+        CloseCode.POLICY_VIOLATION,
+        `A message has at most ${this.#limits.maxFragments} frames`,
+      );
+    }
+  }
+
+  /**
+   * Takes the next masked bytes of the current frame; `offset` is their place in its payload.
+   *
+   * @throws ProtocolError 1007 at the first byte that no UTF-8 text has there
+   */
+  append(source: Uint8Array, offset: number, maskingKey: number): void {
+    const from = this.#length;
+    const to = from + source.length;
+    const bytes = this.#reserve(to);
+    bytes.set(source, from);
+    this.#length = to;
+    const seen = unmask(bytes, from, to, rotateKey(maskingKey, offset));
+    if (this.#validator === undefined) return;
+    if ((seen & 0x80) === 0 && this.#validator.isComplete) return;
+    this.isAscii = false;
+    if (!this.#validator.push(bytes.subarray(from, to))) throw invalidText();
+  }
+
+  /**
+   * The whole payload, once the last frame is in.
+   *
+   * @throws ProtocolError 1007 when a text ends inside a character
+   */
+  finish(): Uint8Array {
+    if (this.#validator?.isComplete === false) throw invalidText();
+    if (this.#bytes === undefined) return this.#allocate(0);
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(byteLength: number): Uint8Array {
+    if (this.#bytes !== undefined && byteLength <= this.#bytes.length) return this.#bytes;
+    const generous = Math.max(byteLength * GROWTH, SMALLEST_BYTES);
+    const grown = this.#allocate(Math.max(byteLength, Math.min(generous, this.#announced)));
+    if (this.#bytes !== undefined) grown.set(this.#bytes.subarray(0, this.#length));
+    return this.#bytes = grown;
+  }
+}
+
+/** @throws ProtocolError 1009 above `maxMessageBytes` */
+export function checkMessageBytes(byteLength: number, limits: MessageLimits): void {
+  if (byteLength > limits.maxMessageBytes) {
+    throw new ProtocolError(
+      CloseCode.MESSAGE_TOO_BIG,
+      `The message has ${byteLength} bytes or more, the limit is ${limits.maxMessageBytes}`,
+    );
+  }
+}
+
+/** The fault of a text that is not UTF-8, §8.1. */
+export function invalidText(): ProtocolError {
+  return new ProtocolError(CloseCode.INVALID_PAYLOAD, "The text is not valid UTF-8");
+}

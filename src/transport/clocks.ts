@@ -1,0 +1,41 @@
+import { CloseCode } from "../protocol/close.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
+
+/** A connection that can run out of time. */
+export interface Timed {
+  fail(error: ProtocolError): void;
+  terminate(): void;
+}
+
+export interface ClockOptions {
+  readonly heartbeat: HeartbeatOptions | false;
+  readonly messageTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+}
+
+/** All that is timed on open connections: a handful of timers, however many connections there are. */
+export class Clocks {
+  readonly heartbeat: Heartbeat | undefined;
+  /** From a message's first byte to its last. */
+  readonly messages: Deadlines<Timed>;
+  /** From a Close frame, sent or received, to the end of the TCP connection. */
+  readonly closings: Deadlines<Timed>;
+
+  constructor({ heartbeat, messageTimeoutMs, closeTimeoutMs }: ClockOptions) {
+    this.heartbeat = heartbeat === false ? undefined : new Heartbeat(heartbeat);
+    this.closings = new Deadlines(closeTimeoutMs, (connection) => connection.terminate());
+    this.messages = new Deadlines(messageTimeoutMs, (connection) => {
+      const message = `A message was not complete after ${messageTimeoutMs} ms`;
+      connection.fail(new ProtocolError(CloseCode.POLICY_VIOLATION, message));
+    });
+  }
+
+  /** Stops all timers. */
+  stop(): void {
+    this.heartbeat?.clear();
+    this.messages.clear();
+    this.closings.clear();
+  }
+}

@@ -1,0 +1,298 @@
+import { Buffer } from "node:buffer";
+import type { Socket as RawSocket } from "node:net";
+import { codec } from "../platform.ts";
+import { CloseCode } from "../protocol/close.ts";
+import { Connection, type Sink } from "../protocol/connection.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import type { MessageLimits } from "../protocol/message.ts";
+import { Opcode } from "../protocol/opcode.ts";
+import type { Clocks } from "./clocks.ts";
+import type { Beating } from "./heartbeat.ts";
+import { hold, Outbox, release } from "./outbox.ts";
+
+/** What a connection may use, and what its clocks are. */
+export interface DuplexSettings extends MessageLimits {
+  /** Above it `send` asks the sender to wait. */
+  readonly highWaterMark: number;
+  /** Above it the peer is a slow consumer. */
+  readonly maxBufferedBytes: number;
+  readonly slowConsumer: "close" | "drop";
+  readonly clocks: Clocks;
+}
+
+/** Who hears of what comes in. Nothing here may throw. */
+export interface Receiver {
+  onMessage(data: string | Uint8Array, isBinary: boolean): void;
+  onPing(payload: Uint8Array): void;
+  onPong(payload: Uint8Array): void;
+  /** All that was sent has been taken by the operating system, after `send` had returned false. */
+  onDrain(): void;
+  onError(error: Error): void;
+  /** The TCP connection has ended. Called once, after all others. */
+  onClose(code: number, reason: string, wasClean: boolean): void;
+}
+
+/** One property on the raw socket instead of a closure for each of its events. */
+const DUPLEX = Symbol("duplex");
+
+interface OwnedSocket extends RawSocket {
+  [DUPLEX]: Duplex;
+}
+
+function onData(this: RawSocket, chunk: Buffer): void {
+  (this as OwnedSocket)[DUPLEX].receive(chunk);
+}
+
+function onEnd(this: RawSocket): void {
+  (this as OwnedSocket)[DUPLEX].onPeerEnded();
+}
+
+function onClose(this: RawSocket): void {
+  (this as OwnedSocket)[DUPLEX].onRawClosed();
+}
+
+/**
+ * The pump between one raw socket and the protocol: chunks in, batched writes out, and the end of both. It starts paused, so that
+ * nothing is read before its receiver is ready.
+ */
+export class Duplex implements Sink, Beating {
+  isHeard = true;
+  isClosed = false;
+  /** Whether reading has begun; a pause does not end it. */
+  isStarted = false;
+  /** What the message clock was last set for, see `#watchMessage`. */
+  #watchedMessage = -1;
+  #droppedMessages = 0;
+  readonly #raw: RawSocket;
+  readonly #receiver: Receiver;
+  readonly #settings: DuplexSettings;
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+
+  /** The raw socket must have had an `error` listener from its first moment. `head` are bytes that came with the handshake. */
+  constructor(raw: RawSocket, head: Buffer, settings: DuplexSettings, receiver: Receiver) {
+    this.#raw = raw;
+    this.#receiver = receiver;
+    this.#settings = settings;
+    this.#connection = new Connection(this, codec, settings);
+    this.#outbox = new Outbox(raw, () => this.isClosed || receiver.onDrain());
+    (raw as OwnedSocket)[DUPLEX] = this;
+    raw.setTimeout(0);
+    raw.setNoDelay(true);
+    raw.pause();
+    raw.on("data", onData);
+    raw.on("end", onEnd);
+    raw.on("close", onClose);
+    this.#connection.pause();
+    if (head.length > 0) this.#connection.receive(head);
+    settings.clocks.heartbeat?.add(this);
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.state === "open" && !this.isClosed;
+  }
+
+  get isPaused(): boolean {
+    return this.isStarted && this.#connection.isPaused;
+  }
+
+  /** Bytes that were sent and that the operating system has not taken. */
+  get bufferedAmount(): number {
+    return this.isClosed ? 0 : this.#outbox.bufferedAmount;
+  }
+
+  /** Messages that `slowConsumer: "drop"` has thrown away. */
+  get droppedMessages(): number {
+    return this.#droppedMessages;
+  }
+
+  /** Begins to read. Later calls do nothing. */
+  start(): void {
+    if (this.isStarted) return;
+    this.isStarted = true;
+    this.resume();
+  }
+
+  pause(): void {
+    this.isStarted = true;
+    if (this.#connection.state !== "open") return;
+    this.#connection.pause();
+    this.#raw.pause();
+    this.#watchMessage();
+  }
+
+  resume(): void {
+    if (this.isClosed) return;
+    // The silence was ours, not the peer's.
+    this.isHeard = true;
+    this.isStarted = true;
+    hold();
+    try {
+      this.#connection.resume();
+    } finally {
+      release();
+    }
+    // What had waited may have made the receiver pause again.
+    if (this.#connection.isPaused) return;
+    this.#watchMessage();
+    this.#raw.resume();
+  }
+
+  receive(chunk: Buffer): void {
+    this.isHeard = true;
+    hold();
+    try {
+      this.#connection.receive(chunk);
+    } finally {
+      release();
+    }
+    this.#watchMessage();
+  }
+
+  /** Sends a message. False when it was not taken, or when more than `highWaterMark` bytes wait behind it. */
+  send(data: string | Uint8Array): boolean {
+    if (!this.isOpen) return false;
+    const { highWaterMark, maxBufferedBytes } = this.#settings;
+    const outbox = this.#outbox;
+    if (outbox.bufferedAmount + data.length > maxBufferedBytes && this.#isSlow(data)) return false;
+    if (typeof data === "string") outbox.sendText(data);
+    else outbox.sendBytes(Opcode.BINARY, data);
+    if (outbox.bufferedAmount <= highWaterMark) return true;
+    outbox.notifyDrain();
+    return false;
+  }
+
+  /** Calls the receiver's `onDrain` as soon as nothing waits any more. */
+  notifyDrain(): void {
+    this.#outbox.notifyDrain();
+  }
+
+  ping(payload: Uint8Array): void {
+    if (this.isOpen) this.writeControl(Opcode.PING, payload);
+  }
+
+  pong(payload: Uint8Array): void {
+    if (this.isOpen) this.writeControl(Opcode.PONG, payload);
+  }
+
+  /** Starts the closing handshake with a reason of at most 123 bytes. Reading goes on, also after a pause: the peer's Close has to be seen. */
+  close(code: number, reason: string): void {
+    if (!this.isOpen) return;
+    this.#connection.close(code, reason, Buffer.from(reason));
+    this.#settings.clocks.closings.add(this);
+    this.resume();
+  }
+
+  /** Ends the connection for a fault of the peer. */
+  fail(error: ProtocolError): void {
+    this.#connection.fail(error);
+  }
+
+  /** Cuts the TCP connection. What waits is lost. */
+  terminate(): void {
+    this.#connection.abandon();
+    this.#outbox.discard();
+    this.#raw.destroy();
+  }
+
+  // Heartbeat
+
+  sendPing(): void {
+    // While we do not read, no answer can be seen.
+    if (this.#connection.isPaused) this.isHeard = true;
+    this.ping(NO_BYTES);
+  }
+
+  giveUp(): void {
+    if (this.#connection.isPaused) this.#settings.clocks.heartbeat?.add(this);
+    else this.terminate();
+  }
+
+  // Sink
+
+  onMessage(data: string | Uint8Array, isBinary: boolean): void {
+    this.#receiver.onMessage(data, isBinary);
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.#receiver.onPing(payload);
+  }
+
+  onPong(payload: Uint8Array): void {
+    this.#receiver.onPong(payload);
+  }
+
+  writeControl(opcode: Opcode, payload: Uint8Array): void {
+    // A peer that sends Pings and reads no Pongs is a slow consumer like any other. A Close is always said.
+    if (opcode !== Opcode.CLOSE && this.#outbox.bufferedAmount > this.#settings.maxBufferedBytes) return;
+    this.#outbox.sendBytes(opcode, payload);
+  }
+
+  /** §7.1.1: the server ends the TCP connection, and reads until the peer has done so too: a reset could overtake our Close. */
+  onFinished(): void {
+    const { error } = this.#connection;
+    this.#outbox.flush();
+    this.#raw.end();
+    this.#raw.resume();
+    const { clocks } = this.#settings;
+    clocks.messages.delete(this);
+    clocks.heartbeat?.delete(this);
+    clocks.closings.add(this);
+    if (error !== undefined) this.#receiver.onError(error);
+  }
+
+  // The raw socket
+
+  /** The peer sends nothing more. What it was sent is still written. */
+  onPeerEnded(): void {
+    this.#connection.abandon();
+    this.#outbox.flush();
+    this.#raw.destroySoon();
+  }
+
+  onRawClosed(): void {
+    if (this.isClosed) return;
+    const { closeReceived, closeSent, error } = this.#connection;
+    this.#connection.abandon();
+    this.#outbox.discard();
+    const { clocks } = this.#settings;
+    clocks.messages.delete(this);
+    clocks.heartbeat?.delete(this);
+    clocks.closings.delete(this);
+    this.isClosed = true;
+    if (closeReceived !== undefined) this.#receiver.onClose(closeReceived.code, closeReceived.reason, true);
+    else if (error !== undefined) this.#receiver.onClose(closeSent?.code ?? error.closeCode, error.message, false);
+    else this.#receiver.onClose(CloseCode.ABNORMAL, "", false);
+  }
+
+  /** The clock runs from a message's first byte to its last, so it is set anew when another message has begun. */
+  #watchMessage(): void {
+    const connection = this.#connection;
+    const { messages } = this.#settings.clocks;
+    if (!connection.isMidMessage || connection.isPaused) {
+      if (this.#watchedMessage === -1) return;
+      this.#watchedMessage = -1;
+      messages.delete(this);
+    } else if (this.#watchedMessage !== connection.messagesRead) {
+      this.#watchedMessage = connection.messagesRead;
+      messages.add(this);
+    }
+  }
+
+  /** Decides about a message that does not fit, and deals with the peer that has let it come so far. */
+  #isSlow(data: string | Uint8Array): boolean {
+    // What waits only for the end of the turn is not the peer's fault.
+    this.#outbox.flush();
+    const unread = this.#outbox.bufferedAmount;
+    if (unread === 0 || unread + data.length <= this.#settings.maxBufferedBytes) return false;
+    if (this.#settings.slowConsumer === "drop") {
+      this.#droppedMessages++;
+      this.#outbox.notifyDrain();
+    } else {
+      this.fail(new ProtocolError(CloseCode.TRY_AGAIN_LATER, `Slow consumer: ${unread} bytes wait to be read`));
+    }
+    return true;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);

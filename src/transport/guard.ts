@@ -1,0 +1,62 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket as RawSocket } from "node:net";
+import { Deadlines } from "./deadlines.ts";
+import { writeRefusal } from "./upgrade.ts";
+
+/** Node stops counting headers here, and Deno hands out a request without the rest: what they said is not known. */
+const MAX_HEADERS = 1_000;
+
+/**
+ * Stands at the door of an HTTP server, before any request is understood: each TCP connection gets an `error` listener in its
+ * first moment, and a deadline by which it must have said what it wants.
+ */
+export class Guard {
+  readonly #handshakes: Deadlines<RawSocket>;
+
+  constructor(server: Server, handshakeTimeoutMs: number) {
+    this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => raw.destroy());
+    server.on("connection", (raw: RawSocket) => this.#watch(raw));
+    server.on("secureConnection", (raw: RawSocket) => this.#watch(raw));
+    server.on("request", (_request: IncomingMessage, response: ServerResponse) => this.#awaitNext(response));
+    server.on("clientError", (error: NodeJS.ErrnoException, raw: RawSocket) => refuseGarbage(error, raw));
+  }
+
+  /** The handshake on this connection has succeeded: it has no deadline any more. */
+  pass(raw: RawSocket): void {
+    this.#handshakes.delete(raw);
+  }
+
+  /** Stops the clock. */
+  stop(): void {
+    this.#handshakes.clear();
+  }
+
+  #watch(raw: RawSocket): void {
+    raw.on("error", ignore);
+    raw.once("close", () => this.#handshakes.delete(raw));
+    this.#handshakes.add(raw);
+  }
+
+  /** While a request is answered the time is ours; after it the client has as long again to send the next. */
+  #awaitNext(response: ServerResponse): void {
+    const raw = response.req.socket;
+    this.#handshakes.delete(raw);
+    response.once("finish", () => raw.destroyed || this.#handshakes.add(raw));
+  }
+}
+
+/** Whether a request may have had more headers than it shows. */
+export function hasTooManyHeaders(request: IncomingMessage): boolean {
+  return request.rawHeaders.length >= 2 * MAX_HEADERS;
+}
+
+/** A reset or a broken connection is not news: the `close` that follows says all there is. */
+function ignore(): void {}
+
+/** Answers what the HTTP parser has refused. */
+function refuseGarbage(error: NodeJS.ErrnoException, raw: RawSocket): void {
+  if (error.code === "ECONNRESET" || !raw.writable) return void raw.destroy();
+  if (error.code === "HPE_HEADER_OVERFLOW") return writeRefusal(raw, 431, "The request headers are too large");
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return writeRefusal(raw, 408, "The request took too long");
+  writeRefusal(raw, 400, "This is not a valid HTTP request");
+}

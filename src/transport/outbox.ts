@@ -1,0 +1,273 @@
+import { Buffer } from "node:buffer";
+import type { Socket as RawSocket } from "node:net";
+import process from "node:process";
+import { corksLargeFrames } from "../platform.ts";
+import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/header.ts";
+import { Opcode } from "../protocol/opcode.ts";
+
+/*
+ * Where frames wait for the end of the turn. Everything that is sent in one turn of the event loop leaves each socket in one write,
+ * and frames cost no memory of their own: they are encoded one behind the other into a slab that all sockets share. What a socket has
+ * to write is then usually one range of the slab. Of a message that many sockets send, one encoding serves them all, and after a burst
+ * to many sockets they all have the same range.
+ */
+
+/** Room for the frames of a turn; when it is full, what waits is written at once. */
+const SLAB_BYTES = 64 * 1024;
+/** From here on a payload is not copied into the slab but written from where it lies. */
+const LARGE_FROM_BYTES = 16 * 1024;
+/** Up to here a loop encodes ASCII faster than a call into native code. */
+const LOOP_UP_TO_CHARS = 64;
+/** UTF-16 code units become at most three bytes each. */
+const MAX_BYTES_PER_CHAR = 3;
+
+let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+let slabEnd = 0;
+/** Sockets that may still have to read from the slab. If one does, it keeps the slab, and the next turn gets a new one. */
+const slabReaders: RawSocket[] = [];
+
+/** The last frame in the slab and what it was made of, for who sends the same to many. */
+let lastData: string | Uint8Array | undefined;
+let lastStart = 0;
+let lastEnd = 0;
+
+/** The last large text and its frame, likewise. */
+let lastLargeText: string | undefined;
+let lastLargeFrame: Buffer | undefined;
+
+/** The last range that was written, so that sockets with the same range share the view of it. */
+let view: Buffer | undefined;
+let viewStart = 0;
+let viewEnd = 0;
+
+const waiting: Outbox[] = [];
+let isFlushScheduled = false;
+let holds = 0;
+
+/** Until `release`, frames wait even longer than the end of the turn's current step: more are about to come. */
+export function hold(): void {
+  holds++;
+}
+
+/** Ends a `hold` and writes what waits. */
+export function release(): void {
+  if (--holds === 0) flushAll();
+}
+
+/** Writes what waits, socket by socket. */
+function flushAll(): void {
+  // By index, since a write may make others send: they join the end of this list.
+  for (let i = 0; i < waiting.length; i++) waiting[i].flush();
+  waiting.length = 0;
+  if (slabReaders.some((raw) => raw.writableLength > 0)) slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  slabReaders.length = 0;
+  slabEnd = 0;
+  lastData = undefined;
+  lastLargeText = undefined;
+  lastLargeFrame = undefined;
+  view = undefined;
+}
+
+function scheduleFlush(): void {
+  if (holds > 0 || isFlushScheduled) return;
+  isFlushScheduled = true;
+  process.nextTick(flushScheduled);
+}
+
+function flushScheduled(): void {
+  isFlushScheduled = false;
+  flushAll();
+}
+
+/** Makes room for a frame and gives where it begins. */
+function reserve(byteLength: number): number {
+  if (slabEnd + byteLength > SLAB_BYTES) flushAll();
+  return slabEnd;
+}
+
+/** The sending side of one socket. */
+export class Outbox {
+  readonly #raw: RawSocket;
+  readonly #onDrain: () => void;
+  /** The range of the slab that waits to be written, empty when nothing does. */
+  #start = 0;
+  #end = 0;
+  /** Earlier ranges, as pairs, when other sockets' frames lie between. */
+  #earlier: number[] | undefined;
+  #waitingBytes = 0;
+  /** The operating system did not take all of the last write. */
+  #isStalled = false;
+  #onWritten: (() => void) | undefined;
+
+  constructor(raw: RawSocket, onDrain: () => void) {
+    this.#raw = raw;
+    this.#onDrain = onDrain;
+  }
+
+  /** Bytes, headers included, that were sent and that the operating system has not taken yet. */
+  get bufferedAmount(): number {
+    if (!this.#isStalled) return this.#waitingBytes;
+    const unwritten = this.#raw.writableLength;
+    this.#isStalled = unwritten > 0;
+    return this.#waitingBytes + unwritten;
+  }
+
+  /** Calls `onDrain` once `bufferedAmount` has fallen to zero. */
+  notifyDrain(): void {
+    if (this.#onWritten !== undefined) return;
+    const onWritten = this.#onWritten = (): void => {
+      if (this.#onWritten !== onWritten) return;
+      // Something more was sent meanwhile: its own write will call back.
+      if (this.bufferedAmount > 0) return;
+      this.#onWritten = undefined;
+      this.#onDrain();
+    };
+    // What is already on its way was written without a callback; an empty write calls back behind it.
+    if (this.#waitingBytes === 0) this.#raw.write(NO_BYTES, onWritten);
+  }
+
+  /** Sends a text message. */
+  sendText(text: string): void {
+    if (text === lastData) return this.#add(lastStart, lastEnd);
+    const most = text.length * MAX_BYTES_PER_CHAR;
+    if (most >= LARGE_FROM_BYTES && Buffer.byteLength(text) >= LARGE_FROM_BYTES) return this.#sendLargeText(text);
+    const start = reserve(Math.min(most, LARGE_FROM_BYTES + MAX_BYTES_PER_CHAR) + MAX_SERVER_HEADER_BYTES);
+    this.#addEncoded(text, start, encodeText(start, text));
+  }
+
+  /** Sends a frame with a payload of bytes. */
+  sendBytes(opcode: Opcode, payload: Uint8Array): void {
+    if (payload === lastData && isLastPayload(payload)) return this.#add(lastStart, lastEnd);
+    const byteLength = payload.length;
+    if (byteLength >= LARGE_FROM_BYTES) return this.#sendLargeBytes(opcode, payload);
+    const start = reserve(byteLength + MAX_SERVER_HEADER_BYTES);
+    const at = encodeHeader(slab, start, opcode, byteLength);
+    slab.set(payload, at);
+    this.#addEncoded(opcode === Opcode.BINARY ? payload : undefined, start, at + byteLength);
+  }
+
+  /** Writes what waits. */
+  flush(): void {
+    if (this.#waitingBytes === 0) return;
+    let bytes = this.#takeWaiting();
+    if (this.#raw.destroyed) return;
+    // A socket that is stalled already would keep slab after slab; a copy keeps only its own bytes.
+    const wasStalled = this.#raw.writableLength > 0;
+    if (wasStalled) bytes = Buffer.from(bytes);
+    this.#write(bytes);
+    if (!wasStalled && this.#isStalled) slabReaders.push(this.#raw);
+  }
+
+  /** Nothing that waits is written any more. */
+  discard(): void {
+    this.#waitingBytes = 0;
+    this.#start = this.#end = 0;
+    this.#earlier = undefined;
+    this.#onWritten = undefined;
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (this.#onWritten === undefined) this.#raw.write(bytes);
+    else this.#raw.write(bytes, this.#onWritten);
+    this.#isStalled = this.#raw.writableLength > 0;
+  }
+
+  /** Takes a frame that has just been encoded at the slab's end. */
+  #addEncoded(data: string | Uint8Array | undefined, start: number, end: number): void {
+    slabEnd = end;
+    lastData = data;
+    lastStart = start;
+    lastEnd = end;
+    this.#add(start, end);
+  }
+
+  #add(start: number, end: number): void {
+    if (this.#waitingBytes === 0) {
+      this.#start = start;
+      waiting.push(this);
+      scheduleFlush();
+    } else if (this.#end !== start) {
+      (this.#earlier ??= []).push(this.#start, this.#end);
+      this.#start = start;
+    }
+    this.#end = end;
+    this.#waitingBytes += end - start;
+  }
+
+  #takeWaiting(): Buffer {
+    const byteLength = this.#waitingBytes;
+    const earlier = this.#earlier;
+    this.#waitingBytes = 0;
+    if (earlier === undefined) return viewOf(this.#start, this.#end);
+    this.#earlier = undefined;
+    earlier.push(this.#start, this.#end);
+    const bytes = Buffer.allocUnsafe(byteLength);
+    let at = 0;
+    for (let i = 0; i < earlier.length; i += 2) at += slab.copy(bytes, at, earlier[i], earlier[i + 1]);
+    return bytes;
+  }
+
+  /** The frame is encoded into memory of its own, header in front, and goes out in one write. */
+  #sendLargeText(text: string): void {
+    if (lastLargeFrame === undefined || text !== lastLargeText) {
+      const byteLength = Buffer.byteLength(text);
+      lastLargeFrame = Buffer.allocUnsafeSlow(headerBytes(byteLength) + byteLength);
+      lastLargeFrame.write(text, encodeHeader(lastLargeFrame, 0, Opcode.TEXT, byteLength));
+      lastLargeText = text;
+      scheduleFlush();
+    }
+    this.flush();
+    this.#write(lastLargeFrame);
+  }
+
+  /** The payload is not copied: its header joins what waits, and it follows as a write of its own. */
+  #sendLargeBytes(opcode: Opcode, payload: Uint8Array): void {
+    const start = reserve(MAX_SERVER_HEADER_BYTES);
+    slabEnd = encodeHeader(slab, start, opcode, payload.length);
+    this.#add(start, slabEnd);
+    if (corksLargeFrames) this.#raw.cork();
+    this.flush();
+    this.#write(payload);
+    if (corksLargeFrames) this.#raw.uncork();
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+function viewOf(start: number, end: number): Buffer {
+  if (view === undefined || viewStart !== start || viewEnd !== end) {
+    view = slab.subarray(start, end);
+    viewStart = start;
+    viewEnd = end;
+  }
+  return view;
+}
+
+/** Whether the last frame still has the payload's bytes: the same array may have been filled anew. */
+function isLastPayload(payload: Uint8Array): boolean {
+  const start = lastEnd - payload.length;
+  return start >= lastStart && slab.compare(payload, 0, payload.length, start, lastEnd) === 0;
+}
+
+/** Encodes a text message of less than `LARGE_FROM_BYTES` at `start` of the slab and gives its end. */
+function encodeText(start: number, text: string): number {
+  const length = text.length;
+  const guess = start + headerBytes(length); // right for ASCII
+  let end = length <= LOOP_UP_TO_CHARS ? encodeAscii(guess, text) : -1;
+  if (end === -1) end = guess + slab.write(text, guess);
+  const byteLength = end - guess;
+  const shift = headerBytes(byteLength) - headerBytes(length);
+  if (shift > 0) slab.copyWithin(guess + shift, guess, end);
+  encodeHeader(slab, start, Opcode.TEXT, byteLength);
+  return end + shift;
+}
+
+/** Writes the characters one by one and gives their end, or -1 when one is not ASCII. */
+function encodeAscii(at: number, text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const charCode = text.charCodeAt(i);
+    if (charCode >= 0x80) return -1;
+    slab[at + i] = charCode;
+  }
+  return at + text.length;
+}

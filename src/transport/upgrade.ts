@@ -1,0 +1,45 @@
+import { Buffer } from "node:buffer";
+import { STATUS_CODES } from "node:http";
+import type { Socket as RawSocket } from "node:net";
+import { acceptKey } from "../platform.ts";
+import type { HandshakeError } from "../protocol/errors.ts";
+import { encodeAnswer, encodeHeaders, type UpgradeOffer } from "../protocol/handshake.ts";
+
+/** What an application adds to the 101 answer. */
+export interface UpgradeExtras {
+  readonly subprotocol?: string | undefined;
+  readonly headers?: Iterable<readonly [name: string, value: string]> | undefined;
+}
+
+/**
+ * Accepts a handshake: the 101 answer of RFC 6455 §4.2.2.
+ *
+ * @throws TypeError for a header that would break out of its line; nothing has been written then
+ */
+export function acceptUpgrade(raw: RawSocket, offer: UpgradeOffer, extras: UpgradeExtras): void {
+  raw.write(encodeAnswer({ accept: acceptKey(offer.key), ...extras }), "latin1");
+}
+
+/**
+ * Refuses a handshake with an HTTP answer that says why. The connection ends with it: what a client sends after a handshake is no
+ * HTTP. Reading goes on until the client ends its side, since a reset could overtake the answer; the caller's clock bounds that.
+ */
+export function refuseUpgrade(raw: RawSocket, { status, message, headers }: HandshakeError): void {
+  writeRefusal(raw, status, message, Object.entries(headers));
+}
+
+/** Writes a whole HTTP answer in plain text, where no `ServerResponse` exists. */
+export function writeRefusal(
+  raw: RawSocket,
+  status: number,
+  message: string,
+  headers: Iterable<readonly [name: string, value: string]> = [],
+): void {
+  if (!raw.writable) return void raw.destroy();
+  const body = Buffer.from(`${message}\n`);
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}\r\nConnection: close\r\n` +
+    `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n${encodeHeaders(headers)}\r\n`;
+  raw.end(Buffer.concat([Buffer.from(head, "latin1"), body]));
+  raw.once("end", () => raw.destroySoon());
+  raw.resume();
+}
