@@ -9,7 +9,6 @@ export function isToken(text: string): boolean {
 
 /** Whether a text may stand in a header: no control characters, so no line of its own either, and nothing above latin-1. */
 export function isHeaderValue(text: string): boolean {
-  // deno-lint-ignore no-control-regex
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }
 
