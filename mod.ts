@@ -16,14 +16,16 @@
  *
  * @module
  */
-export { type App, type AppStats, type CloseResult, createApp } from "./src/app/app.ts";
+export { type App, type AppStats, type CloseResult, createApp, type SocketHandler } from "./src/app/app.ts";
+export type { RequestBody } from "./src/app/body.ts";
 export type { SocketView } from "./src/app/connections.ts";
-export type { Controller } from "./src/app/controllers.ts";
+export type { Controller, HttpRequest } from "./src/app/controllers.ts";
 export { HttpError } from "./src/app/http-error.ts";
 export type { CloseOptions, ListenOptions } from "./src/app/lifecycle.ts";
 export type { AppOptions, Logger, SocketOptions } from "./src/app/options.ts";
 export type { OriginPredicate, WsOrigins } from "./src/app/origins.ts";
 export type { AppRequest } from "./src/app/request.ts";
-export type { PathParams } from "./src/app/router.ts";
+export type { ParamsOf, PathParams } from "./src/app/router.ts";
+export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { BinaryData, Socket, SocketEvents } from "./src/app/socket.ts";
-export type { SocketHandler } from "./src/app/websockets.ts";
+export type { RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";

@@ -1,14 +1,28 @@
 import type { Buffer } from "node:buffer";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
+import process from "node:process";
 import { Guard } from "../transport/guard.ts";
 import type { SocketView } from "./connections.ts";
 import type { Controller, Method } from "./controllers.ts";
 import { Http } from "./http.ts";
 import { type CloseOptions, type ListenOptions, resolveClose, resolveListen } from "./lifecycle.ts";
-import { type AppOptions, type ResolvedOptions, resolveOptions, type SocketOptions } from "./options.ts";
-import { type SocketHandler, WebSockets } from "./websockets.ts";
-import { show } from "./values.ts";
+import { Listener } from "./listener.ts";
+import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import type { AppRequest } from "./request.ts";
+import type { ParamsOf } from "./router.ts";
+import { type ServiceFactory, ServiceRegistry } from "./services.ts";
+import type { Socket } from "./socket.ts";
+import type { RouteOptions } from "./upgrade.ts";
+import { isObject, show } from "./values.ts";
+import { type AnyHandler, WebSockets } from "./websockets.ts";
+
+/** Runs once for each connection. What it throws, or rejects with, closes that socket with 1011. */
+export type SocketHandler<Services, Data, Params> = (
+  socket: Socket<Data>,
+  request: AppRequest<Params>,
+  services: Services,
+) => unknown;
 
 /** Figures of an app at one moment. */
 export interface AppStats {
@@ -30,22 +44,37 @@ export interface CloseResult {
   readonly terminated: number;
 }
 
+/** An HTTP server that an app was attached to. */
+interface Attachment {
+  readonly server: Server;
+  readonly onUpgrade: (message: IncomingMessage, raw: RawSocket, head: Buffer) => void;
+}
+
+/** Signals by which systems ask a process to end. */
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
 /** A WebSocket and HTTP server. Made by {@link createApp}. */
 export class App<Services extends object = object> {
-  readonly #options: ResolvedOptions<Services>;
-  readonly #webSockets: WebSockets<Services>;
-  readonly #http: Http<Services>;
-  #server: Server | undefined;
-  #guard: Guard | undefined;
-  #accepted = 0;
-  #refused = 0;
+  readonly #options: ResolvedOptions;
+  readonly #registry: ServiceRegistry;
+  readonly #webSockets: WebSockets;
+  readonly #http: Http;
+  /** For connections that come through somebody else's server. */
+  readonly #guard: Guard;
+  readonly #attachments: Attachment[] = [];
+  #services: object | undefined;
+  #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
+  readonly #onSignal = (): void => void this.close();
 
   /** Use {@link createApp}. */
   constructor(options: AppOptions<Services>) {
-    this.#options = resolveOptions(options);
+    this.#options = resolveOptions(options as AppOptions);
+    this.#registry = new ServiceRegistry(this.#options.services, this.#options.logger);
     this.#webSockets = new WebSockets(this.#options);
-    this.#http = new Http(this.#options.services, this.#options.logger, (path) => this.#webSockets.hasRoute(path));
+    this.#http = new Http(this.#options, (path) => this.#webSockets.hasRoute(path));
+    this.#guard = new Guard(this.#options.handshakeTimeoutMs);
+    if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
   }
 
   /**
@@ -64,85 +93,132 @@ export class App<Services extends object = object> {
    * });
    * ```
    */
-  ws(path: string, handler: SocketHandler<Services>): this;
+  ws<Path extends string>(path: Path, handler: SocketHandler<Services, unknown, ParamsOf<Path>>): this;
   /** Adds a WebSocket route with options of its own, which go before the app's. */
-  ws(path: string, options: SocketOptions, handler: SocketHandler<Services>): this;
-  ws(path: string, first: SocketOptions | SocketHandler<Services>, second?: SocketHandler<Services>): this {
-    const hasOptions = arguments.length > 2;
-    const options = hasOptions ? first as SocketOptions : {};
-    this.#webSockets.addRoute(path, options, (hasOptions ? second : first) as SocketHandler<Services>);
+  ws<Path extends string, Data>(
+    path: Path,
+    options: RouteOptions<Services, Data, ParamsOf<Path>>,
+    handler: SocketHandler<Services, Data, ParamsOf<Path>>,
+  ): this;
+  ws(path: string, ...rest: unknown[]): this {
+    const [options, handler] = rest.length > 1 ? rest : [{}, rest[0]];
+    this.#webSockets.addRoute(path, options as RouteOptions<never, never>, handler as AnyHandler);
     return this;
   }
 
   /** Answers GET, and HEAD, at a path. Paths are as in {@link App.ws}. */
-  get(path: string, controller: Controller<Services>): this {
+  get<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("GET", path, controller);
   }
 
   /** Answers POST at a path. */
-  post(path: string, controller: Controller<Services>): this {
+  post<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("POST", path, controller);
   }
 
   /** Answers PUT at a path. */
-  put(path: string, controller: Controller<Services>): this {
+  put<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("PUT", path, controller);
   }
 
   /** Answers PATCH at a path. */
-  patch(path: string, controller: Controller<Services>): this {
+  patch<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("PATCH", path, controller);
   }
 
   /** Answers DELETE at a path. */
-  delete(path: string, controller: Controller<Services>): this {
+  delete<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("DELETE", path, controller);
   }
 
   /**
-   * Begins to listen.
+   * Adds a service: a value, or a factory that is run once, before the app listens, and gets the services that were added before it. One that has
+   * `Symbol.asyncDispose`, `Symbol.dispose` or `dispose` is disposed of when the app closes, the last added first.
    *
-   * @param where a port, 0 for any that is free, or `{ port, host }`; without a host on all addresses
+   * @returns the app, whose handlers know the service by its type
+   * @throws TypeError for a name that is taken, Error when the app listens already
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = (await createApp())
+   *   .service("settings", { greeting: "Hello" })
+   *   .service("greeter", ({ settings }) => (name: string) => `${settings.greeting}, ${name}`);
+   * app.get("/hello/:name", (req, { greeter }) => greeter(req.params.name));
+   * ```
+   */
+  service<Name extends string, Service>(
+    name: Name,
+    service: Service | ServiceFactory<Services, Service>,
+  ): App<Services & { readonly [Key in Name]: Service }> {
+    this.#registry.add(name, service);
+    return this as unknown as App<Services & { readonly [Key in Name]: Service }>;
+  }
+
+  /**
+   * Makes the services and begins to listen.
+   *
+   * @param where a port, 0 for any that is free; or `{ port, host, reusePort }`; or `{ path }` for a unix socket
    * @returns the app, once it listens
    * @throws TypeError or RangeError for what is no port, and an Error that names the port when it is in use
    */
   async listen(where: number | ListenOptions): Promise<this> {
-    const { port, host } = resolveListen(where);
-    if (this.#closing !== undefined) throw new Error("The app has been closed: create another one");
-    if (this.#server !== undefined) throw new Error(`The app is listening already, at ${this.url}`);
-    const server = this.#server = createServer();
-    this.#guard = new Guard(server, this.#options.handshakeTimeoutMs);
-    server.on("request", (message: IncomingMessage, response: ServerResponse) => {
-      void this.#http.handle(message, response);
+    const options = resolveListen(where);
+    this.#checkOpen();
+    if (this.#listener !== undefined) throw new Error(`The app is listening already, at ${this.url}`);
+    const listener = this.#listener = new Listener(this.#options.tls, this.#options.handshakeTimeoutMs, {
+      onRequest: (message, response) => void this.#http.handle(message, response, this.#services!),
+      onUpgrade: (message, raw, head, pass) => this.#webSockets.upgrade(message, raw, head, this.#services!, pass),
     });
-    server.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => this.#upgrade(message, raw, head));
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    server.once("error", reject);
-    server.listen({ port, host }, resolve);
     try {
-      await promise;
+      await this.#makeServices();
+      await listener.listen(options);
     } catch (error) {
-      this.#server = undefined;
-      this.#guard.stop();
-      throw explainListenError(error, port, host);
+      this.#listener = undefined;
+      throw error;
     }
-    server.off("error", reject);
     return this;
   }
 
-  /** Where the app listens, or undefined. */
-  get address(): AddressInfo | undefined {
-    const address = this.#server?.address();
-    return typeof address === "object" && address !== null ? address : undefined;
+  /**
+   * Answers the WebSocket handshakes of a server that somebody else made: Express, Fastify or Hono keep their routes, and the app adds its own on the same
+   * port. Paths that are not the app's are left to other `upgrade` listeners, and refused with 404 when there is none.
+   *
+   * @param server of `node:http` or `node:https`; closing it stays its owner's
+   * @throws TypeError for what is no such server
+   */
+  attach(server: Server): this {
+    this.#checkOpen();
+    if (!isObject(server) || typeof server.on !== "function" || typeof server.listenerCount !== "function") {
+      throw new TypeError(`attach takes a server of node:http or node:https; got ${show(server)}`);
+    }
+    const onUpgrade = (message: IncomingMessage, raw: RawSocket, head: Buffer): void => {
+      if (server.listenerCount("upgrade") > 1 && !this.#webSockets.owns(message)) return;
+      this.handleUpgrade(message, raw, head);
+    };
+    server.on("upgrade", onUpgrade);
+    this.#attachments.push({ server, onUpgrade });
+    return this;
   }
 
-  /** The address to open, such as `http://localhost:3000`. Empty while the app does not listen. */
+  /** Answers one handshake, for who wants to hold the switch: give it the arguments of a server's `upgrade` event. */
+  handleUpgrade(request: IncomingMessage, socket: RawSocket, head: Buffer): void {
+    this.#guard.watch(socket);
+    const answer = (services: object): void => {
+      this.#webSockets.upgrade(request, socket, head, services, (raw) => this.#guard.pass(raw));
+    };
+    if (this.#services !== undefined) return answer(this.#services);
+    this.#makeServices().then(answer, (error) => this.#webSockets.refuse(socket, error));
+  }
+
+  /** Address and port at which the app listens. Undefined while it does not, or at a unix socket. */
+  get address(): AddressInfo | undefined {
+    return this.#listener?.address;
+  }
+
+  /** The address to open, such as `http://localhost:3000`. Empty while the app does not listen, or at a unix socket. */
   get url(): string {
-    const { address } = this;
-    if (address === undefined) return "";
-    const isAny = address.address === "::" || address.address === "0.0.0.0";
-    const host = isAny ? "localhost" : address.address.includes(":") ? `[${address.address}]` : address.address;
-    return `http://${host}:${address.port}`;
+    return this.#listener?.url ?? "";
   }
 
   /** The open sockets: a live view. */
@@ -152,16 +228,18 @@ export class App<Services extends object = object> {
 
   /** Figures of this moment. */
   stats(): AppStats {
+    const { accepted, refused, connections } = this.#webSockets;
     let droppedMessages = 0;
-    for (const socket of this.#webSockets.connections) droppedMessages += socket.droppedMessages;
-    return { connections: this.sockets.size, accepted: this.#accepted, refused: this.#refused, droppedMessages };
+    for (const socket of connections) droppedMessages += socket.droppedMessages;
+    return { connections: connections.size, accepted, refused, droppedMessages };
   }
 
   /**
-   * Ends the app: it accepts nothing new, sends a Close to everyone behind all that was sent before, and cuts who has not answered in time.
-   * A second call gives the promise of the first.
+   * Ends the app: it accepts nothing new, sends a Close to everyone behind all that was sent before, cuts who has not answered in time, and disposes of the
+   * services. A second call gives the promise of the first.
    *
    * @returns how the connections ended, once all of them have
+   * @throws RangeError for a code or reason that cannot be sent
    */
   close(options: CloseOptions = {}): Promise<CloseResult> {
     const resolved = resolveClose(options, this.#options.closeTimeoutMs);
@@ -173,40 +251,41 @@ export class App<Services extends object = object> {
     await this.close();
   }
 
-  #route(method: Method, path: string, controller: Controller<Services>): this {
-    this.#http.addRoute(method, path, controller);
+  #route(method: Method, path: string, controller: Controller<Services, never>): this {
+    this.#http.addRoute(method, path, controller as Controller<object>);
     return this;
   }
 
-  #upgrade(message: IncomingMessage, raw: RawSocket, head: Buffer): void {
-    if (this.#webSockets.upgrade(message, raw, head)) {
-      this.#accepted++;
-      this.#guard?.pass(raw);
-    } else this.#refused++;
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new Error("The app has been closed: create another one");
+  }
+
+  async #makeServices(): Promise<object> {
+    return this.#services ??= await this.#registry.makeAll();
   }
 
   async #close({ code, reason, timeoutMs }: Required<CloseOptions>): Promise<CloseResult> {
+    const listener = this.#listener;
     const { connections } = this.#webSockets;
     this.#webSockets.refuseNew();
-    const server = this.#server;
-    const { promise: isServerClosed, resolve } = Promise.withResolvers<void>();
-    if (server === undefined) resolve();
-    else server.close(() => resolve());
-    server?.closeIdleConnections();
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+    for (const { server, onUpgrade } of this.#attachments.splice(0)) server.off("upgrade", onUpgrade);
+    const isListenerClosed = listener?.close();
 
     const open = connections.size;
-    for (const socket of connections) socket.close(code, reason);
     let terminated = 0;
+    for (const socket of connections) socket.close(code, reason);
     const timeout = setTimeout(() => {
       terminated = connections.size;
       for (const socket of connections) socket.terminate();
-      server?.closeAllConnections();
+      listener?.closeAll();
     }, timeoutMs);
-    await isServerClosed;
+    await isListenerClosed;
     await connections.whenEmpty();
     clearTimeout(timeout);
-    this.#guard?.stop();
+    this.#guard.stop();
     this.#webSockets.stop();
+    await this.#registry.dispose();
     return { closed: open - terminated, terminated };
   }
 }
@@ -227,18 +306,9 @@ export class App<Services extends object = object> {
  * await app.listen(3000);
  * ```
  */
+// deno-lint-ignore require-await -- a wrong option must reject, and a later version may have to wait
 export async function createApp<Services extends object = object>(
   options: AppOptions<Services> = {},
 ): Promise<App<Services>> {
-  return await Promise.resolve(new App(options));
-}
-
-function explainListenError(error: unknown, port: number, host: string | undefined): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== "EADDRINUSE") return error;
-  const where = host === undefined ? `Port ${port}` : `Port ${port} of ${show(host)}`;
-  return Object.assign(new Error(`${where} is in use: choose another, or 0 for any that is free`, { cause: error }), {
-    code,
-    port,
-  });
+  return new App(options);
 }

@@ -2,7 +2,9 @@ import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { RequestBody } from "./body.ts";
 import type { AppRequest } from "./request.ts";
+import type { PathParams } from "./router.ts";
 import { HttpError } from "./http-error.ts";
 import { show } from "./values.ts";
 
@@ -10,7 +12,10 @@ import { show } from "./values.ts";
  * Answers an HTTP request. A string is sent as text, a `Uint8Array` as bytes, a web `Response` as it is, `undefined` as 204, and anything else as JSON.
  * A thrown {@link HttpError} is sent as it says; anything else that is thrown is logged and becomes a 500 without details.
  */
-export type Controller<Services> = (request: AppRequest, services: Services) => unknown;
+export type Controller<Services, Params = PathParams> = (request: HttpRequest<Params>, services: Services) => unknown;
+
+/** A request as controllers see it: with its body. */
+export type HttpRequest<Params = PathParams> = AppRequest<Params> & RequestBody;
 
 /** The methods that have controllers. HEAD is answered by GET's. */
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

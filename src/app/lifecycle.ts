@@ -2,12 +2,16 @@ import { Buffer } from "node:buffer";
 import { CloseCode, isValidCloseCode, MAX_REASON_BYTES } from "../protocol/close.ts";
 import { isObject, show } from "./values.ts";
 
-/** Where an app listens. */
+/** Where an app listens: a port, or the path of a unix socket. */
 export interface ListenOptions {
   /** 0 to 65535; 0 is any that is free. */
-  port: number;
+  port?: number | undefined;
   /** A name or address of this machine. Default: all addresses. */
   host?: string | undefined;
+  /** Whether other processes may listen at the same port, and the system spreads the connections. Default false. */
+  reusePort?: boolean | undefined;
+  /** A unix socket, instead of port and host. */
+  path?: string | undefined;
 }
 
 /** How an app says goodbye. */
@@ -20,19 +24,35 @@ export interface CloseOptions {
   timeoutMs?: number;
 }
 
-/** @throws TypeError or RangeError for what is no port */
+const LISTEN_OPTION_NAMES = ["port", "host", "reusePort", "path"];
+
+/** @throws TypeError or RangeError for what is no port and no path */
 export function resolveListen(where: unknown): ListenOptions {
-  const options = typeof where === "number" ? { port: where } : where;
+  const options = (typeof where === "number" ? { port: where } : where) as ListenOptions;
   if (!isObject(options)) throw new TypeError(`listen takes a port, or { port, host }; got ${show(where)}`);
-  const { port, host, ...rest } = options as ListenOptions;
-  const unknown = Object.keys(rest)[0];
-  if (unknown !== undefined) throw new TypeError(`listen has no option ${show(unknown)}; it has port, host`);
+  const unknown = Object.keys(options).find((name) => !LISTEN_OPTION_NAMES.includes(name));
+  if (unknown !== undefined) {
+    throw new TypeError(`listen has no option ${show(unknown)}; it has ${LISTEN_OPTION_NAMES.join(", ")}`);
+  }
+  const { port, host, reusePort, path } = options;
+  if (path !== undefined) {
+    if (typeof path !== "string" || path === "") {
+      throw new TypeError(`path must be the path of a unix socket; got ${show(path)}`);
+    }
+    if (port !== undefined || host !== undefined) {
+      throw new TypeError("listen takes either a path, or a port and a host");
+    }
+    return { path };
+  }
   if (typeof port !== "number") throw new TypeError(`port must be a number from 0 to 65535; got ${show(port)}`);
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new RangeError(`port must be a whole number from 0 to 65535; got ${port}`);
   }
   if (host !== undefined && typeof host !== "string") throw new TypeError(`host must be a string; got ${show(host)}`);
-  return { port, host };
+  if (reusePort !== undefined && typeof reusePort !== "boolean") {
+    throw new TypeError(`reusePort must be true or false; got ${show(reusePort)}`);
+  }
+  return { port, ...(host !== undefined && { host }), ...(reusePort && { reusePort }) };
 }
 
 /** @throws TypeError or RangeError for what cannot be sent */

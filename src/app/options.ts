@@ -1,5 +1,7 @@
+import type { ServerOptions as TlsOptions } from "node:https";
 import type { HeartbeatOptions } from "../transport/heartbeat.ts";
 import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
+import type { ServiceDefinitions } from "./services.ts";
 import { isObject, show } from "./values.ts";
 
 /** Where the app reports what an operator should know. */
@@ -28,8 +30,14 @@ export interface SocketOptions {
 
 /** Options of `createApp`. */
 export interface AppOptions<Services extends object = object> extends SocketOptions {
-  /** Values that every WebSocket handler and HTTP controller receives. Default `{}`. */
-  services?: Services | undefined;
+  /** Values, or factories of values, that every WebSocket handler and HTTP controller receives. Default `{}`. */
+  services?: ServiceDefinitions<Services> | undefined;
+  /** Bytes of a request's body that a controller may read. Above it the answer is 413. Default 1 MiB. */
+  maxBodyBytes?: number | undefined;
+  /** Certificate, key and whatever else `node:tls` takes: the app then speaks https and wss. Default: none. */
+  tls?: TlsOptions | undefined;
+  /** Whether SIGTERM and SIGINT close the app, after which the process can end by itself. Default false. */
+  signals?: boolean | undefined;
   /** Pings, and how long they may stay unanswered; `false` for none. Default `{ intervalMs: 30_000, timeoutMs: 60_000 }`. */
   heartbeat?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | false | undefined;
   /** From a message's first byte to its last. Above it the socket is closed with 1008. Default 60,000. */
@@ -57,8 +65,11 @@ export interface ResolvedSocketOptions {
 }
 
 /** App options with every default in place. */
-export interface ResolvedOptions<Services extends object> extends ResolvedSocketOptions {
-  readonly services: Services;
+export interface ResolvedOptions extends ResolvedSocketOptions {
+  readonly services: object;
+  readonly maxBodyBytes: number;
+  readonly tls: TlsOptions | undefined;
+  readonly signals: boolean;
   readonly heartbeat: HeartbeatOptions | false;
   readonly messageTimeoutMs: number;
   readonly closeTimeoutMs: number;
@@ -89,6 +100,9 @@ const SOCKET_OPTION_NAMES = [
 const APP_OPTION_NAMES = [
   ...SOCKET_OPTION_NAMES,
   "services",
+  "maxBodyBytes",
+  "tls",
+  "signals",
   "heartbeat",
   "messageTimeoutMs",
   "closeTimeoutMs",
@@ -106,16 +120,21 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
  *
  * @throws TypeError for an unknown name or a wrong type, RangeError for a number out of range
  */
-export function resolveOptions<Services extends object>(options: AppOptions<Services>): ResolvedOptions<Services> {
+export function resolveOptions(options: AppOptions): ResolvedOptions {
   checkNames("createApp", options, APP_OPTION_NAMES);
-  const { services = {} as Services, logger = console } = options;
+  const { services = {}, logger = console, tls, signals = false } = options;
+  if (tls !== undefined && !isObject(tls)) fail("tls", tls, "an object such as { key, cert }");
+  if (typeof signals !== "boolean") fail("signals", signals, "true or false");
   if (!isObject(services)) fail("services", services, "an object of named services");
   if (logger !== false && !isLogger(logger)) {
     fail("logger", logger, "false, or an object with debug, info, warn and error");
   }
   return Object.freeze({
     ...resolveSocketOptions("createApp", pick(options, SOCKET_OPTION_NAMES), SOCKET_DEFAULTS),
-    services: Object.freeze({ ...services }) as Services,
+    services,
+    maxBodyBytes: limit("maxBodyBytes", options.maxBodyBytes, 1024 * 1024),
+    tls,
+    signals,
     heartbeat: resolveHeartbeat(options.heartbeat),
     messageTimeoutMs: timeoutMs("messageTimeoutMs", options.messageTimeoutMs, 60_000),
     closeTimeoutMs: timeoutMs("closeTimeoutMs", options.closeTimeoutMs, 5_000),
@@ -126,13 +145,14 @@ export function resolveOptions<Services extends object>(options: AppOptions<Serv
   });
 }
 
-/** Checks what a route sets for itself; what it does not set is as the app has it. */
+/** Checks what a route sets for itself; what it does not set is as the app has it. `otherNames` are checked elsewhere. */
 export function resolveSocketOptions(
   where: string,
   options: SocketOptions,
   defaults: ResolvedSocketOptions,
+  otherNames: readonly string[] = [],
 ): ResolvedSocketOptions {
-  checkNames(where, options, SOCKET_OPTION_NAMES);
+  checkNames(where, options, [...SOCKET_OPTION_NAMES, ...otherNames]);
   const { wsOrigins, slowConsumer = defaults.slowConsumer } = options;
   if (slowConsumer !== "close" && slowConsumer !== "drop") fail("slowConsumer", slowConsumer, '"close" or "drop"');
   return Object.freeze({

@@ -2,9 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { PathParams } from "./router.ts";
 
 /** A request as handlers see it: node:http's own, with the parts of its address taken apart. */
-export interface AppRequest extends IncomingMessage {
+export interface AppRequest<Params = PathParams> extends IncomingMessage {
   /** What the route's pattern named, percent-decoded. */
-  params: PathParams;
+  params: Params;
   /** The path, without the query. */
   path: string;
   /** The query's parameters. */

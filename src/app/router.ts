@@ -4,6 +4,15 @@ import { show } from "./values.ts";
 /** The parts of a path that a pattern named, percent-decoded; what a trailing `*` matched stands under `"*"`. */
 export type PathParams = Readonly<Record<string, string>>;
 
+/** The params that a path's own text announces: `"/chat/:room"` has `room`. */
+export type ParamsOf<Path extends string> = string extends Path ? PathParams
+  : Path extends `${infer Head}/${infer Tail}` ? ParamOf<Head> & ParamsOf<Tail>
+  : ParamOf<Path>;
+
+type ParamOf<Segment extends string> = Segment extends `:${infer Name}` ? { readonly [Key in Name]: string }
+  : Segment extends "*" ? { readonly "*": string }
+  : unknown;
+
 /** A route that a path has led to. */
 export interface RouteMatch<Route> {
   readonly route: Route;

@@ -5,65 +5,99 @@ import { HandshakeError } from "../protocol/errors.ts";
 import { type UpgradeOffer, validateUpgrade } from "../protocol/handshake.ts";
 import { Clocks } from "../transport/clocks.ts";
 import { hasTooManyHeaders } from "../transport/guard.ts";
-import { acceptUpgrade, refuseUpgrade } from "../transport/upgrade.ts";
+import { acceptUpgrade, refuseUpgrade, writeRefusal } from "../transport/upgrade.ts";
 import { Connections } from "./connections.ts";
 import { HttpError } from "./http-error.ts";
+import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "./options.ts";
 import { isSameOrigin } from "./origins.ts";
-import {
-  type ResolvedOptions,
-  type ResolvedSocketOptions,
-  resolveSocketOptions,
-  type SocketOptions,
-} from "./options.ts";
 import { type AppRequest, toAppRequest } from "./request.ts";
 import { type RouteMatch, Router } from "./router.ts";
 import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
 import type { Socket } from "./socket.ts";
+import {
+  checkRouteOptions,
+  chooseSubprotocol,
+  readAnswer,
+  ROUTE_OPTION_NAMES,
+  type RouteOptions,
+  type UpgradeAnswer,
+  type UpgradeHook,
+} from "./upgrade.ts";
 import { isPromise, show } from "./values.ts";
 
-/** Runs once for each connection. What it throws, or rejects with, closes that socket with 1011. */
-export type SocketHandler<Services> = (socket: Socket, request: AppRequest, services: Services) => unknown;
+/** A route's handler with the types of its path and data worn off. */
+export type AnyHandler = (socket: Socket, request: AppRequest, services: object) => unknown;
 
-interface SocketRoute<Services> {
-  readonly handler: SocketHandler<Services>;
+interface SocketRoute {
+  readonly handler: AnyHandler;
+  readonly hook: UpgradeHook<object, unknown> | undefined;
+  readonly subprotocols: readonly string[];
   readonly options: ResolvedSocketOptions;
   readonly settings: ServerSocketSettings;
 }
 
+/** One attempt to connect, from its `upgrade` event to its answer. */
+interface Attempt {
+  readonly request: AppRequest;
+  readonly raw: RawSocket;
+  readonly head: Buffer;
+  readonly services: object;
+  /** Called when the attempt has succeeded. */
+  readonly onAccepted: (raw: RawSocket) => void;
+}
+
 /** The WebSocket half of an app: from an `upgrade` event to a socket in its handler's hands. */
-export class WebSockets<Services extends object> {
+export class WebSockets {
   readonly connections: Connections;
-  readonly #routes = new Router<SocketRoute<Services>>();
-  readonly #options: ResolvedOptions<Services>;
+  accepted = 0;
+  refused = 0;
+  readonly #routes = new Router<SocketRoute>();
+  readonly #options: ResolvedOptions;
   readonly #clocks: Clocks;
   #isClosing = false;
   #hasWarnedOfOrigin = false;
 
-  constructor(options: ResolvedOptions<Services>) {
+  constructor(options: ResolvedOptions) {
     this.#options = options;
     this.#clocks = new Clocks(options);
     this.connections = new Connections(options);
   }
 
-  addRoute(path: string, options: SocketOptions, handler: SocketHandler<Services>): void {
-    const resolved = resolveSocketOptions(`The route ${show(path)}`, options, this.#options);
+  addRoute(path: string, options: RouteOptions<never, never>, handler: AnyHandler): void {
+    const where = `The route ${show(path)}`;
     if (typeof handler !== "function") {
-      throw new TypeError(
-        `The handler of ${show(path)} must be a function (socket, req, services); got ${show(handler)}`,
-      );
+      throw new TypeError(`${where} needs a handler, a function (socket, req, services); got ${show(handler)}`);
     }
+    const resolved = resolveSocketOptions(where, options, this.#options, ROUTE_OPTION_NAMES);
+    checkRouteOptions(where, options);
     const settings: ServerSocketSettings = {
       ...resolved,
       clocks: this.#clocks,
       logger: this.#options.logger,
       onClosed: (socket) => this.connections.delete(socket),
     };
-    this.#routes.add(path, { handler, options: resolved, settings });
+    const { subprotocols = [], upgrade: hook } = options;
+    this.#routes.add(path, {
+      handler,
+      hook: hook as UpgradeHook<object, unknown> | undefined,
+      subprotocols: [...subprotocols],
+      options: resolved,
+      settings,
+    });
   }
 
   /** Whether a path belongs to a WebSocket route. Throws as `Router.match` does. */
   hasRoute(path: string): boolean {
     return this.#routes.match(path) !== undefined;
+  }
+
+  /** Whether a request is for one of our paths, right or wrong as it may be otherwise. */
+  owns(message: IncomingMessage): boolean {
+    try {
+      return this.hasRoute(toAppRequest(message).path);
+    } catch {
+      return false;
+    }
   }
 
   /** New handshakes get 503 from here on. */
@@ -76,31 +110,47 @@ export class WebSockets<Services extends object> {
     this.#clocks.stop();
   }
 
-  /** Answers a handshake. True when it was accepted. */
-  upgrade(message: IncomingMessage, raw: RawSocket, head: Buffer): boolean {
+  /** Answers a handshake, at once or when its route's hook has decided. */
+  upgrade(
+    message: IncomingMessage,
+    raw: RawSocket,
+    head: Buffer,
+    services: object,
+    onAccepted: (raw: RawSocket) => void,
+  ): void {
+    const request = toAppRequest(message);
+    const attempt: Attempt = { request, raw, head, services, onAccepted };
     try {
-      const request = toAppRequest(message);
       const offer = this.#checkRequest(request);
       const { route, params } = this.#findRoute(request.path);
       request.params = params;
       this.#checkOrigin(request, route.options);
       this.connections.checkRoom(request.ip);
-      acceptUpgrade(raw, offer, {});
-      this.#open(route, request, raw, head);
-      return true;
+      const subprotocol = chooseSubprotocol(route.subprotocols, offer.subprotocols);
+      if (route.hook === undefined) return this.#accept(attempt, route, offer, { subprotocol }, undefined);
+      this.#askHook(attempt, route, route.hook, offer, subprotocol);
     } catch (error) {
-      refuseUpgrade(raw, this.#toHandshakeError(error));
-      return false;
+      this.refuse(raw, error);
     }
+  }
+
+  /** Refuses a handshake for what was thrown on the way. */
+  refuse(raw: RawSocket, error: unknown): void {
+    this.refused++;
+    refuseUpgrade(raw, this.#toHandshakeError(error));
   }
 
   #checkRequest(request: AppRequest): UpgradeOffer {
     if (hasTooManyHeaders(request)) throw new HandshakeError(431, "The request has too many headers");
-    if (this.#isClosing) throw new HandshakeError(503, "The server is going away");
+    this.#checkOpen();
     return validateUpgrade(request);
   }
 
-  #findRoute(path: string): RouteMatch<SocketRoute<Services>> {
+  #checkOpen(): void {
+    if (this.#isClosing) throw new HandshakeError(503, "The server is going away");
+  }
+
+  #findRoute(path: string): RouteMatch<SocketRoute> {
     const match = this.#routes.match(path);
     if (match === undefined) throw new HandshakeError(404, "There is no WebSocket at this path");
     return match;
@@ -119,21 +169,60 @@ export class WebSockets<Services extends object> {
     this.#options.logger.warn(
       `SpaceNode: a page of ${show(origin)} has connected to ${
         show(host)
-      }. As wsOrigins is not set, any page may do so, and it acts with its ` +
-        "visitor's cookies. Name the origins that may connect in wsOrigins.",
+      }. As wsOrigins is not set, any page may do so, and it acts ` +
+        "with its visitor's cookies. Name the origins that may connect in wsOrigins.",
     );
   }
 
-  #open(route: SocketRoute<Services>, request: AppRequest, raw: RawSocket, head: Buffer): void {
-    const socket = new ServerSocket(raw, head, "", undefined, route.settings);
+  #askHook(
+    attempt: Attempt,
+    route: SocketRoute,
+    hook: UpgradeHook<object, unknown>,
+    offer: UpgradeOffer,
+    subprotocol: string | undefined,
+  ): void {
+    const answer: UpgradeAnswer = { subprotocol, offered: offer.subprotocols, headers: new Headers() };
+    const decide = (verdict: unknown): void => {
+      if (verdict instanceof Response) return void this.#refuseWith(attempt.raw, verdict);
+      this.#accept(attempt, route, offer, readAnswer(answer), verdict);
+    };
+    const verdict = hook(attempt.request, attempt.services, answer);
+    if (!isPromise(verdict)) return decide(verdict);
+    verdict.then((settled) => {
+      // Time may have run out, or the client given up, while the hook was busy.
+      if (!attempt.raw.writable) return;
+      this.#checkOpen();
+      this.connections.checkRoom(attempt.request.ip);
+      decide(settled);
+    }).then(undefined, (error) => this.refuse(attempt.raw, error));
+  }
+
+  #accept(
+    attempt: Attempt,
+    route: SocketRoute,
+    offer: UpgradeOffer,
+    answer: Parameters<typeof acceptUpgrade>[2],
+    data: unknown,
+  ): void {
+    const { raw, head, request, services } = attempt;
+    acceptUpgrade(raw, offer, answer);
+    this.accepted++;
+    attempt.onAccepted(raw);
+    const socket = new ServerSocket(raw, head, answer.subprotocol ?? "", data, route.settings);
     this.connections.add(socket);
     try {
-      const result = route.handler(socket, request, this.#options.services);
+      const result = route.handler(socket, request, services);
       if (!isPromise(result)) return socket.start();
       result.then(() => socket.start(), (error) => socket.onHandlerError("handler", error));
     } catch (error) {
       socket.onHandlerError("handler", error);
     }
+  }
+
+  async #refuseWith(raw: RawSocket, response: Response): Promise<void> {
+    this.refused++;
+    const body = new Uint8Array(await response.arrayBuffer());
+    writeRefusal(raw, response.status, body, response.headers);
   }
 
   #toHandshakeError(error: unknown): HandshakeError {

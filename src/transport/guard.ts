@@ -7,18 +7,32 @@ import { writeRefusal } from "./upgrade.ts";
 const MAX_HEADERS = 1_000;
 
 /**
- * Stands at the door of an HTTP server, before any request is understood: each TCP connection gets an `error` listener in its
- * first moment, and a deadline by which it must have said what it wants.
+ * Stands at the door, before any request is understood: each TCP connection gets an `error` listener in its first moment, and a deadline by
+ * which it must have said what it wants.
  */
 export class Guard {
   readonly #handshakes: Deadlines<RawSocket>;
 
-  constructor(server: Server, handshakeTimeoutMs: number) {
-    this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => raw.destroy());
-    server.on("connection", (raw: RawSocket) => this.#watch(raw));
-    server.on("secureConnection", (raw: RawSocket) => this.#watch(raw));
+  constructor(handshakeTimeoutMs: number) {
+    this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => {
+      writeRefusal(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
+      raw.destroySoon();
+    });
+  }
+
+  /** Watches all connections of a server that is ours alone. */
+  protect(server: Server): void {
+    server.on("connection", (raw: RawSocket) => this.watch(raw));
+    server.on("secureConnection", (raw: RawSocket) => this.watch(raw));
     server.on("request", (_request: IncomingMessage, response: ServerResponse) => this.#awaitNext(response));
     server.on("clientError", (error: NodeJS.ErrnoException, raw: RawSocket) => refuseGarbage(error, raw));
+  }
+
+  /** Watches one connection. */
+  watch(raw: RawSocket): void {
+    raw.on("error", ignore);
+    raw.once("close", () => this.#handshakes.delete(raw));
+    this.#handshakes.add(raw);
   }
 
   /** The handshake on this connection has succeeded: it has no deadline any more. */
@@ -29,12 +43,6 @@ export class Guard {
   /** Stops the clock. */
   stop(): void {
     this.#handshakes.clear();
-  }
-
-  #watch(raw: RawSocket): void {
-    raw.on("error", ignore);
-    raw.once("close", () => this.#handshakes.delete(raw));
-    this.#handshakes.add(raw);
   }
 
   /** While a request is answered the time is ours; after it the client has as long again to send the next. */

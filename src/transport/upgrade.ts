@@ -28,18 +28,23 @@ export function refuseUpgrade(raw: RawSocket, { status, message, headers }: Hand
   writeRefusal(raw, status, message, Object.entries(headers));
 }
 
-/** Writes a whole HTTP answer in plain text, where no `ServerResponse` exists. */
+/** Writes a whole HTTP answer where no `ServerResponse` exists. A string is sent as plain text, a line of its own. */
 export function writeRefusal(
   raw: RawSocket,
   status: number,
-  message: string,
+  body: string | Uint8Array,
   headers: Iterable<readonly [name: string, value: string]> = [],
 ): void {
   if (!raw.writable) return void raw.destroy();
-  const body = Buffer.from(`${message}\n`);
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}\r\nConnection: close\r\n` +
-    `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n${encodeHeaders(headers)}\r\n`;
-  raw.end(Buffer.concat([Buffer.from(head, "latin1"), body]));
+  const bytes = typeof body === "string" ? Buffer.from(`${body}\n`) : body;
+  const type = typeof body === "string" ? "Content-Type: text/plain; charset=utf-8\r\n" : "";
+  const own = [...headers].filter(([name]) => !FRAMING.test(name));
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}\r\nConnection: close\r\n${type}` +
+    `Content-Length: ${bytes.length}\r\n${encodeHeaders(own)}\r\n`;
+  raw.end(Buffer.concat([Buffer.from(head, "latin1"), bytes]));
   raw.once("end", () => raw.destroySoon());
   raw.resume();
 }
+
+/** How long the answer is, and that the connection ends with it, is said here and nowhere else. */
+const FRAMING = /^(?:connection|content-length|transfer-encoding)$/i;
