@@ -57,7 +57,7 @@ export class Http {
     const methods = [...this.#routes].filter(([, router]) => router.match(path) !== undefined).map(([name]) => name);
     if (methods.length > 0) return this.#answerMethod(method, methods, response);
     if (this.#isWebSocket(path)) {
-      const headers = { Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Version": "13" };
+      const headers = { Upgrade: "websocket", Connection: "Upgrade, close", "Sec-WebSocket-Version": "13" };
       throw new HttpError(426, "This is a WebSocket: connect with a WebSocket client", headers);
     }
     throw new HttpError(404, "There is nothing at this path");

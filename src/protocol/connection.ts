@@ -101,11 +101,11 @@ export class Connection {
     if (this.#state === "closed") return;
     if (this.#isReading || this.#isPaused || this.#unread?.isEmpty === false) {
       this.#queue().push(chunk);
-      this.#readQueue();
-      return;
+    } else {
+      const consumed = this.#read(chunk);
+      if (consumed < chunk.length && !this.#putBack(chunk.subarray(consumed))) return;
     }
-    const consumed = this.#read(chunk);
-    if (consumed < chunk.length) this.#putBack(chunk.subarray(consumed));
+    if (this.#unread !== undefined) this.#readQueue();
   }
 
   /** Stops reading: nothing is handed out until `resume`, and what has come is kept. */
@@ -269,10 +269,10 @@ export class Connection {
     const { allocate, isUtf8 } = this.#codec;
     if (isControl(header.opcode)) {
       this.#control = new PartialMessage(false, CONTROL_LIMITS, allocate, isUtf8);
-      this.#control.addFragment(header.payloadLength);
+      this.#control.addFragment(header.payloadLength, true);
     } else {
       this.#message ??= new PartialMessage(header.opcode === Opcode.TEXT, this.#limits, allocate, isUtf8);
-      this.#message.addFragment(header.payloadLength);
+      this.#message.addFragment(header.payloadLength, header.fin);
     }
     this.#header = header;
     this.#received = 0;

@@ -16,7 +16,7 @@ export interface MessageLimits {
 
 /**
  * How much memory may be held for each byte that has really come. A header alone may announce the largest message, so memory
- * follows the bytes and not the announcement; four saves most of the copies that doubling would cost.
+ * follows the bytes and not the announcement.
  */
 const GROWTH = 4;
 const SMALLEST_BYTES = 256;
@@ -32,6 +32,7 @@ export class PartialMessage {
   #bytes: Uint8Array | undefined;
   #length = 0;
   #announced = 0;
+  #isWholeAnnounced = false;
   #fragments = 0;
   readonly #validator: Utf8Validator | undefined;
   readonly #limits: MessageLimits;
@@ -49,8 +50,9 @@ export class PartialMessage {
    *
    * @throws ProtocolError 1009 above `maxMessageBytes`, 1008 above `maxFragments`
    */
-  addFragment(payloadLength: number): void {
+  addFragment(payloadLength: number, isLast: boolean): void {
     this.#announced += payloadLength;
+    this.#isWholeAnnounced = isLast;
     checkMessageBytes(this.#announced, this.#limits);
     if (++this.#fragments > this.#limits.maxFragments) {
       throw new ProtocolError(
@@ -92,7 +94,8 @@ export class PartialMessage {
   #reserve(byteLength: number): Uint8Array {
     if (this.#bytes !== undefined && byteLength <= this.#bytes.length) return this.#bytes;
     const generous = Math.max(byteLength * GROWTH, SMALLEST_BYTES);
-    const grown = this.#allocate(Math.max(byteLength, Math.min(generous, this.#announced)));
+    const most = this.#isWholeAnnounced ? this.#announced : this.#limits.maxMessageBytes;
+    const grown = this.#allocate(Math.max(byteLength, Math.min(generous, most)));
     if (this.#bytes !== undefined) grown.set(this.#bytes.subarray(0, this.#length));
     return this.#bytes = grown;
   }

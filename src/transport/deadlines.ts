@@ -29,7 +29,8 @@ export class Deadlines<Item> {
   /** Sets, or sets again, the item's deadline. */
   add(item: Item): void {
     this.#dueAtMs.delete(item);
-    this.#dueAtMs.set(item, nowMs() + this.#durationMs);
+    // Whole milliseconds are small integers, which take no memory of their own in the map.
+    this.#dueAtMs.set(item, Math.ceil(performance.now()) + this.#durationMs);
     this.#timer ??= this.#startTimer(this.#durationMs);
   }
 
@@ -48,20 +49,17 @@ export class Deadlines<Item> {
   }
 
   #run(): void {
-    this.#timer = undefined;
-    const now = nowMs();
+    const nowMs = Math.floor(performance.now());
+    let nextAtMs: number | undefined;
+    // `#timer` stays set until the end: what is added meanwhile is due later than all that is here.
     for (const [item, dueAtMs] of this.#dueAtMs) {
-      if (dueAtMs > now) {
-        this.#timer ??= this.#startTimer(dueAtMs - now);
-        return;
+      if (dueAtMs > nowMs) {
+        nextAtMs = dueAtMs;
+        break;
       }
       this.#dueAtMs.delete(item);
       this.#onDue(item);
     }
+    this.#timer = nextAtMs === undefined ? undefined : this.#startTimer(nextAtMs - nowMs);
   }
-}
-
-/** Whole milliseconds of a clock that never goes back; a small integer takes no memory of its own in the map. */
-function nowMs(): number {
-  return Math.ceil(performance.now());
 }

@@ -9,6 +9,7 @@ import { Opcode } from "../protocol/opcode.ts";
 import type { Clocks } from "./clocks.ts";
 import type { Beating } from "./heartbeat.ts";
 import { hold, Outbox, release } from "./outbox.ts";
+import { destroyAfterWrites } from "./upgrade.ts";
 
 /** What a connection may use, and what its clocks are. */
 export interface DuplexSettings extends MessageLimits {
@@ -247,12 +248,12 @@ export class Duplex implements Sink, Beating {
   onPeerEnded(): void {
     this.#connection.abandon();
     this.#outbox.flush();
-    this.#raw.destroySoon();
+    destroyAfterWrites(this.#raw);
   }
 
   onRawClosed(): void {
     if (this.isClosed) return;
-    const { closeReceived, closeSent, error } = this.#connection;
+    const { closeReceived, error } = this.#connection;
     this.#connection.abandon();
     this.#outbox.discard();
     const { clocks } = this.#settings;
@@ -261,7 +262,7 @@ export class Duplex implements Sink, Beating {
     clocks.closings.delete(this);
     this.isClosed = true;
     if (closeReceived !== undefined) this.#receiver.onClose(closeReceived.code, closeReceived.reason, true);
-    else if (error !== undefined) this.#receiver.onClose(closeSent?.code ?? error.closeCode, error.message, false);
+    else if (error !== undefined) this.#receiver.onClose(error.closeCode, error.message, false);
     else this.#receiver.onClose(CloseCode.ABNORMAL, "", false);
   }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { Deadlines } from "./deadlines.ts";
-import { writeRefusal } from "./upgrade.ts";
+import { destroyAfterWrites, writeRefusal } from "./upgrade.ts";
 
 /** Node stops counting headers here, and Deno hands out a request without the rest: what they said is not known. */
 const MAX_HEADERS = 1_000;
@@ -16,7 +16,7 @@ export class Guard {
   constructor(handshakeTimeoutMs: number) {
     this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => {
       writeRefusal(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
-      raw.destroySoon();
+      destroyAfterWrites(raw);
     });
   }
 

@@ -137,7 +137,9 @@ export class Outbox {
 
   /** Sends a frame with a payload of bytes. */
   sendBytes(opcode: Opcode, payload: Uint8Array): void {
-    if (payload === lastData && isLastPayload(payload)) return this.#add(lastStart, lastEnd);
+    if (opcode === Opcode.BINARY && payload === lastData && isLastPayload(payload)) {
+      return this.#add(lastStart, lastEnd);
+    }
     const byteLength = payload.length;
     if (byteLength >= LARGE_FROM_BYTES) return this.#sendLargeBytes(opcode, payload);
     const start = reserve(byteLength + MAX_SERVER_HEADER_BYTES);
@@ -243,10 +245,11 @@ function viewOf(start: number, end: number): Buffer {
   return view;
 }
 
-/** Whether the last frame still has the payload's bytes: the same array may have been filled anew. */
+/** Whether the last frame still has the payload's bytes: the same array may have been filled anew, or resized. */
 function isLastPayload(payload: Uint8Array): boolean {
-  const start = lastEnd - payload.length;
-  return start >= lastStart && slab.compare(payload, 0, payload.length, start, lastEnd) === 0;
+  const { length } = payload;
+  const start = lastStart + headerBytes(length);
+  return start + length === lastEnd && slab.compare(payload, 0, length, start, lastEnd) === 0;
 }
 
 /** Encodes a text message of less than `LARGE_FROM_BYTES` at `start` of the slab and gives its end. */

@@ -42,8 +42,18 @@ export function writeRefusal(
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}\r\nConnection: close\r\n${type}` +
     `Content-Length: ${bytes.length}\r\n${encodeHeaders(own)}\r\n`;
   raw.end(Buffer.concat([Buffer.from(head, "latin1"), bytes]));
-  raw.once("end", () => raw.destroySoon());
+  raw.once("end", () => destroyAfterWrites(raw));
   raw.resume();
+}
+
+/**
+ * Cuts a connection once all that was written to it is out. `destroySoon` would do the same, but what Node hands out for a handshake that has a body
+ * is no `net.Socket` and has none.
+ */
+export function destroyAfterWrites(raw: RawSocket): void {
+  if (!raw.writableEnded) raw.end();
+  if (raw.writableFinished) raw.destroy();
+  else raw.once("finish", () => raw.destroy());
 }
 
 /** How long the answer is, and that the connection ends with it, is said here and nowhere else. */
