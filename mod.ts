@@ -21,6 +21,8 @@ export type { RequestBody } from "./src/app/body.ts";
 export type { SocketView } from "./src/app/connections.ts";
 export type { Controller, HttpRequest } from "./src/app/controllers.ts";
 export { HttpError } from "./src/app/http-error.ts";
+export { type InjectedClient, type InjectedClose, InjectError } from "./src/app/inject/client.ts";
+export type { InjectOptions } from "./src/app/inject/request.ts";
 export type { CloseOptions, ListenOptions } from "./src/app/lifecycle.ts";
 export type { AppOptions, Logger, SocketOptions } from "./src/app/options.ts";
 export type { OriginPredicate, WsOrigins } from "./src/app/origins.ts";

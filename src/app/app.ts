@@ -1,11 +1,14 @@
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import process from "node:process";
 import { Guard } from "../transport/guard.ts";
 import type { SocketView } from "./connections.ts";
-import type { Controller, Method } from "./controllers.ts";
+import { type Controller, type Method, toResponse } from "./controllers.ts";
 import { Http } from "./http.ts";
+import { connect, type InjectedClient, makeKey } from "./inject/client.ts";
+import { MemorySocket } from "./inject/memory-socket.ts";
+import { checkTarget, handshakeHeaders, type InjectOptions, makeRequest } from "./inject/request.ts";
 import { type CloseOptions, type ListenOptions, resolveClose, resolveListen } from "./lifecycle.ts";
 import { Listener } from "./listener.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -209,6 +212,47 @@ export class App<Services extends object = object> {
     };
     if (this.#services !== undefined) return answer(this.#services);
     this.#makeServices().then(answer, (error) => this.#webSockets.refuse(socket, error));
+  }
+
+  /**
+   * Connects to a WebSocket route, or calls a controller, in memory: through the real handshake and engine, but without a port. For tests of handlers. The app
+   * does not have to listen.
+   *
+   * @param path the path of a WebSocket route, with its query if it has one
+   * @returns the client's end, once the handshake is done
+   * @throws InjectError when the handshake is refused
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.ws("/echo", (socket) => {
+   *   socket.on("message", (data) => socket.send(data));
+   * });
+   * const client = await app.inject("/echo");
+   * client.send("hello");
+   * console.log(await client.next()); // hello
+   * await client.close();
+   * ```
+   */
+  inject(path: string, options?: InjectOptions): Promise<InjectedClient>;
+  /** Calls a controller with a web `Request`, whose host does not matter, and gives its `Response`. */
+  inject(request: Request): Promise<Response>;
+  async inject(target: string | Request, options: InjectOptions = {}): Promise<InjectedClient | Response> {
+    checkTarget(target);
+    this.#checkOpen();
+    const services = await this.#makeServices();
+    const { client, server } = MemorySocket.pair();
+    if (typeof target !== "string") {
+      const { pathname, search } = new URL(target.url);
+      const body = new Uint8Array(await target.arrayBuffer());
+      const message = makeRequest(server, target.method, pathname + search, new Headers(target.headers), body);
+      return toResponse(await this.#http.answer(message, services));
+    }
+    const key = makeKey();
+    const message = makeRequest(server, "GET", target, handshakeHeaders(key, options));
+    this.handleUpgrade(message, server, Buffer.alloc(0));
+    return await connect(client, key);
   }
 
   /** Address and port at which the app listens. Undefined while it does not, or at a unix socket. */

@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import type { RequestBody } from "./body.ts";
 import type { AppRequest } from "./request.ts";
 import type { PathParams } from "./router.ts";
-import { HttpError } from "./http-error.ts";
+import type { HttpError } from "./http-error.ts";
 import { show } from "./values.ts";
 
 /**
@@ -20,42 +20,64 @@ export type HttpRequest<Params = PathParams> = AppRequest<Params> & RequestBody;
 /** The methods that have controllers. HEAD is answered by GET's. */
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** Sends what a controller returned. */
-export async function sendResult(response: ServerResponse, result: unknown): Promise<void> {
-  if (result instanceof Response) return await sendResponse(response, result);
-  if (result === undefined) return void response.writeHead(204).end();
-  if (typeof result === "string") return send(response, "text/plain; charset=utf-8", result);
-  if (result instanceof Uint8Array) return send(response, "application/octet-stream", result);
-  send(response, "application/json; charset=utf-8", toJson(result));
+/** An answer before it is sent: over HTTP, or to who has injected the request. */
+export interface Answer {
+  readonly status: number;
+  /** In order; only Set-Cookie may come several times. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
 }
 
-/** Sends an error as a plain text answer; one that has begun already is cut, so that nobody takes it for whole. */
-export function sendError(response: ServerResponse, { status, message, headers }: HttpError): void {
-  if (response.headersSent) return void response.destroy();
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+/**
+ * The answer that a controller's result stands for.
+ *
+ * @throws TypeError for a result that has no JSON
+ */
+export function toAnswer(result: unknown): Answer {
+  if (result instanceof Response) {
+    return { status: result.status, headers: [...result.headers], body: result.body ?? undefined };
+  }
+  if (result === undefined) return { status: 204, headers: [], body: undefined };
+  if (typeof result === "string") return whole(200, "text/plain; charset=utf-8", result);
+  if (result instanceof Uint8Array) return whole(200, "application/octet-stream", result);
+  return whole(200, "application/json; charset=utf-8", toJson(result));
+}
+
+/** The answer that an error stands for: its message as plain text. */
+export function toErrorAnswer({ status, message, headers }: HttpError): Answer {
+  const { headers: own, body } = whole(status, "text/plain; charset=utf-8", `${message}\n`);
+  return { status, headers: [...own, ...Object.entries(headers)], body };
+}
+
+/** Sends an answer. Rejects when its body fails on the way: the connection is cut then, so that nobody takes it for whole. */
+export async function sendAnswer(response: ServerResponse, { status, headers, body }: Answer): Promise<void> {
   response.statusCode = status;
-  send(response, "text/plain; charset=utf-8", `${message}\n`);
+  for (const [name, value] of headers) {
+    // Cookies cannot be joined into one line, as all other headers can.
+    if (name.toLowerCase() === "set-cookie") response.appendHeader(name, value);
+    else response.setHeader(name, value);
+  }
+  const isBodiless = body === undefined || response.req.method === "HEAD";
+  if (!isBodiless && body instanceof ReadableStream) {
+    await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), response);
+  } else {
+    if (body instanceof ReadableStream) void body.cancel();
+    response.end(isBodiless ? undefined : body);
+  }
 }
 
-function send(response: ServerResponse, type: string, body: string | Uint8Array): void {
-  response.setHeader("Content-Type", type);
-  response.setHeader("Content-Length", Buffer.byteLength(body));
-  response.end(response.req.method === "HEAD" ? undefined : body);
+/** An answer as `fetch` would give it. */
+export function toResponse({ status, headers, body }: Answer): Response {
+  const init = { status, headers: headers.map(([name, value]): [string, string] => [name, value]) };
+  return new Response(body as BodyInit | undefined, init);
+}
+
+function whole(status: number, type: string, body: string | Uint8Array): Answer {
+  return { status, headers: [["Content-Type", type], ["Content-Length", String(Buffer.byteLength(body))]], body };
 }
 
 function toJson(result: unknown): string {
   const json = JSON.stringify(result);
   if (json === undefined) throw new TypeError(`A controller cannot return ${show(result)}: it has no JSON`);
   return json;
-}
-
-async function sendResponse(response: ServerResponse, result: Response): Promise<void> {
-  response.statusCode = result.status;
-  const { headers } = result;
-  for (const [name, value] of headers) if (name !== "set-cookie") response.setHeader(name, value);
-  // Cookies cannot be joined into one line, as all other headers can.
-  const cookies = headers.getSetCookie();
-  if (cookies.length > 0) response.setHeader("Set-Cookie", cookies);
-  if (result.body === null || response.req.method === "HEAD") return void response.end();
-  await pipeline(Readable.fromWeb(result.body as Parameters<typeof Readable.fromWeb>[0]), response);
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type BodyLimits, bodyOf } from "./body.ts";
-import { type Controller, type Method, sendError, sendResult } from "./controllers.ts";
+import { type Answer, type Controller, type Method, sendAnswer, toAnswer, toErrorAnswer } from "./controllers.ts";
 import { HttpError } from "./http-error.ts";
 import type { Logger } from "./options.ts";
 import { type AppRequest, toAppRequest } from "./request.ts";
@@ -37,25 +37,42 @@ export class Http {
     router.add(path, controller);
   }
 
-  /** Answers a request. Never rejects. */
+  /** Answers a request over HTTP. Never rejects. */
   async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
     try {
-      const request = toAppRequest(message);
-      const { route, params } = this.#findRoute(request, response);
-      request.params = params;
-      await sendResult(response, await route(Object.assign(request, bodyOf(request, this.#options)), services));
+      await sendAnswer(response, await this.answer(message, services));
     } catch (error) {
-      // The client has gone: there is nobody left to tell.
-      if (response.destroyed) return;
-      sendError(response, this.#toHttpError(error, message));
+      // The client has gone, and there is nobody left to tell; or a body has failed on the way.
+      if (!response.destroyed) {
+        this.#options.logger.error(`SpaceNode: the answer to ${describe(message)} was cut:`, error);
+      }
+      response.destroy();
     }
   }
 
-  #findRoute({ method = "GET", path }: AppRequest, response: ServerResponse): RouteMatch<AnyController> {
+  /** The answer to a request. Never rejects. */
+  async answer(message: IncomingMessage, services: object): Promise<Answer> {
+    try {
+      const request = toAppRequest(message);
+      const found = this.#findRoute(request);
+      if (!("route" in found)) return found;
+      request.params = found.params;
+      const result = await found.route(Object.assign(request, bodyOf(request, this.#options)), services);
+      return toAnswer(result);
+    } catch (error) {
+      return toErrorAnswer(this.#toHttpError(error, message));
+    }
+  }
+
+  #findRoute({ method = "GET", path }: AppRequest): RouteMatch<AnyController> | Answer {
     const match = this.#routes.get(method === "HEAD" ? "GET" : method)?.match(path);
     if (match !== undefined) return match;
     const methods = [...this.#routes].filter(([, router]) => router.match(path) !== undefined).map(([name]) => name);
-    if (methods.length > 0) return this.#answerMethod(method, methods, response);
+    if (methods.length > 0) {
+      const allowed = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
+      if (method === "OPTIONS") return { status: 204, headers: [["Allow", allowed]], body: undefined };
+      throw new HttpError(405, `${method} is not possible here`, { Allow: allowed });
+    }
     if (this.#isWebSocket(path)) {
       const headers = { Upgrade: "websocket", Connection: "Upgrade, close", "Sec-WebSocket-Version": "13" };
       throw new HttpError(426, "This is a WebSocket: connect with a WebSocket client", headers);
@@ -63,16 +80,13 @@ export class Http {
     throw new HttpError(404, "There is nothing at this path");
   }
 
-  #answerMethod(method: string, methods: string[], response: ServerResponse): RouteMatch<AnyController> {
-    const allowed = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
-    if (method !== "OPTIONS") throw new HttpError(405, `${method} is not possible here`, { Allow: allowed });
-    response.setHeader("Allow", allowed);
-    return { route: () => undefined, params: {} };
-  }
-
-  #toHttpError(error: unknown, { method, url }: IncomingMessage): HttpError {
+  #toHttpError(error: unknown, message: IncomingMessage): HttpError {
     if (error instanceof HttpError) return error;
-    this.#options.logger.error(`SpaceNode: the controller of ${method} ${show(url)} has thrown:`, error);
+    this.#options.logger.error(`SpaceNode: the controller of ${describe(message)} has thrown:`, error);
     return new HttpError(500, "Something went wrong on the server");
   }
+}
+
+function describe({ method, url }: IncomingMessage): string {
+  return `${method} ${show(url)}`;
 }

@@ -8,7 +8,8 @@ import { Inbox } from "./inbox.ts";
 import { checkClose } from "./lifecycle.ts";
 import type { Logger } from "./options.ts";
 import type { BinaryData, Socket, SocketEvents } from "./socket.ts";
-import { show } from "./values.ts";
+import { toBytes } from "./values.ts";
+import { readableOf, writableOf } from "./web-streams.ts";
 
 const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
 
@@ -26,6 +27,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
   data: unknown;
   #id: string | undefined;
   #inbox: Inbox | undefined;
+  #readable: ReadableStream<string | Buffer> | undefined;
+  #writable: WritableStream<string | BinaryData> | undefined;
   #drainWaiters: PromiseWithResolvers<void>[] | undefined;
   readonly #settings: ServerSocketSettings;
   readonly #duplex: Duplex;
@@ -132,6 +135,14 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
     return this;
   }
 
+  get readable(): ReadableStream<string | Buffer> {
+    return this.#readable ??= readableOf(this);
+  }
+
+  get writable(): WritableStream<string | BinaryData> {
+    return this.#writable ??= writableOf(this);
+  }
+
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
     return this.#inbox ??= new Inbox(this);
   }
@@ -185,13 +196,6 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
     this.removeAllListeners();
     this.#settings.onClosed(this);
   }
-}
-
-function toBytes(data: unknown): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
-  throw new TypeError(`A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${show(data)}`);
 }
 
 /** §5.5: at most 125 bytes. A number, say, is no payload: memory of that size would go out. */

@@ -121,6 +121,15 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   listenerCount(event: keyof SocketEvents): number;
 
   /**
+   * The messages as a web stream, made on first use. It pauses the wire while nobody reads from it; cancelling it closes the socket. It takes its messages
+   * from where `for await` does.
+   */
+  readonly readable: ReadableStream<string | Buffer>;
+
+  /** Sends what is written to it, made on first use. A write waits until the peer has caught up; closing it closes the socket, aborting it cuts it. */
+  readonly writable: WritableStream<string | BinaryData>;
+
+  /**
    * The messages, one by one. While the loop is busy with one the wire is paused, and leaving the loop leaves it paused: another loop goes on where
    * this one stopped. The loop ends with a clean close and throws on an unclean one.
    */

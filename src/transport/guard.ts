@@ -12,6 +12,8 @@ const MAX_HEADERS = 1_000;
  */
 export class Guard {
   readonly #handshakes: Deadlines<RawSocket>;
+  /** How many requests of a connection are being answered: a client may send several at once. */
+  readonly #answering = new WeakMap<RawSocket, number>();
 
   constructor(handshakeTimeoutMs: number) {
     this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => {
@@ -45,11 +47,16 @@ export class Guard {
     this.#handshakes.clear();
   }
 
-  /** While a request is answered the time is ours; after it the client has as long again to send the next. */
+  /** While requests are answered the time is ours; after the last of them the client has as long again to send the next. */
   #awaitNext(response: ServerResponse): void {
     const raw = response.req.socket;
     this.#handshakes.delete(raw);
-    response.once("finish", () => raw.destroyed || this.#handshakes.add(raw));
+    this.#answering.set(raw, (this.#answering.get(raw) ?? 0) + 1);
+    response.once("close", () => {
+      const left = this.#answering.get(raw)! - 1;
+      this.#answering.set(raw, left);
+      if (left === 0 && !raw.destroyed) this.#handshakes.add(raw);
+    });
   }
 }
 

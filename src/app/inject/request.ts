@@ -1,0 +1,48 @@
+import { Buffer } from "node:buffer";
+import { IncomingMessage } from "node:http";
+import { show } from "../values.ts";
+import type { MemorySocket } from "./memory-socket.ts";
+import type { Socket as RawSocket } from "node:net";
+
+/** What a client sends along with a handshake that is injected. */
+export interface InjectOptions {
+  /** Headers, such as `Origin` or `Cookie`. */
+  headers?: HeadersInit | undefined;
+  /** The subprotocols to offer. */
+  subprotocols?: readonly string[] | undefined;
+}
+
+/** A request as node:http would have parsed it. */
+export function makeRequest(
+  socket: MemorySocket,
+  method: string,
+  target: string,
+  headers: Headers,
+  body: Uint8Array = new Uint8Array(0),
+): IncomingMessage {
+  const message = new IncomingMessage(socket as MemorySocket & RawSocket);
+  if (!headers.has("host")) headers.set("host", "localhost");
+  const fields = { method, url: target, httpVersion: "1.1", httpVersionMajor: 1, httpVersionMinor: 1, complete: true };
+  Object.assign(message, fields);
+  for (const [name, value] of headers) message.headers[name] = value;
+  if (body.length > 0) message.push(Buffer.from(body));
+  message.push(null);
+  return message;
+}
+
+/** The headers of a handshake, with what the caller adds. */
+export function handshakeHeaders(key: string, { headers, subprotocols = [] }: InjectOptions): Headers {
+  const all = new Headers(headers);
+  all.set("upgrade", "websocket");
+  all.set("connection", "Upgrade");
+  all.set("sec-websocket-version", "13");
+  all.set("sec-websocket-key", key);
+  if (subprotocols.length > 0) all.set("sec-websocket-protocol", subprotocols.join(", "));
+  return all;
+}
+
+/** @throws TypeError for what is neither a path nor a request */
+export function checkTarget(target: unknown): void {
+  if (target instanceof Request || (typeof target === "string" && target.startsWith("/"))) return;
+  throw new TypeError(`inject takes the path of a WebSocket, such as "/chat", or a Request; got ${show(target)}`);
+}
