@@ -4,6 +4,7 @@
  */
 import { Buffer, isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
+import type { Socket as RawSocket } from "node:net";
 import type { Codec } from "./protocol/connection.ts";
 import { ACCEPT_GUID } from "./protocol/handshake.ts";
 
@@ -38,3 +39,8 @@ export const codec: Codec = {
  * corked writes at little cost, Node and Bun copy them or pay more for the gathering than for a second call.
  */
 export const corksLargeFrames: boolean = runtime === "deno";
+
+/** Whether a socket goes on reading into memory while it is paused: Deno does so under TLS. */
+export function readsWhilePaused(raw: RawSocket): boolean {
+  return runtime === "deno" && "encrypted" in raw;
+}

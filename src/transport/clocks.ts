@@ -7,6 +7,7 @@ import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 export interface Timed {
   fail(error: ProtocolError): void;
   terminate(): void;
+  checkPause(): void;
 }
 
 export interface ClockOptions {
@@ -15,6 +16,8 @@ export interface ClockOptions {
   readonly closeTimeoutMs: number;
 }
 
+const PAUSE_CHECK_MS = 100;
+
 /** All that is timed on open connections: a handful of timers, however many connections there are. */
 export class Clocks {
   readonly heartbeat: Heartbeat | undefined;
@@ -22,10 +25,13 @@ export class Clocks {
   readonly messages: Deadlines<Timed>;
   /** From a Close frame, sent or received, to the end of the TCP connection. */
   readonly closings: Deadlines<Timed>;
+  /** From one look to the next at a paused connection that cannot really be paused. */
+  readonly pauses: Deadlines<Timed>;
 
   constructor({ heartbeat, messageTimeoutMs, closeTimeoutMs }: ClockOptions) {
     this.heartbeat = heartbeat === false ? undefined : new Heartbeat(heartbeat);
     this.closings = new Deadlines(closeTimeoutMs, (connection) => connection.terminate());
+    this.pauses = new Deadlines(PAUSE_CHECK_MS, (connection) => connection.checkPause());
     this.messages = new Deadlines(messageTimeoutMs, (connection) => {
       const message = `A message was not complete after ${messageTimeoutMs} ms`;
       connection.fail(new ProtocolError(CloseCode.POLICY_VIOLATION, message));
@@ -37,5 +43,6 @@ export class Clocks {
     this.heartbeat?.clear();
     this.messages.clear();
     this.closings.clear();
+    this.pauses.clear();
   }
 }

@@ -26,6 +26,11 @@ export class Deadlines<Item> {
     return this.#dueAtMs.size;
   }
 
+  /** The items, those that fall due first at the front. */
+  [Symbol.iterator](): Iterator<Item> {
+    return this.#dueAtMs.keys();
+  }
+
   /** Sets, or sets again, the item's deadline. */
   add(item: Item): void {
     this.#dueAtMs.delete(item);

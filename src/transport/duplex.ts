@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
-import { codec } from "../platform.ts";
+import { codec, readsWhilePaused } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
 import { Connection, type Sink } from "../protocol/connection.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -64,6 +64,7 @@ export class Duplex implements Sink, Beating {
   /** What the message clock was last set for, see `#watchMessage`. */
   #watchedMessage = -1;
   #droppedMessages = 0;
+  #bytesReadAtPause = 0;
   readonly #raw: RawSocket;
   readonly #receiver: Receiver;
   readonly #settings: DuplexSettings;
@@ -120,6 +121,17 @@ export class Duplex implements Sink, Beating {
     this.#connection.pause();
     this.#raw.pause();
     this.#watchMessage();
+    if (!readsWhilePaused(this.#raw)) return;
+    this.#bytesReadAtPause = this.#raw.bytesRead;
+    this.#settings.clocks.pauses.add(this);
+  }
+
+  /** Ends a pause that does not hold the peer back before it costs more memory than a slow consumer may. */
+  checkPause(): void {
+    if (!this.isPaused || this.isClosed) return;
+    const { maxBufferedBytes, clocks } = this.#settings;
+    if (this.#raw.bytesRead - this.#bytesReadAtPause <= maxBufferedBytes) return clocks.pauses.add(this);
+    this.fail(new ProtocolError(CloseCode.TRY_AGAIN_LATER, `More than ${maxBufferedBytes} bytes came during a pause`));
   }
 
   resume(): void {
@@ -260,6 +272,7 @@ export class Duplex implements Sink, Beating {
     clocks.messages.delete(this);
     clocks.heartbeat?.delete(this);
     clocks.closings.delete(this);
+    clocks.pauses.delete(this);
     this.isClosed = true;
     if (closeReceived !== undefined) this.#receiver.onClose(closeReceived.code, closeReceived.reason, true);
     else if (error !== undefined) this.#receiver.onClose(error.closeCode, error.message, false);

@@ -25,7 +25,7 @@ export class Guard {
   /** Watches all connections of a server that is ours alone. */
   protect(server: Server): void {
     server.on("connection", (raw: RawSocket) => this.watch(raw));
-    server.on("secureConnection", (raw: RawSocket) => this.watch(raw));
+    server.on("secureConnection", (raw: RawSocket) => this.#takeOver(raw));
     server.on("request", (_request: IncomingMessage, response: ServerResponse) => this.#awaitNext(response));
     server.on("clientError", (error: NodeJS.ErrnoException, raw: RawSocket) => refuseGarbage(error, raw));
   }
@@ -45,6 +45,17 @@ export class Guard {
   /** Stops the clock. */
   stop(): void {
     this.#handshakes.clear();
+  }
+
+  /** TLS has begun on a connection: its deadline goes on, but for the socket that stands for it from here on. */
+  #takeOver(secure: RawSocket): void {
+    // Nothing but the peer's port connects the two on all runtimes.
+    for (const raw of this.#handshakes) {
+      if (raw.remotePort === secure.remotePort && raw.remoteAddress === secure.remoteAddress) {
+        this.#handshakes.delete(raw);
+      }
+    }
+    this.watch(secure);
   }
 
   /** While requests are answered the time is ours; after the last of them the client has as long again to send the next. */
