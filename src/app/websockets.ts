@@ -204,12 +204,13 @@ export class WebSockets {
     answer: Parameters<typeof acceptUpgrade>[2],
     data: unknown,
   ): void {
-    const { raw, head, request, services } = attempt;
+    const { raw, request, services } = attempt;
     acceptUpgrade(raw, offer, answer);
     this.accepted++;
     attempt.onAccepted(raw);
-    const socket = new ServerSocket(raw, head, answer.subprotocol ?? "", data, route.settings);
+    const socket = new ServerSocket(raw, attempt.head, answer.subprotocol ?? "", data, route.settings);
     this.connections.add(socket);
+    // From here on the connection speaks WebSocket: whatever goes wrong must not be answered in HTTP.
     try {
       const result = route.handler(socket, request, services);
       if (!isPromise(result)) return socket.start();

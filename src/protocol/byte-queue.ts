@@ -35,8 +35,4 @@ export class ByteQueue {
     this.#chunks.unshift(joined);
     return next !== undefined;
   }
-
-  clear(): void {
-    this.#chunks.length = 0;
-  }
 }

@@ -1,9 +1,9 @@
 import { ByteQueue } from "./byte-queue.ts";
-import { CloseCode, type CloseStatus, decodeClose, encodeClose } from "./close.ts";
+import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYLOAD_BYTES } from "./close.ts";
 import { ProtocolError } from "./errors.ts";
 import { decodeHeader, type FrameHeader } from "./header.ts";
 import { unmask } from "./mask.ts";
-import { type Allocate, checkMessageBytes, invalidText, type MessageLimits, PartialMessage } from "./message.ts";
+import { type Allocate, checkMessageBytes, invalidText, type MessageLimits, own, PartialMessage } from "./message.ts";
 import { isControl, Opcode } from "./opcode.ts";
 import type { IsUtf8 } from "./utf8.ts";
 
@@ -13,9 +13,9 @@ export interface Codec {
   /** Memory for a payload that is handed out. It need not be cleared. */
   readonly allocate: Allocate;
   /** The text of bytes that are known to be ASCII. */
-  decodeAscii(bytes: Uint8Array, start: number, end: number): string;
+  readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** The text of bytes that are known to be valid UTF-8. */
-  decodeUtf8(bytes: Uint8Array, start: number, end: number): string;
+  readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
 }
 
 /** Where a connection hands out what it has read, and what it has to say. Nothing here may throw. */
@@ -47,7 +47,7 @@ export class Connection {
   /** The data message, or the control frame, whose payload is still coming. */
   #message: PartialMessage | undefined;
   #control: PartialMessage | undefined;
-  #messagesRead = 0;
+  #unitsRead = 0;
 
   #unread: ByteQueue | undefined;
   #isReading = false;
@@ -91,12 +91,14 @@ export class Connection {
     return this.#header !== undefined || this.#message !== undefined || this.#unread?.isEmpty === false;
   }
 
-  /** How many messages have come whole: what begins after a change of it is another message. */
-  get messagesRead(): number {
-    return this.#messagesRead;
+  /** How many messages, and control frames outside of one, have come whole: what begins after a change of it is another. */
+  get unitsRead(): number {
+    return this.#unitsRead;
   }
 
-  /** Reads the next bytes. They belong to the connection from here on: payloads are unmasked in place. */
+  /**
+   * Reads the next bytes, of the kind that the codec allocates. They belong to the connection from here on: payloads are unmasked in place.
+   */
   receive(chunk: Uint8Array): void {
     if (this.#state === "closed") return;
     if (this.#isReading || this.#isPaused || this.#unread?.isEmpty === false) {
@@ -118,7 +120,10 @@ export class Connection {
     this.#readQueue();
   }
 
-  /** Starts the closing handshake, §7.1.2. Without effect when a Close frame has been sent already. */
+  /**
+   * Starts the closing handshake, §7.1.2, with a code that may be sent and a reason of at most 123 bytes. Without effect when a Close frame has been sent
+   * already.
+   */
   close(code: number, reason: string, reasonBytes: Uint8Array): void {
     if (this.#state !== "open") return;
     this.#state = "closing";
@@ -242,26 +247,18 @@ export class Connection {
       case Opcode.TEXT:
         return this.#handOutText(bytes, start, end, (seen & 0x80) === 0);
       case Opcode.BINARY:
-        this.#messagesRead++;
-        return this.#sink.onMessage(this.#own(bytes, start, end), true);
+        this.#unitsRead++;
+        return this.#sink.onMessage(own(bytes, start, end, this.#codec.allocate), true);
       default:
-        return this.#handleControl(header.opcode, this.#own(bytes, start, end));
+        return this.#handleControl(header.opcode, own(bytes, start, end, this.#codec.allocate));
     }
   }
 
   #handOutText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
     if (!isAscii && !this.#codec.isUtf8(bytes.subarray(start, end))) throw invalidText();
-    this.#messagesRead++;
+    this.#unitsRead++;
     const { decodeAscii, decodeUtf8 } = this.#codec;
     this.#sink.onMessage(isAscii ? decodeAscii(bytes, start, end) : decodeUtf8(bytes, start, end), false);
-  }
-
-  /** Bytes that the receiver may keep: the chunk itself where they are most of it, else a copy that lets the chunk go. */
-  #own(bytes: Uint8Array, start: number, end: number): Uint8Array {
-    if ((end - start) * 2 >= bytes.length) return bytes.subarray(start, end);
-    const copy = this.#codec.allocate(end - start);
-    copy.set(bytes.subarray(start, end));
-    return copy;
   }
 
   /** Begins a frame that is part of a message, or whose payload is still coming. */
@@ -296,14 +293,14 @@ export class Connection {
       return this.#handleControl(header.opcode, payload);
     }
     this.#message = undefined;
-    this.#messagesRead++;
+    this.#unitsRead++;
     if (!message.isText) return this.#sink.onMessage(payload, true);
     const { decodeAscii, decodeUtf8 } = this.#codec;
     this.#sink.onMessage((message.isAscii ? decodeAscii : decodeUtf8)(payload, 0, payload.length), false);
   }
 
   #handleControl(opcode: Opcode, payload: Uint8Array): void {
-    if (this.#message === undefined) this.#messagesRead++;
+    if (this.#message === undefined) this.#unitsRead++;
     switch (opcode) {
       case Opcode.PING:
         // §5.5.2: a Pong with the same payload, unless a Close frame has gone out: nothing follows that.
@@ -328,4 +325,4 @@ export class Connection {
 }
 
 const NO_BYTES = new Uint8Array(0);
-const CONTROL_LIMITS: MessageLimits = { maxMessageBytes: 125, maxFragments: 1 };
+const CONTROL_LIMITS: MessageLimits = { maxMessageBytes: MAX_CONTROL_PAYLOAD_BYTES, maxFragments: 1 };

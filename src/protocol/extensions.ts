@@ -32,7 +32,7 @@ export function parseExtensions(value: string): ExtensionOffer[] {
     offers.push({ name, parameters });
     if (!scanner.isAtEnd && !scanner.take(",")) scanner.refuse();
   }
-  return offers;
+  return offers.length > 0 ? offers : scanner.refuse();
 }
 
 class Scanner {

@@ -28,7 +28,7 @@ export interface UpgradeAnswer {
 /** The value that a client's key is joined with before it is hashed, §1.3. */
 export const ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** §4.1: 16 bytes in base64. */
+/** §4.1: 16 bytes in base64. The four bits that the last character has to spare may be anything, as RFC 4648 §3.5 leaves open. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 
 /**
@@ -53,20 +53,25 @@ export function validateUpgrade(request: UpgradeRequest): UpgradeOffer {
   }
   const key = single(headers["sec-websocket-key"]);
   if (key === undefined || !KEY.test(key)) refuse("Sec-WebSocket-Key must be 16 bytes in base64, given once");
+  const extensions = single(headers["sec-websocket-extensions"]);
   return {
     key,
     subprotocols: parseSubprotocols(single(headers["sec-websocket-protocol"])),
-    extensions: parseExtensions(single(headers["sec-websocket-extensions"]) ?? ""),
+    extensions: extensions === undefined ? [] : parseExtensions(extensions),
   };
 }
 
-/** The status line and headers of the 101 answer, §4.2.2. Names and values must have been checked with `isHeaderValue`. */
-export function encodeAnswer(answer: UpgradeAnswer): string {
-  let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-    `Sec-WebSocket-Accept: ${answer.accept}\r\n`;
-  if (answer.subprotocol !== undefined) head += `Sec-WebSocket-Protocol: ${answer.subprotocol}\r\n`;
-  if (answer.extensions !== undefined) head += `Sec-WebSocket-Extensions: ${answer.extensions}\r\n`;
-  return `${head}${encodeHeaders(answer.headers ?? [])}\r\n`;
+/**
+ * The status line and headers of the 101 answer, §4.2.2.
+ *
+ * @throws TypeError for a header that would break out of its line
+ */
+export function encodeAnswer({ accept, subprotocol, extensions, headers = [] }: UpgradeAnswer): string {
+  const all: (readonly [name: string, value: string])[] = [["Sec-WebSocket-Accept", accept]];
+  if (subprotocol !== undefined) all.push(["Sec-WebSocket-Protocol", subprotocol]);
+  if (extensions !== undefined) all.push(["Sec-WebSocket-Extensions", extensions]);
+  all.push(...headers);
+  return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${encodeHeaders(all)}\r\n`;
 }
 
 /**

@@ -17,8 +17,6 @@ export interface FrameHeader {
 
 /** The longest header of a server's frame: two bytes and a 64-bit length (§5.2). */
 export const MAX_SERVER_HEADER_BYTES = 10;
-/** The longest header of a client's frame: a masking key more. */
-export const MAX_CLIENT_HEADER_BYTES = 14;
 
 /** Values of the seven-bit length that announce a longer one. */
 const LENGTH_16 = 126;
@@ -29,8 +27,8 @@ function fault(message: string): never {
 }
 
 /**
- * Reads a header at `start`, or gives `undefined` when not all of it is there yet. Everything that the first two bytes
- * can prove wrong is refused before more is waited for, so that a hostile frame costs no memory.
+ * Reads a header at `start`, or gives `undefined` when not all of it is there yet. What the first two bytes prove
+ * wrong by themselves is refused before more is waited for, so that a hostile frame costs no memory.
  *
  * Lengths must be minimal: §5.2 says that the minimal number of bytes MUST be used.
  *

@@ -27,8 +27,7 @@ export function unmask(bytes: Uint8Array, start: number, end: number, maskingKey
   return seen | unmaskBytes(bytes, aligned + (wordCount << 2), end, key);
 }
 
-/** The slow twin: every payload may go through it, and short ones do. */
-export function unmaskBytes(bytes: Uint8Array, start: number, end: number, maskingKey: number): number {
+function unmaskBytes(bytes: Uint8Array, start: number, end: number, maskingKey: number): number {
   let seen = 0;
   let key = maskingKey;
   for (let i = start; i < end; i++) {
@@ -38,6 +37,7 @@ export function unmaskBytes(bytes: Uint8Array, start: number, end: number, maski
   return seen;
 }
 
+/** The key's first octet is its lowest, and so is each word's on the little-endian machines that all three runtimes run on. */
 function unmaskWords(words: Int32Array, key: number): number {
   const length = words.length;
   const unrolled = length & ~7;

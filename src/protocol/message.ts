@@ -27,12 +27,11 @@ const SMALLEST_BYTES = 256;
  */
 export class PartialMessage {
   readonly isText: boolean;
-  /** All bytes so far are below 128. */
-  isAscii = true;
   #bytes: Uint8Array | undefined;
   #length = 0;
   #announced = 0;
   #isWholeAnnounced = false;
+  #isAscii = true;
   #fragments = 0;
   readonly #validator: Utf8Validator | undefined;
   readonly #limits: MessageLimits;
@@ -43,6 +42,11 @@ export class PartialMessage {
     this.#limits = limits;
     this.#allocate = allocate;
     this.#validator = isText ? new Utf8Validator(isUtf8) : undefined;
+  }
+
+  /** Whether all bytes so far are below 128. */
+  get isAscii(): boolean {
+    return this.#isAscii;
   }
 
   /**
@@ -76,7 +80,7 @@ export class PartialMessage {
     const seen = unmask(bytes, from, to, rotateKey(maskingKey, offset));
     if (this.#validator === undefined) return;
     if ((seen & 0x80) === 0 && this.#validator.isComplete) return;
-    this.isAscii = false;
+    this.#isAscii = false;
     if (!this.#validator.push(bytes.subarray(from, to))) throw invalidText();
   }
 
@@ -87,8 +91,7 @@ export class PartialMessage {
    */
   finish(): Uint8Array {
     if (this.#validator?.isComplete === false) throw invalidText();
-    if (this.#bytes === undefined) return this.#allocate(0);
-    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length);
+    return this.#bytes === undefined ? this.#allocate(0) : own(this.#bytes, 0, this.#length, this.#allocate);
   }
 
   #reserve(byteLength: number): Uint8Array {
@@ -99,6 +102,16 @@ export class PartialMessage {
     if (this.#bytes !== undefined) grown.set(this.#bytes.subarray(0, this.#length));
     return this.#bytes = grown;
   }
+}
+
+/**
+ * Bytes that their receiver may keep: a view of the memory that they lie in where they are most of it, else a copy that lets the rest of it go.
+ */
+export function own(bytes: Uint8Array, start: number, end: number, allocate: Allocate): Uint8Array {
+  if ((end - start) * 2 >= bytes.length) return bytes.subarray(start, end);
+  const copy = allocate(end - start);
+  copy.set(bytes.subarray(start, end));
+  return copy;
 }
 
 /** @throws ProtocolError 1009 above `maxMessageBytes` */

@@ -33,7 +33,8 @@ export class Utf8Validator {
     // The character that the last piece began, then whole characters natively, then one that this piece begins.
     let start = 0;
     while (this.#needed > 0 && start < bytes.length) {
-      if (!this.#pushBytes(bytes, start, ++start)) return false;
+      if (!this.#pushBytes(bytes, start, start + 1)) return false;
+      start++;
     }
     const end = lastCharacterStart(bytes);
     if (!this.#isUtf8(bytes.subarray(start, end))) return false;

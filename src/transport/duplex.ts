@@ -287,8 +287,8 @@ export class Duplex implements Sink, Beating {
       if (this.#watchedMessage === -1) return;
       this.#watchedMessage = -1;
       messages.delete(this);
-    } else if (this.#watchedMessage !== connection.messagesRead) {
-      this.#watchedMessage = connection.messagesRead;
+    } else if (this.#watchedMessage !== connection.unitsRead) {
+      this.#watchedMessage = connection.unitsRead;
       messages.add(this);
     }
   }

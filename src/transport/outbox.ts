@@ -97,7 +97,7 @@ export class Outbox {
   #waitingBytes = 0;
   /** The operating system did not take all of the last write. */
   #isStalled = false;
-  #onWritten: (() => void) | undefined;
+  #onWritten: ((error?: Error | null) => void) | undefined;
 
   constructor(raw: RawSocket, onDrain: () => void) {
     this.#raw = raw;
@@ -115,15 +115,18 @@ export class Outbox {
   /** Calls `onDrain` once `bufferedAmount` has fallen to zero. */
   notifyDrain(): void {
     if (this.#onWritten !== undefined) return;
-    const onWritten = this.#onWritten = (): void => {
-      if (this.#onWritten !== onWritten) return;
+    const onWritten = this.#onWritten = (error?: Error | null): void => {
+      // What was thrown away with its socket has not been taken.
+      if (this.#onWritten !== onWritten || (error ?? null) !== null || this.#raw.destroyed) return;
       // Something more was sent meanwhile: its own write will call back.
       if (this.bufferedAmount > 0) return;
       this.#onWritten = undefined;
       this.#onDrain();
     };
     // What is already on its way was written without a callback; an empty write calls back behind it.
-    if (this.#waitingBytes === 0) this.#raw.write(NO_BYTES, onWritten);
+    if (this.#waitingBytes > 0) return;
+    if (this.#raw.writableEnded) this.#raw.once("finish", onWritten);
+    else this.#raw.write(NO_BYTES, onWritten);
   }
 
   /** Sends a text message. */

@@ -1,0 +1,158 @@
+/**
+ * One SVG per runtime: a panel for each of the cells of `--quick`, the servers sorted, the limit as a line.
+ * The colours are of middle brightness and the ground is clear, so that it reads on white and on black.
+ */
+import { type EChartsOption, init } from "echarts";
+import { cells } from "./cells.ts";
+import { digits, times } from "./format.ts";
+import type { RuntimeName } from "./machine.ts";
+import { LIMIT, OURS } from "./peers.ts";
+import { advantage, find, labelOf, type Report, type Result, unitOf } from "./results.ts";
+
+const TEXT = "#7a838c";
+const OUR_COLOUR = "#e2682a";
+const PEER_COLOUR = "#7c9cc4";
+const FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif";
+
+const WIDTH = 860;
+const COLUMNS = 2;
+const MARGIN = 12;
+const LABEL_WIDTH = 112;
+const VALUE_WIDTH = 122;
+const HEADING = 46;
+const PANEL_TITLE = 40;
+const PANEL_GAP = 16;
+const BAR = 22;
+const FOOTING = 30;
+
+interface Panel {
+  title: string;
+  bars: { label: string; figure: number; isOurs: boolean; note: string }[];
+  limit: number | undefined;
+}
+
+function panelsOf(results: Result[], runtime: RuntimeName): Panel[] {
+  const shown = cells.filter(({ id, quick }) => quick && find(results, runtime, OURS, id));
+  return shown.map(({ id, title }) => {
+    const rows = results.filter((result) => result.runtime === runtime && result.cell === id && result.peer !== LIMIT);
+    const bars = rows.sort((left, right) => left.figure - right.figure).map((result) => {
+      const isOurs = result.peer === OURS;
+      const ratio = isOurs ? "" : `  ${times(advantage(results, result))}`;
+      const note = `${digits(result.figure)} ${unitOf(id)}${ratio}`;
+      return { label: labelOf(runtime, result.peer), figure: result.figure, isOurs, note };
+    });
+    return { title, bars, limit: find(results, runtime, LIMIT, id)?.figure };
+  });
+}
+
+type Part = { title: object[]; grid: object[]; xAxis: object[]; yAxis: object[]; series: object[] };
+
+function draw(part: Part, panel: Panel, left: number, top: number, width: number): void {
+  const { title, bars, limit } = panel;
+  const index = part.grid.length;
+  const highest = Math.max(...bars.map(({ figure }) => figure), limit ?? 0);
+  part.title.push({
+    text: title,
+    left,
+    top,
+    padding: 0,
+    textStyle: { color: TEXT, fontFamily: FONT, fontSize: 13, fontWeight: 600 },
+  });
+  part.grid.push({
+    left: left + LABEL_WIDTH,
+    top: top + PANEL_TITLE,
+    width: width - LABEL_WIDTH - VALUE_WIDTH,
+    height: bars.length * BAR,
+    containLabel: false,
+  });
+  part.xAxis.push({ gridIndex: index, type: "value", show: false, min: 0, max: highest });
+  part.yAxis.push({
+    gridIndex: index,
+    type: "category",
+    inverse: true,
+    data: bars.map(({ label }) => label),
+    axisLine: { show: false },
+    axisTick: { show: false },
+    axisLabel: { color: TEXT, fontFamily: FONT, fontSize: 12, interval: 0 },
+  });
+  part.series.push({
+    type: "bar",
+    xAxisIndex: index,
+    yAxisIndex: index,
+    barWidth: 14,
+    labelLayout: { x: left + width - VALUE_WIDTH + 8, verticalAlign: "middle" },
+    data: bars.map(({ figure, isOurs, note }) => ({
+      value: figure,
+      itemStyle: { color: isOurs ? OUR_COLOUR : PEER_COLOUR, borderRadius: 2 },
+      label: {
+        show: true,
+        position: "right",
+        formatter: note,
+        color: isOurs ? OUR_COLOUR : TEXT,
+        fontFamily: FONT,
+        fontSize: 12,
+        fontWeight: isOurs ? 700 : 400,
+      },
+    })),
+    ...(limit !== undefined && {
+      markLine: {
+        silent: true,
+        symbol: "none",
+        data: [{ xAxis: limit }],
+        lineStyle: { color: TEXT, type: [4, 3], width: 1.2 },
+        label: {
+          formatter: `raw ${digits(limit)}`,
+          position: "start",
+          color: TEXT,
+          fontFamily: FONT,
+          fontSize: 11,
+          distance: 3,
+        },
+      },
+    }),
+  });
+}
+
+/** The chart of one runtime as SVG text; undefined when nothing was measured there. */
+export function chart({ results, machine, date }: Report, runtime: RuntimeName): string | undefined {
+  const panels = panelsOf(results, runtime);
+  if (panels.length === 0) return undefined;
+  const part: Part = { title: [], grid: [], xAxis: [], yAxis: [], series: [] };
+  const panelWidth = (WIDTH - MARGIN * (COLUMNS + 1)) / COLUMNS;
+  let top = HEADING;
+  for (let first = 0; first < panels.length; first += COLUMNS) {
+    const row = panels.slice(first, first + COLUMNS);
+    row.forEach((panel, column) => draw(part, panel, MARGIN + column * (panelWidth + MARGIN), top, panelWidth));
+    top += PANEL_TITLE + Math.max(...row.map(({ bars }) => bars.length)) * BAR + PANEL_GAP;
+  }
+  const version = `${runtime[0].toUpperCase()}${runtime.slice(1)} ${machine.versions[runtime]}`;
+  const heading = {
+    text: `${version}: server CPU for a message; shorter is better`,
+    left: MARGIN,
+    top: 10,
+    padding: 0,
+    textStyle: { color: TEXT, fontFamily: FONT, fontSize: 16, fontWeight: 600 },
+  };
+  const footing = {
+    text:
+      `×: of SpaceNode's · dashed: a bare node:http upgrade that sends raw bytes back · ${machine.cpu}, ${machine.cores} cores · ${
+        date.slice(0, 10)
+      }`,
+    left: MARGIN,
+    top: top + 2,
+    padding: 0,
+    textStyle: { color: TEXT, fontFamily: FONT, fontSize: 11, fontWeight: 400 },
+  };
+  const picture = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: top + FOOTING });
+  picture.setOption(
+    {
+      ...part,
+      title: [heading, footing, ...part.title],
+      backgroundColor: "transparent",
+      animation: false,
+    } as EChartsOption,
+  );
+  const svg = picture.renderToSVGString();
+  picture.dispose();
+  return svg;
+}

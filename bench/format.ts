@@ -1,0 +1,28 @@
+/** Numbers and tables as text. */
+import { stripVTControlCharacters } from "node:util";
+
+/** Three significant digits, and thousands set apart. */
+export function digits(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
+  return String(Number(value.toPrecision(3)));
+}
+
+export function times(value: number | undefined): string {
+  return value === undefined ? "" : `${value >= 10 ? value.toFixed(1) : value.toFixed(2)} ×`;
+}
+
+export function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
+
+/** Columns padded to their widest cell; the first to the left, numbers to the right. */
+export function table(rows: string[][]): string {
+  const width = (text: string): number => stripVTControlCharacters(text).length;
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => width(row[column]))));
+  const pad = (text: string, column: number): string => {
+    const spaces = " ".repeat(widths[column] - width(text));
+    return column === 0 ? text + spaces : spaces + text;
+  };
+  return rows.map((row) => `  ${row.map(pad).join("   ").trimEnd()}`).join("\n");
+}

@@ -1,0 +1,120 @@
+/** What the bench runs on: cores, runtimes, versions. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, cpus, loadavg, release, totalmem, type } from "node:os";
+import process from "node:process";
+
+export type RuntimeName = "node" | "deno" | "bun";
+
+export interface Runtime {
+  name: RuntimeName;
+  version: string;
+  /** The program and the arguments that come before the file. */
+  command: string[];
+}
+
+const root = new URL("..", import.meta.url);
+const binaries = new URL("node_modules/.bin/", root).pathname;
+
+const launchers: Record<RuntimeName, string[]> = {
+  node: ["--expose-gc"],
+  deno: ["run", "--quiet", "--allow-all", "--no-check", "--v8-flags=--expose-gc"],
+  bun: ["run"],
+};
+
+/** The program itself: what npm puts on the PATH may be a script that starts it, and its CPU time is not the one wanted. */
+function executable(name: RuntimeName): { path: string; version: string } | undefined {
+  const script = `console.log(JSON.stringify([process.execPath, process.versions.${name}]))`;
+  const args = name === "deno" ? ["eval", `import process from "node:process";${script}`] : ["-e", script];
+  const env = { ...process.env, PATH: `${binaries}:${process.env.PATH}`, NO_COLOR: "1" };
+  const { status, stdout } = spawnSync(name, args, { env, encoding: "utf8" });
+  if (status !== 0) return undefined;
+  const [path, version] = JSON.parse(stdout) as [string, string];
+  return { path, version };
+}
+
+export function findRuntime(name: RuntimeName): Runtime | undefined {
+  const found = executable(name);
+  return found && { name, version: found.version, command: [found.path, ...launchers[name]] };
+}
+
+export interface Cores {
+  generator: number;
+  server: number;
+}
+
+/** Two cores, on two physical ones where there are, or undefined where processes cannot be pinned. */
+export function chooseCores(): Cores | undefined {
+  if (availableParallelism() < 2 || spawnSync("taskset", ["-c", "0", "true"]).status !== 0) return undefined;
+  const server = cpus().length - 1;
+  return { generator: siblingsOf(server).includes(0) && server > 1 ? 1 : 0, server };
+}
+
+function siblingsOf(core: number): number[] {
+  try {
+    const list = readFileSync(`/sys/devices/system/cpu/cpu${core}/topology/thread_siblings_list`, "utf8");
+    return list.trim().split(",").flatMap((range) => {
+      const [first, last = first] = range.split("-").map(Number);
+      return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+    });
+  } catch {
+    return [core];
+  }
+}
+
+/** Wraps a command so that it runs on one core and may open as many files as the system lets it. */
+export function pinned(command: string[], core: number | undefined): string[] {
+  const pin = core === undefined ? [] : ["taskset", "-c", String(core)];
+  return ["sh", "-c", 'ulimit -n "$(ulimit -H -n)"; exec "$@"', "sh", ...pin, ...command];
+}
+
+function packageVersion(name: string): string {
+  const require = createRequire(import.meta.url);
+  const paths = require.resolve.paths(name) ?? [];
+  for (const path of paths) {
+    try {
+      return (JSON.parse(readFileSync(`${path}/${name}/package.json`, "utf8")) as { version: string }).version;
+    } catch {
+      // Not in this folder: the next one up may have it.
+    }
+  }
+  return "not installed";
+}
+
+function commit(): string {
+  try {
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+export interface Machine {
+  cpu: string;
+  cores: number;
+  memoryGiB: number;
+  system: string;
+  pinned: boolean;
+  /** How busy the machine was before the run, by its one-minute load. */
+  loadBefore: number;
+  commit: string;
+  versions: Record<string, string>;
+}
+
+export function describeMachine(runtimes: Runtime[], cores: Cores | undefined): Machine {
+  const packages = ["ws", "bufferutil", "websocket", "crossws"];
+  return {
+    cpu: cpus()[0].model.trim(),
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    system: `${type()} ${release()}`,
+    pinned: cores !== undefined,
+    loadBefore: loadavg()[0],
+    commit: commit(),
+    versions: {
+      ...Object.fromEntries(runtimes.map(({ name, version }) => [name, version])),
+      ...Object.fromEntries(packages.map((name) => [name, packageVersion(name)])),
+    },
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * Sending into a socket that does nothing: encoded into the shared slab, beside a new buffer for each frame.
+ *
+ *     node bench/micro/encode.ts     (or deno run -A, or bun)
+ */
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { bench, run, summary } from "mitata";
+import { encodeHeader, headerBytes } from "../../src/protocol/header.ts";
+import { Opcode } from "../../src/protocol/opcode.ts";
+import { hold, Outbox, release } from "../../src/transport/outbox.ts";
+
+const nowhere = { writableLength: 0, destroyed: false, write: () => true, cork() {}, uncork() {} };
+const outbox = new Outbox(nowhere as unknown as Socket, () => {});
+
+function writeFrame(opcode: Opcode, payload: Uint8Array): void {
+  const frame = Buffer.allocUnsafe(headerBytes(payload.length) + payload.length);
+  frame.set(payload, encodeHeader(frame, 0, opcode, payload.length));
+  nowhere.write();
+}
+
+const MESSAGES = 16;
+
+function inOneTurn(send: () => void): () => void {
+  return () => {
+    hold();
+    for (let message = 0; message < MESSAGES; message += 1) send();
+    release();
+  };
+}
+
+for (const byteLength of [32, 1024, 8 * 1024, 64 * 1024]) {
+  for (const [kind, unit] of [["ASCII", "x"], ["non-ASCII", "ü"]]) {
+    // Two texts in turn: the same one twice would be sent from the memory of the last frame.
+    const texts = [unit, `${unit}y`].map((part) => part.repeat(byteLength / Buffer.byteLength(part)));
+    let turn = 0;
+    const next = (): string => texts[turn++ & 1];
+    summary(() => {
+      bench(`${MESSAGES} × text ${kind} ${byteLength} B: outbox`, inOneTurn(() => outbox.sendText(next())));
+      bench(
+        `${MESSAGES} × text ${kind} ${byteLength} B: a buffer each`,
+        inOneTurn(() => writeFrame(Opcode.TEXT, Buffer.from(next()))),
+      ).baseline(true);
+    });
+  }
+  const payloads = [Buffer.alloc(byteLength, 1), Buffer.alloc(byteLength, 2)];
+  let turn = 0;
+  const next = (): Buffer => payloads[turn++ & 1];
+  summary(() => {
+    bench(`${MESSAGES} × binary ${byteLength} B: outbox`, inOneTurn(() => outbox.sendBytes(Opcode.BINARY, next())));
+    bench(
+      `${MESSAGES} × binary ${byteLength} B: a buffer each`,
+      inOneTurn(() => writeFrame(Opcode.BINARY, next())),
+    ).baseline(true);
+  });
+}
+
+await run();

@@ -1,0 +1,53 @@
+/** Bun's own server. Text comes as a string and binary as a Buffer; its pings and its idle time-out are off. */
+import { announce, LIMIT_BYTES } from "./support.ts";
+
+interface Client {
+  readonly readyState: number;
+  readonly data: { path: string };
+  send(message: string | Uint8Array): number;
+  subscribe(topic: string): void;
+}
+
+interface BunServer {
+  port: number;
+  upgrade(request: Request, options: { data: { path: string } }): boolean;
+  publish(topic: string, message: string | Uint8Array): number;
+}
+
+declare const Bun: { serve(options: object): BunServer };
+
+const clients = new Set<Client>();
+
+const server: BunServer = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  fetch(request: Request): Response | undefined {
+    const { pathname: path } = new URL(request.url);
+    return server.upgrade(request, { data: { path } }) ? undefined : new Response("WebSocket only", { status: 426 });
+  },
+  websocket: {
+    perMessageDeflate: false,
+    sendPings: false,
+    idleTimeout: 0,
+    maxPayloadLength: LIMIT_BYTES,
+    backpressureLimit: LIMIT_BYTES,
+    open(socket: Client): void {
+      if (socket.data.path === "/fan") clients.add(socket);
+      if (socket.data.path === "/publish") socket.subscribe("all");
+    },
+    close(socket: Client): void {
+      clients.delete(socket);
+    },
+    message(socket: Client, message: string | Uint8Array): void {
+      const { path } = socket.data;
+      if (path === "/fan") {
+        for (const client of clients) if (client.readyState === 1) client.send(message);
+      } else if (path === "/publish") {
+        server.publish("all", message);
+      } else {
+        socket.send(message);
+      }
+    },
+  },
+});
+announce(server.port);

@@ -1,0 +1,31 @@
+/** crossws on Node, over the `ws` that it bundles. On Deno and Bun it hands over to their own servers, measured here. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Peer } from "crossws";
+import crossws from "crossws/adapters/node";
+import { announce, LIMIT_BYTES } from "./support.ts";
+
+const clients = new Set<Peer>();
+
+const adapter = crossws({
+  idleTimeout: 0,
+  serverOptions: { perMessageDeflate: false, maxPayload: LIMIT_BYTES },
+  hooks: {
+    open(peer): void {
+      if (peer.request.url.endsWith("/fan")) clients.add(peer);
+    },
+    close: (peer) => void clients.delete(peer),
+    message(peer, message): void {
+      const data = message.rawData as string | Uint8Array;
+      if (clients.has(peer)) {
+        for (const client of clients) if (client.websocket.readyState === 1) client.send(data);
+      } else {
+        peer.send(data);
+      }
+    },
+  },
+});
+
+const server = createServer();
+server.on("upgrade", adapter.handleUpgrade);
+server.listen(0, "127.0.0.1", () => announce((server.address() as AddressInfo).port));

@@ -1,0 +1,34 @@
+/**
+ * The limit: a node:http upgrade that sends the bytes it reads, and knows nothing of frames. What a server takes beyond
+ * this is what WebSocket costs it. The generator counts its masked frames as they come back.
+ */
+import { createHash } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { announce } from "./support.ts";
+
+const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const clients = new Set<Socket>();
+
+const server = createServer();
+server.on("upgrade", (request, duplex, head) => {
+  const socket = duplex as Socket;
+  const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}${GUID}`).digest("base64");
+  socket.on("error", () => {});
+  socket.setNoDelay(true);
+  socket.on("end", () => socket.end());
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+  );
+  if (head.length > 0) socket.unshift(head);
+  if (request.url === "/fan") {
+    clients.add(socket);
+    socket.on("close", () => clients.delete(socket));
+    socket.on("data", (chunk) => {
+      for (const client of clients) client.write(chunk);
+    });
+  } else {
+    socket.on("data", (chunk) => socket.write(chunk));
+  }
+});
+server.listen(0, "127.0.0.1", () => announce((server.address() as AddressInfo).port));

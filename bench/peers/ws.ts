@@ -1,0 +1,28 @@
+/** `ws`, as its README shows it: the message's own bytes go back. On Bun this import is Bun's shim of the same name. */
+import type { AddressInfo } from "node:net";
+import { WebSocket, WebSocketServer } from "ws";
+import { announce, LIMIT_BYTES } from "./support.ts";
+
+const server = new WebSocketServer({
+  host: "127.0.0.1",
+  port: 0,
+  perMessageDeflate: false,
+  maxPayload: LIMIT_BYTES,
+});
+const clients = new Set<WebSocket>();
+
+server.on("listening", () => announce((server.address() as AddressInfo).port));
+server.on("connection", (socket, request) => {
+  socket.on("error", () => {});
+  if (request.url === "/echo") {
+    socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));
+  } else if (request.url === "/text") {
+    socket.on("message", (data) => socket.send(data.toString()));
+  } else if (request.url === "/fan") {
+    clients.add(socket);
+    socket.on("close", () => clients.delete(socket));
+    socket.on("message", (data, isBinary) => {
+      for (const client of clients) if (client.readyState === WebSocket.OPEN) client.send(data, { binary: isBinary });
+    });
+  }
+});

@@ -1,0 +1,83 @@
+/** The run as text: a line per cell while it runs, then a table per runtime, then what was to be reached. */
+import type { Cell } from "./cells.ts";
+import { digits, percent, table, times } from "./format.ts";
+import type { RuntimeName } from "./machine.ts";
+import { OURS } from "./peers.ts";
+import { advantage, cellOf, find, isGeneratorBound, labelOf, type Report, type Result, unitOf } from "./results.ts";
+import { type Goal, targets } from "./targets.ts";
+
+function byFigure(left: Result, right: Result): number {
+  return left.figure - right.figure;
+}
+
+export function cellLine({ results, failures }: Report, runtime: RuntimeName, cell: Cell): string {
+  const here = results.filter((result) => result.runtime === runtime && result.cell === cell.id).sort(byFigure);
+  const parts = here.map((result) => {
+    const spread = result.spread === undefined ? "" : ` ±${percent(result.spread)}`;
+    const ratio = result.peer === OURS ? "" : ` ${times(advantage(results, result))}`;
+    const bound = isGeneratorBound(result) ? " (rate set by the generator)" : "";
+    const figure = `${digits(result.figure)} ${unitOf(cell.id)}`;
+    return `${labelOf(runtime, result.peer)} ${figure}${spread}${ratio}${bound}`;
+  });
+  const failed = failures.filter((failure) => failure.runtime === runtime && failure.cell === cell.id);
+  const faults = new Set(failed.map(({ peer, reason }) => `${labelOf(runtime, peer)} FAILED: ${reason}`));
+  return `  ${cell.id.padEnd(16)} ${[...parts, ...faults].join("  |  ")}`;
+}
+
+export function runtimeTable({ results, machine }: Report, runtime: RuntimeName): string {
+  const rows = results.filter((result) => result.runtime === runtime);
+  const lines = [["", "server CPU", "±", "× ours", "messages/s", "p50 ms", "p99 ms", "CPU server", "generator"]];
+  for (const cell of new Set(rows.map((row) => row.cell))) {
+    lines.push([cellOf(cell)?.title ?? cell, "", "", "", "", "", "", "", ""]);
+    for (const row of rows.filter((candidate) => candidate.cell === cell).sort(byFigure)) {
+      lines.push([
+        `  ${labelOf(runtime, row.peer)}`,
+        `${digits(row.figure)} ${unitOf(cell)}`,
+        row.spread === undefined ? "" : percent(row.spread),
+        row.peer === OURS ? "" : times(advantage(results, row)),
+        row.perSecond === undefined ? "" : digits(row.perSecond),
+        row.p50Ms === undefined ? "" : digits(row.p50Ms),
+        row.p99Ms === undefined ? "" : digits(row.p99Ms),
+        row.serverShare === undefined ? "" : percent(row.serverShare),
+        row.generatorShare === undefined ? "" : percent(row.generatorShare) + (isGeneratorBound(row) ? " !" : ""),
+      ]);
+    }
+  }
+  const note = rows.some(isGeneratorBound) ? "\n  ! the generator set the rate; the server had time to spare" : "";
+  return `${runtime} ${machine.versions[runtime]}\n${table(lines)}${note}`;
+}
+
+export interface Reached {
+  goal: Goal;
+  peer: string;
+  value: number;
+  isMet: boolean;
+}
+
+/** Against the best of the peers named; undefined when this run did not measure both sides. */
+export function reach(results: Result[], goal: Goal): Reached | undefined {
+  const field = goal.field ?? "figure";
+  const ours = find(results, goal.runtime, OURS, goal.cell)?.[field];
+  const rivals = goal.against.flatMap((peer) => {
+    const value = find(results, goal.runtime, peer, goal.peerCell ?? goal.cell)?.[field];
+    return value === undefined ? [] : { peer, value };
+  });
+  const best = rivals.sort((left, right) => left.value - right.value)[0];
+  if (ours === undefined || best === undefined) return undefined;
+  const value = best.value / ours;
+  return { goal, peer: best.peer, value, isMet: value >= goal.atLeast };
+}
+
+export function targetTable({ results }: Report): string {
+  const reached = targets.flatMap((goal) => reach(results, goal) ?? []);
+  if (reached.length === 0) return "No target could be compared: its cell, SpaceNode or the peer was left out.";
+  const rows = reached.map(({ goal, peer, value, isMet }) => [
+    `${goal.runtime} ${goal.cell}${goal.field ? ` ${goal.field.slice(0, 3)}` : ""}`,
+    `${labelOf(goal.runtime, peer)}${goal.peerCell ? ` (${goal.peerCell})` : ""}`,
+    times(value),
+    times(goal.atLeast),
+    isMet ? "ok" : "below",
+  ]);
+  const met = reached.filter(({ isMet }) => isMet).length;
+  return `Targets: ${met} of ${reached.length} reached\n${table([["", "against", "reached", "target", ""], ...rows])}`;
+}

@@ -1,0 +1,90 @@
+/** What a run yields, and how its numbers are looked up and compared. */
+import { max, median, min } from "simple-statistics";
+import { type Cell, cells } from "./cells.ts";
+import type { Machine, RuntimeName } from "./machine.ts";
+import type { Sample, Times } from "./measure.ts";
+import { OURS, type Peer, peers } from "./peers.ts";
+
+export interface Result {
+  runtime: RuntimeName;
+  peer: string;
+  cell: string;
+  /** Median of the rounds (the lowest with `--lowest`): server CPU in µs for a message, or KiB for an idle connection. */
+  figure: number;
+  /** Half the distance from the lowest round to the highest, as a share of the figure; undefined after one round. */
+  spread: number | undefined;
+  perSecond: number | undefined;
+  p50Ms: number | undefined;
+  p99Ms: number | undefined;
+  generatorShare: number | undefined;
+  serverShare: number | undefined;
+  samples: Sample[];
+}
+
+export interface Failure {
+  runtime: RuntimeName;
+  peer: string;
+  cell: string;
+  reason: string;
+}
+
+export interface Report {
+  date: string;
+  machine: Machine;
+  rounds: number;
+  lowest: boolean;
+  times: Times;
+  results: Result[];
+  failures: Failure[];
+}
+
+function middle(samples: Sample[], field: keyof Sample): number | undefined {
+  const values = samples.map((sample) => sample[field]).filter((value) => value !== undefined);
+  return values.length > 0 ? median(values) : undefined;
+}
+
+/** `lowest` takes the best round for the figure: on a machine that others use, their share only ever adds. */
+export function summarise(peer: Peer, cell: Cell, samples: Sample[], lowest: boolean): Result {
+  const figures = samples.map(({ figure }) => figure);
+  const figure = lowest ? min(figures) : median(figures);
+  return {
+    runtime: peer.runtime,
+    peer: peer.id,
+    cell: cell.id,
+    figure,
+    spread: figures.length > 1 ? (max(figures) - min(figures)) / 2 / figure : undefined,
+    perSecond: middle(samples, "perSecond"),
+    p50Ms: middle(samples, "p50Ms"),
+    p99Ms: middle(samples, "p99Ms"),
+    generatorShare: middle(samples, "generatorShare"),
+    serverShare: middle(samples, "serverShare"),
+    samples,
+  };
+}
+
+export function find(results: Result[], runtime: RuntimeName, peer: string, cell: string): Result | undefined {
+  return results.find((result) => result.runtime === runtime && result.peer === peer && result.cell === cell);
+}
+
+/** How many times less CPU (or memory) ours takes than this result. */
+export function advantage(results: Result[], { runtime, cell, figure }: Result): number | undefined {
+  const ours = find(results, runtime, OURS, cell);
+  return ours && figure / ours.figure;
+}
+
+/** The rate was the generator's doing, not the server's. The CPU per message stands all the same. */
+export function isGeneratorBound({ generatorShare = 0, serverShare = 1 }: Result): boolean {
+  return generatorShare > 0.9 && serverShare < 0.9;
+}
+
+export function labelOf(runtime: RuntimeName, id: string): string {
+  return peers.find((peer) => peer.runtime === runtime && peer.id === id)?.label ?? id;
+}
+
+export function cellOf(id: string): Cell | undefined {
+  return cells.find((cell) => cell.id === id);
+}
+
+export function unitOf(cell: string): string {
+  return cellOf(cell)?.work === "idle" ? "KiB" : "µs";
+}

@@ -1,0 +1,148 @@
+/**
+ * The bench: every server in its own process, the load in another, a core for each where the system lets them be pinned.
+ *
+ *     node bench/run.ts [--quick] [--runtime node,deno,bun] [--only echo-32-16,…] [--peers spacenode,ws,raw]
+ *                       [--rounds 3] [--seconds 2] [--warm-up 1] [--lowest] [--out bench/results]
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { type Cell, cells } from "./cells.ts";
+import { chart } from "./charts.ts";
+import { chooseCores, type Cores, describeMachine, findRuntime, type Runtime, type RuntimeName } from "./machine.ts";
+import { measure, type Sample, type Times } from "./measure.ts";
+import { type Peer, peers } from "./peers.ts";
+import { Generator } from "./processes.ts";
+import { cellLine, runtimeTable, targetTable } from "./report.ts";
+import { type Report, summarise } from "./results.ts";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    runtime: { type: "string" },
+    only: { type: "string" },
+    peers: { type: "string" },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+    "warm-up": { type: "string" },
+    lowest: { type: "boolean", default: false },
+    out: { type: "string" },
+  },
+});
+
+/** The items of a comma-separated option; a name that nothing has is an error, not an empty run. */
+function chosen(option: "runtime" | "only" | "peers", known: string[]): Set<string> | undefined {
+  const names = values[option]?.split(",");
+  const wrong = names?.find((name) => !known.includes(name));
+  if (wrong !== undefined) {
+    console.error(`--${option} ${wrong}: expected one of ${[...new Set(known)].join(", ")}`);
+    process.exit(2);
+  }
+  return names && new Set(names);
+}
+
+function amount(option: "rounds" | "seconds" | "warm-up", usual: number): number {
+  const value = Number(values[option] ?? usual);
+  if (value > 0) return value;
+  console.error(`--${option} ${values[option]}: expected a number above 0`);
+  process.exit(2);
+}
+
+const RESULTS = new URL("results", import.meta.url).pathname;
+const { quick } = values;
+const runtimeNames = chosen("runtime", ["node", "deno", "bun"]) ?? new Set(["node", "deno", "bun"]);
+const onlyCells = chosen("only", cells.map(({ id }) => id));
+const onlyPeers = chosen("peers", peers.map(({ id }) => id));
+const rounds = amount("rounds", quick ? 1 : 3);
+const spans: Times = {
+  seconds: amount("seconds", quick ? 0.3 : 2),
+  warmUpSeconds: amount("warm-up", quick ? 0.35 : 1),
+  idleConnections: quick ? 2_000 : 10_000,
+};
+
+const cores = chooseCores();
+const runtimes = [...runtimeNames].flatMap((name) => {
+  const runtime = findRuntime(name as RuntimeName);
+  if (!runtime) console.error(`${name} is not installed: left out`);
+  return runtime ?? [];
+});
+
+const report: Report = {
+  date: new Date().toISOString(),
+  machine: describeMachine(runtimes, cores),
+  rounds,
+  lowest: values.lowest,
+  times: spans,
+  results: [],
+  failures: [],
+};
+let generator = new Generator(cores);
+
+function runs(peer: Peer, runtime: Runtime, cell: Cell): boolean {
+  if (peer.runtime !== runtime.name || (cell.path === "/publish" && !peer.publishes)) return false;
+  return onlyPeers ? onlyPeers.has(peer.id) : !(quick && peer.slow);
+}
+
+/** The peers take turns, each round in another order, so that a passing disturbance does not fall on one of them. */
+async function runCell(cell: Cell, runtime: Runtime, pinnedTo: Cores | undefined): Promise<void> {
+  const taking = new Map<Peer, Sample[]>(peers.filter((peer) => runs(peer, runtime, cell)).map((peer) => [peer, []]));
+  if (taking.size === 0) return;
+  for (let round = 0; round < rounds; round += 1) {
+    const order = [...taking.keys()];
+    for (const peer of [...order.slice(round % order.length), ...order.slice(0, round % order.length)]) {
+      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${cell.id}, round ${round + 1}: ${peer.label}`);
+      try {
+        taking.get(peer)?.push(await measure(peer, runtime, cell, generator, pinnedTo, spans));
+      } catch (error) {
+        const { message } = error as Error;
+        report.failures.push({ runtime: runtime.name, peer: peer.id, cell: cell.id, reason: message });
+        generator.stop();
+        generator = new Generator(cores);
+      }
+    }
+  }
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  for (const [peer, samples] of taking) {
+    if (samples.length > 0) report.results.push(summarise(peer, cell, samples, values.lowest));
+  }
+  console.log(cellLine(report, runtime.name, cell));
+}
+
+/** A part of the bench does not replace the results of the whole, unless it is told where to go. */
+function save(folder = onlyCells || onlyPeers || values.runtime ? undefined : RESULTS): void {
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/latest.json`, `${JSON.stringify(report, undefined, 2)}\n`);
+  for (const { name } of runtimes) {
+    const svg = chart(report, name);
+    if (svg) writeFileSync(`${folder}/${name}.svg`, svg);
+  }
+  console.log(`\nWritten to ${folder}`);
+}
+
+const { loadBefore } = report.machine;
+if (loadBefore > 0.5) {
+  console.log(`Other programs keep this machine busy (load ${loadBefore.toFixed(1)}): figures scatter.`);
+}
+console.log(
+  `${report.machine.cpu}, ${report.machine.cores} cores, ${report.machine.system}; ` +
+    (cores
+      ? `server on core ${cores.server}, generator on core ${cores.generator}`
+      : "processes are not pinned to cores"),
+);
+for (const runtime of runtimes) {
+  console.log(`\n${runtime.name} ${runtime.version}: server CPU for a message, and × ours`);
+  for (const cell of cells.filter(({ id, quick: isQuick }) => (onlyCells ? onlyCells.has(id) : isQuick || !quick))) {
+    await runCell(cell, runtime, cores);
+  }
+}
+generator.stop();
+
+for (const { name } of runtimes) console.log(`\n${runtimeTable(report, name)}`);
+console.log(`\n${targetTable(report)}`);
+if (report.failures.length > 0) {
+  const faults = new Set(report.failures.map(({ runtime, peer, reason }) => `  ${runtime} ${peer}: ${reason}`));
+  console.log(`\nFailed, and left out:\n${[...faults].join("\n")}`);
+  process.exitCode = 1;
+}
+save(values.out);

@@ -1,0 +1,85 @@
+// Who owns the bytes that a connection hands out, and how many it holds.
+
+import { describe, expect, test } from "vitest";
+import { codec } from "../../src/platform.ts";
+import { binary, fragmented, opcodes, ping, text } from "../support/frames.ts";
+import { hex } from "../support/hex.ts";
+import { chunkOf, defaultLimits, failed, record, type Recording } from "../support/protocol.ts";
+
+/** A connection that also tells how much memory it has asked for. */
+function spied(maxMessageBytes = defaultLimits.maxMessageBytes): Recording & { asked: number[] } {
+  const asked: number[] = [];
+  const allocate = (byteLength: number): Uint8Array => {
+    asked.push(byteLength);
+    return codec.allocate(byteLength);
+  };
+  return { ...record({ maxMessageBytes }, { allocate }), asked };
+}
+
+describe("what is handed out", () => {
+  test("a small payload does not share the chunk's memory", () => {
+    const { connection, sink, lines } = record();
+    // Not from the pool of the runtime, which the copy may come from.
+    const chunk = Buffer.from(new Uint8Array(chunkOf(binary("abc"), ping("ping"), text("d".repeat(100)))).buffer);
+    connection.receive(chunk);
+    chunk.fill(0);
+    expect(sink.messages[0]).toEqual(Buffer.from("abc"));
+    expect((sink.messages[0] as Uint8Array).buffer).not.toBe(chunk.buffer);
+    expect(lines).toContain("> pong 70696e67");
+  });
+
+  test("a payload that is most of its chunk is handed out without a copy", () => {
+    const { connection, sink, asked } = spied();
+    const chunk = chunkOf(binary("a".repeat(1000)), text("b"));
+    connection.receive(chunk);
+    const [data] = sink.messages as [Uint8Array];
+    expect(data).toEqual(Buffer.alloc(1000, "a"));
+    expect(data.buffer).toBe(chunk.buffer);
+    expect(asked).toEqual([]);
+  });
+
+  test("a message that was handed out is not changed by what comes later", () => {
+    const { connection, sink } = record();
+    const chunk = chunkOf(binary("first ".repeat(20)), binary("second"));
+    connection.receive(chunk);
+    connection.receive(chunkOf(...fragmented(opcodes.binary, ["third", "fourth"])));
+    connection.receive(chunkOf(...fragmented(opcodes.binary, ["fifth", "sixth"])));
+    expect(sink.messages.map(String)).toEqual(["first ".repeat(20), "second", "thirdfourth", "fifthsixth"]);
+  });
+
+  test.each<[string, Uint8Array[]]>([
+    ["small", [chunkOf(binary("a"), text("b".repeat(100)))]],
+    ["empty", [binary("")]],
+    ["large", [binary("a".repeat(1000))]],
+    ["fragmented", fragmented(opcodes.binary, ["a", "b"])],
+    ["fragmented and empty", fragmented(opcodes.binary, ["", ""])],
+    ["in two chunks", [Buffer.from(binary("abcdef").subarray(0, 8)), Buffer.from(binary("abcdef").subarray(8))]],
+    ["behind a cut header", [Buffer.from(binary("abcdef").subarray(0, 3)), Buffer.from(binary("abcdef").subarray(3))]],
+  ])("binary data are a Buffer: %s", (_name, chunks) => {
+    const { connection, sink } = record();
+    for (const chunk of chunks) connection.receive(chunk);
+    expect(sink.messages[0]).toBeInstanceOf(Buffer);
+  });
+});
+
+describe("memory is not asked for", () => {
+  test.each<[string, Uint8Array, number]>([
+    ["a message above the limit", hex("82ff 0000000040000000 00000000"), 1009],
+    ["a fragment above the limit", chunkOf(text("", { fin: false }), hex("80ff 0000000040000000 00000000")), 1009],
+    ["a Ping of 126 bytes", hex("89fe 007e 00000000"), 1002],
+    ["a frame whose end is beyond all numbers", hex("82ff ffffffffffffffff 00000000"), 1002],
+  ])("for %s, which is refused", (_name, chunk, closeCode) => {
+    const { connection, lines, asked } = spied();
+    connection.receive(chunk);
+    expect(lines).toEqual(failed(closeCode));
+    expect(asked).toEqual([]);
+  });
+
+  test("for an announcement, before its first byte comes", () => {
+    const { connection, asked } = spied(2 ** 40);
+    connection.receive(hex("82ff 0000004000000000 00000000"));
+    expect(asked).toEqual([]);
+    connection.receive(Buffer.alloc(10));
+    expect(asked).toEqual([256]);
+  });
+});

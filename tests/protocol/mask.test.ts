@@ -1,0 +1,108 @@
+import { describe, expect, test } from "vitest";
+import { rotateKey, unmask } from "../../src/protocol/mask.ts";
+import { hex } from "../support/hex.ts";
+
+const keys = ["00000000", "ffffffff", "9b24e750", "00000080", "80000000", "37fa213d"].map((digits) => hex(digits));
+const keyOffsets = [0, 1, 2, 3];
+const alignments = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/** §5.3, word by word as it stands there. */
+function slowTwin(masked: Uint8Array, key: Uint8Array, keyOffset: number): { octets: Buffer; or: number } {
+  const octets = Buffer.alloc(masked.length);
+  let or = 0;
+  for (let i = 0; i < masked.length; i++) {
+    octets[i] = masked[i] ^ key[(i + keyOffset) % 4];
+    or |= octets[i];
+  }
+  return { octets, or };
+}
+
+/** Octets that repeat at no power of two. */
+function payload(size: number): Buffer {
+  return Buffer.from(Array.from({ length: size }, (_, i) => i * 167 + (i >> 3)));
+}
+
+/** Every way in which `unmask` differs from its twin over all alignments and keys, in words. */
+function differences(size: number): string[] {
+  const found: string[] = [];
+  const masked = payload(size);
+  const memory = Buffer.alloc(size + 24);
+  const border = Buffer.alloc(24, 0xa5);
+  for (const key of keys) {
+    for (const keyOffset of keyOffsets) {
+      const expected = slowTwin(masked, key, keyOffset);
+      for (const alignment of alignments) {
+        for (const start of [4, 7]) {
+          const end = start + size;
+          const bytes = memory.fill(0xa5).subarray(alignment);
+          masked.copy(bytes, start);
+          const seen = unmask(bytes, start, end, rotateKey(key.readInt32LE(), keyOffset));
+          const isRight = bytes.subarray(start, end).equals(expected.octets) && (seen & 0xff) === expected.or &&
+            border.equals(Buffer.concat([memory.subarray(0, alignment + start), bytes.subarray(end)]));
+          const shown = key.toString("hex");
+          if (!isRight) found.push(`${size} bytes at ${alignment} + ${start}, key ${shown} from ${keyOffset}`);
+        }
+      }
+    }
+  }
+  return found;
+}
+
+describe("unmask agrees with its slow twin over every alignment, key and key offset", () => {
+  test("for 0 to 200 bytes", () => {
+    expect(Array.from({ length: 201 }, (_, size) => differences(size)).flat()).toEqual([]);
+  });
+
+  test.each([1020, 1021, 1022, 1023, 1024, 1025, 1026, 1027, 1028, 1055, 1056, 1057])("for %i bytes", (size) => {
+    expect(differences(size)).toEqual([]);
+  });
+
+  test.each([65_533, 65_535, 65_536, 65_537])("for %i bytes", (size) => {
+    expect(differences(size)).toEqual([]);
+  });
+});
+
+describe("unmask tells whether all bytes are ASCII", () => {
+  const key = hex("9b24e750");
+  const maskingKey = key.readInt32LE();
+
+  test.each([1, 3, 63, 64, 65, 100, 131, 1000])("wherever in %i bytes the other one stands", (size) => {
+    const ascii = Buffer.alloc(size, 0x7f);
+    const seenIn = (octets: Uint8Array): number => unmask(slowTwin(octets, key, 0).octets, 0, size, maskingKey) & 0x80;
+    expect(seenIn(ascii)).toBe(0);
+    const missed = Array.from(ascii.keys()).filter((at) => {
+      const octets = Buffer.from(ascii);
+      octets[at] = 0x80;
+      return seenIn(octets) === 0;
+    });
+    expect(missed).toEqual([]);
+  });
+});
+
+describe("rotateKey", () => {
+  test("moves the key on by the octets that have been used", () => {
+    const key = hex("01020384").readInt32LE();
+    const first = Array.from({ length: 9 }, (_, offset) => rotateKey(key, offset) & 0xff);
+    expect(first).toEqual([0x01, 0x02, 0x03, 0x84, 0x01, 0x02, 0x03, 0x84, 0x01]);
+  });
+
+  test("keeps to the last two bits of an offset beyond 32 bits", () => {
+    const key = hex("9b24e750").readInt32LE();
+    expect(rotateKey(key, 2 ** 40 + 3) | 0).toBe(rotateKey(key, 3) | 0);
+  });
+
+  test.each([[1, 2, 3], [5, 64, 200], [70, 1, 129]])(
+    "lets a payload come in pieces of %i, %i and the rest",
+    (...sizes) => {
+      const key = hex("9b24e750");
+      const masked = payload(sizes[0] + sizes[1] + sizes[2]);
+      const { octets } = slowTwin(masked, key, 0);
+      let at = 0;
+      for (const size of sizes) {
+        unmask(masked, at, at + size, rotateKey(key.readInt32LE(), at));
+        at += size;
+      }
+      expect(masked).toEqual(octets);
+    },
+  );
+});

@@ -1,0 +1,208 @@
+import { isUtf8 } from "node:buffer";
+import { describe, expect, test } from "vitest";
+import { checkMessageBytes, type MessageLimits, PartialMessage } from "../../src/protocol/message.ts";
+import { hex } from "../support/hex.ts";
+import { defaultLimits, faultOf } from "../support/protocol.ts";
+
+const boundless: MessageLimits = { maxMessageBytes: Number.MAX_SAFE_INTEGER, maxFragments: Number.MAX_SAFE_INTEGER };
+
+interface Spied {
+  message: PartialMessage;
+  /** The sizes of all memory that was asked for. */
+  allocated: number[];
+}
+
+function begin(isText: boolean, limits: Partial<MessageLimits> = {}): Spied {
+  const allocated: number[] = [];
+  const allocate = (byteLength: number): Uint8Array => {
+    allocated.push(byteLength);
+    return Buffer.alloc(byteLength, 0xee);
+  };
+  return { message: new PartialMessage(isText, { ...defaultLimits, ...limits }, allocate, isUtf8), allocated };
+}
+
+/** A message whose fragments are not masked, each in one piece. */
+function messageOf(isText: boolean, ...fragments: Uint8Array[]): PartialMessage {
+  const { message } = begin(isText);
+  fragments.forEach((fragment, i) => {
+    message.addFragment(fragment.length, i === fragments.length - 1);
+    message.append(fragment, 0, 0);
+  });
+  return message;
+}
+
+describe("joins what has come", () => {
+  test("of one frame in pieces, each unmasked at its place in the payload", () => {
+    const { message } = begin(false);
+    const key = hex("9b24e750");
+    const masked = Uint8Array.from({ length: 100 }, (_, i) => i ^ key[i % 4]);
+    message.addFragment(100, true);
+    for (const [start, end] of [[0, 1], [1, 7], [7, 90], [90, 100]]) {
+      message.append(masked.subarray(start, end), start, key.readInt32LE());
+    }
+    expect([...message.finish()]).toEqual(Array.from({ length: 100 }, (_, i) => i));
+  });
+
+  test("of several frames, each with a key of its own", () => {
+    const { message } = begin(false);
+    for (const [payload, key] of [["0102", "ff00ff00"], ["030405", "01020304"]]) {
+      const masked = hex(payload).map((octet, i) => octet ^ hex(key)[i]);
+      message.addFragment(masked.length, false);
+      message.append(masked, 0, hex(key).readInt32LE());
+    }
+    expect(message.finish()).toEqual(hex("0102030405"));
+  });
+
+  test("of empty frames, to an empty message", () => {
+    const { message, allocated } = begin(true);
+    message.addFragment(0, false);
+    message.addFragment(0, true);
+    expect(message.finish()).toEqual(hex(""));
+    expect(allocated).toEqual([0]);
+  });
+
+  test("without changing or keeping the chunk that it came in", () => {
+    const chunk = hex("616263");
+    const { message } = begin(false);
+    message.addFragment(3, true);
+    message.append(chunk, 0, 0x01010101);
+    expect(chunk).toEqual(hex("616263"));
+    chunk.fill(0);
+    expect(message.finish()).toEqual(hex("606362"));
+  });
+});
+
+describe("holds memory for what has come, not for what was announced", () => {
+  test.each([
+    ["a frame of 1 GiB", 2 ** 30, [1, 1, 1]],
+    ["a frame of 2^53 - 1 bytes", 2 ** 53 - 1, [1, 255, 1, 1023, 3000]],
+    ["a frame of 1 MiB in large pieces", 2 ** 20, [65_536, 65_536, 131_072, 786_432]],
+    ["a frame of 100 KB in small pieces", 100_000, Array<number>(1000).fill(100)],
+  ])("%s, the last or not", (_name, announced, pieces) => {
+    for (const isLast of [true, false]) {
+      const { message, allocated } = begin(false, boundless);
+      message.addFragment(announced, isLast);
+      expect(allocated).toEqual([]);
+      let received = 0;
+      for (const size of pieces) {
+        message.append(new Uint8Array(size), received, 0);
+        received += size;
+        expect(allocated.at(-1)).toBeLessThanOrEqual(4 * received + 256);
+      }
+    }
+  });
+
+  test("a large frame behind many small ones", () => {
+    const { message, allocated } = begin(false, boundless);
+    for (let received = 1; received <= 1000; received++) {
+      message.addFragment(1, false);
+      message.append(new Uint8Array(1), 0, 0);
+      expect(allocated.at(-1)).toBeLessThanOrEqual(4 * received + 256);
+    }
+    message.addFragment(2 ** 30, true);
+    message.append(new Uint8Array(100), 0, 0);
+    expect(allocated.at(-1)).toBeLessThanOrEqual(4 * 1100 + 256);
+  });
+
+  test("a message of one frame takes its own size", () => {
+    const { message, allocated } = begin(false);
+    message.addFragment(1000, true);
+    message.append(new Uint8Array(400), 0, 0);
+    message.append(new Uint8Array(600), 400, 0);
+    expect(allocated).toEqual([1000]);
+    expect(message.finish()).toHaveLength(1000);
+  });
+
+  test("a message never takes more than the largest may", () => {
+    const { message, allocated } = begin(false, { maxMessageBytes: 1000 });
+    message.addFragment(400, false);
+    message.append(new Uint8Array(400), 0, 0);
+    message.addFragment(600, true);
+    message.append(new Uint8Array(600), 0, 0);
+    expect(Math.max(...allocated)).toBeLessThanOrEqual(1000);
+    expect(message.finish()).toHaveLength(1000);
+  });
+
+  // Otherwise 1 MiB in 16,384 fragments copies 8 GiB.
+  test.each([
+    ["1,000 fragments of 1 byte", 1000, 1],
+    ["16,384 fragments of 1 byte", 16_384, 1],
+    ["4,000 fragments of 25 bytes", 4000, 25],
+    ["1,000 fragments of 1,000 bytes", 1000, 1000],
+  ])("%s: all memory ever asked for grows with the bytes, not with their square", (_name, count, size) => {
+    const { message, allocated } = begin(false);
+    const fragment = new Uint8Array(size);
+    for (let i = 0; i < count; i++) {
+      message.addFragment(size, i === count - 1);
+      message.append(fragment, 0, 0);
+    }
+    const total = allocated.reduce((sum, byteLength) => sum + byteLength, 0);
+    expect(total).toBeLessThanOrEqual(8 * count * size + 1024);
+    expect(message.finish()).toHaveLength(count * size);
+  });
+
+  test("a frame that trickles in is copied only now and then", () => {
+    const { message, allocated } = begin(false);
+    message.addFragment(100_000, true);
+    for (let received = 0; received < 100_000; received += 10) message.append(new Uint8Array(10), received, 0);
+    expect(allocated.length).toBeLessThanOrEqual(8);
+  });
+});
+
+describe("keeps to its limits before it asks for memory", () => {
+  test.each<[name: string, limits: Partial<MessageLimits>, fragments: number[], fault: number | undefined]>([
+    ["a frame of the largest size", { maxMessageBytes: 100 }, [100], undefined],
+    ["a frame one byte above", { maxMessageBytes: 100 }, [101], 1009],
+    ["a frame far above", { maxMessageBytes: 100 }, [2 ** 53 - 1], 1009],
+    ["frames of the largest size together", { maxMessageBytes: 100 }, [60, 40, 0], undefined],
+    ["frames one byte above together", { maxMessageBytes: 100 }, [60, 40, 1], 1009],
+    ["frames whose sum is no exact number any more", {}, [1, 2 ** 53 - 1], 1009],
+    ["the largest number of frames", { maxFragments: 3 }, [1, 0, 1], undefined],
+    ["one frame too many", { maxFragments: 3 }, [1, 0, 1, 1], 1008],
+    ["an empty frame too many", { maxFragments: 3 }, [0, 0, 0, 0], 1008],
+  ])("%s", (_name, limits, fragments, fault) => {
+    const { message, allocated } = begin(false, limits);
+    for (const payloadLength of fragments.slice(0, -1)) message.addFragment(payloadLength, false);
+    expect(faultOf(() => message.addFragment(fragments.at(-1)!, true))).toBe(fault);
+    expect(allocated).toEqual([]);
+  });
+
+  test("checkMessageBytes allows the limit itself and nothing more", () => {
+    expect(faultOf(() => checkMessageBytes(defaultLimits.maxMessageBytes, defaultLimits))).toBeUndefined();
+    expect(faultOf(() => checkMessageBytes(defaultLimits.maxMessageBytes + 1, defaultLimits))).toBe(1009);
+  });
+});
+
+describe("checks text as it comes", () => {
+  test.each<[name: string, fragments: string[], isAscii: boolean]>([
+    ["ASCII", ["6162", "63"], true],
+    ["nothing", [""], true],
+    ["a character in one fragment", ["61 c3a9"], false],
+    ["a character over four fragments", ["f0", "9f", "8c", "8d"], false],
+    ["a character over an empty fragment", ["e2", "", "82ac"], false],
+    ["ASCII after another character", ["c3a9", "61"], false],
+  ])("takes %s", (_name, fragments, isAscii) => {
+    const message = messageOf(true, ...fragments.map(hex));
+    expect(message.finish()).toEqual(hex(fragments.join("")));
+    expect(message.isAscii).toBe(isAscii);
+  });
+
+  test.each<[name: string, good: string[], bad: string]>([
+    ["a lone continuation byte", ["61"], "80"],
+    ["an overlong form over two fragments", ["e0"], "80"],
+    ["ASCII inside a character", ["61", "e282"], "61"],
+  ])("refuses %s at once", (_name, good, bad) => {
+    const message = messageOf(true, ...good.map(hex));
+    message.addFragment(100, true);
+    expect(faultOf(() => message.append(hex(bad), 0, 0))).toBe(1007);
+  });
+
+  test("refuses an end inside a character", () => {
+    const message = messageOf(true, hex("61e2"), hex("82"));
+    expect(faultOf(() => message.finish())).toBe(1007);
+  });
+
+  test("asks nothing of binary data", () => {
+    expect(messageOf(false, hex("c0"), hex("eda0")).finish()).toEqual(hex("c0eda0"));
+  });
+});

@@ -1,0 +1,132 @@
+/** Runs the protocol without any I/O: a sink that writes down what it is told, and the ways to cut bytes into chunks. */
+
+import { codec } from "../../src/platform.ts";
+import { type Codec, Connection, type Sink } from "../../src/protocol/connection.ts";
+import type { MessageLimits } from "../../src/protocol/message.ts";
+import { Opcode } from "../../src/protocol/opcode.ts";
+
+export const defaultLimits: MessageLimits = { maxMessageBytes: 1 << 20, maxFragments: 16_384 };
+
+/**
+ * What a connection says, one line each and in order: `text Hello`, `binary 00ff`, `ping 61` and `pong 61` for what is handed
+ * out, `> pong 61` and `> close 1000 bye` for what is sent, `finished` for the end.
+ */
+export class RecordingSink implements Sink {
+  readonly lines: string[] = [];
+  readonly messages: (string | Uint8Array)[] = [];
+  /** Called after each message, Ping and Pong has been written down. */
+  onHandedOut: (line: string) => void = () => {};
+
+  onMessage(data: string | Uint8Array, isBinary: boolean): void {
+    if (isBinary !== (typeof data !== "string")) throw new TypeError(`isBinary is ${isBinary} for a ${typeof data}`);
+    this.messages.push(data);
+    this.#handOut(typeof data === "string" ? `text ${data}` : `binary ${toHex(data)}`);
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.#handOut(`ping ${toHex(payload)}`);
+  }
+
+  onPong(payload: Uint8Array): void {
+    this.#handOut(`pong ${toHex(payload)}`);
+  }
+
+  writeControl(opcode: Opcode, payload: Uint8Array): void {
+    if (opcode === Opcode.CLOSE) this.lines.push(closeLine(Buffer.from(payload)));
+    else this.lines.push(`> ${opcode === Opcode.PONG ? "pong" : `opcode ${opcode}`} ${toHex(payload)}`);
+  }
+
+  onFinished(): void {
+    this.lines.push("finished");
+  }
+
+  #handOut(line: string): void {
+    this.lines.push(line);
+    this.onHandedOut(line);
+  }
+}
+
+export interface Recording {
+  readonly connection: Connection;
+  readonly sink: RecordingSink;
+  /** The sink's lines. */
+  readonly lines: string[];
+}
+
+export function record(limits: Partial<MessageLimits> = {}, overrides: Partial<Codec> = {}): Recording {
+  const sink = new RecordingSink();
+  const connection = new Connection(sink, { ...codec, ...overrides }, { ...defaultLimits, ...limits });
+  return { connection, sink, lines: sink.lines };
+}
+
+/** What a connection makes of the chunks. Each is copied first, because payloads are unmasked in place. */
+export function run(chunks: Iterable<Uint8Array>, limits: Partial<MessageLimits> = {}): Recording {
+  const recording = record(limits);
+  for (const chunk of chunks) recording.connection.receive(Buffer.from(chunk));
+  return recording;
+}
+
+/** Frames that arrive together. */
+export function chunkOf(...frames: Uint8Array[]): Buffer {
+  return Buffer.concat(frames);
+}
+
+/** The lines of a connection that fails the peer. */
+export function failed(closeCode: number): string[] {
+  return [`> close ${closeCode}`, "finished"];
+}
+
+/** Above this many bytes only the places where headers and characters are likely to stand are tried as cuts. */
+const allCutsBytes = 300;
+
+/** The bytes whole, cut in two at every place, and octet by octet, each with its name. */
+export function* everyCut(bytes: Uint8Array): Generator<[name: string, chunks: Uint8Array[]]> {
+  yield ["whole", [bytes]];
+  for (let at = 1; at < bytes.length; at++) {
+    if (bytes.length > allCutsBytes && at > 20 && at < bytes.length - 5) continue;
+    yield [`cut at ${at}`, cutAt(bytes, [at])];
+  }
+  yield ["octet by octet", Array.from(bytes, (octet) => Uint8Array.of(octet))];
+}
+
+/** The bytes cut at each of the positions, which may stand in any order and more than once. */
+export function cutAt(bytes: Uint8Array, positions: readonly number[]): Uint8Array[] {
+  const bounds = [0, ...[...positions].sort((a, b) => a - b), bytes.length];
+  return bounds.slice(1).map((end, i) => bytes.subarray(bounds[i], end));
+}
+
+/** The close code of the fault that `run` throws; `undefined` when it throws nothing. */
+export function faultOf(run: () => unknown): number | undefined {
+  try {
+    run();
+  } catch (error) {
+    return (error as { closeCode: number }).closeCode;
+  }
+  return undefined;
+}
+
+/** How many times longer `run` takes for eight times the size, each the best of several runs: 8 where time is linear, 64 where it is quadratic. */
+export function growthOverEight(size: number, run: (size: number) => void): number {
+  const best = (of: number): number => {
+    let bestMs = Infinity;
+    for (let i = 0; i < 7; i++) {
+      const startMs = performance.now();
+      run(of);
+      bestMs = Math.min(bestMs, performance.now() - startMs);
+    }
+    return bestMs;
+  };
+  best(size); // until the code is compiled
+  const oneMs = best(size);
+  return best(size * 8) / oneMs;
+}
+
+function closeLine(body: Buffer): string {
+  if (body.length === 0) return "> close";
+  const reason = body.toString("utf8", 2);
+  return `> close ${body.readUInt16BE(0)}${reason === "" ? "" : ` ${reason}`}`;
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}
