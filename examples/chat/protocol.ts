@@ -1,0 +1,171 @@
+/**
+ * What is said on the wire: one JSON object in each text message. Everything a client sends passes through
+ * `readClientMessage`, so the rest of the chat only ever sees well-formed messages.
+ */
+
+export const LIMITS = {
+  nameLength: 32,
+  roomLength: 32,
+  textLength: 2_000,
+  /** Room for the longest text even when JSON escapes every character of it. */
+  messageBytes: 16 * 1024,
+} as const;
+
+/** Close codes of this chat, from the range that RFC 6455 §7.4.2 leaves to applications. */
+export const CLOSE = { replaced: 4001, full: 4003, badRoom: 4004, noHello: 4008 } as const;
+
+export interface Person {
+  id: string;
+  name: string;
+}
+
+export interface Message {
+  id: string;
+  from: Person;
+  text: string;
+  /** Milliseconds since 1970, by the server's clock. */
+  at: number;
+}
+
+export interface RoomSummary {
+  name: string;
+  people: number;
+}
+
+export type ClientMessage =
+  /** The first message. Whoever comes back with the same key takes the place of their lost connection. */
+  | { type: "hello"; name: string; key: string }
+  /** The client chooses the id, so that a message sent again after a reconnect is not said twice. */
+  | { type: "say"; id: string; text: string }
+  | { type: "rename"; name: string }
+  | { type: "typing"; on: boolean }
+  | { type: "ping" };
+
+export type ServerMessage =
+  | { type: "welcome"; room: string; you: Person; people: Person[]; history: Message[]; rooms: RoomSummary[] }
+  | { type: "joined"; person: Person; at: number }
+  | { type: "left"; person: Person; at: number }
+  | { type: "renamed"; person: Person; before: string; at: number }
+  | { type: "message"; message: Message }
+  | { type: "typing"; person: Person; on: boolean }
+  | { type: "rooms"; rooms: RoomSummary[] }
+  | { type: "pong" }
+  | { type: "error"; code: ErrorCode; message: string; id?: string; retryAfterMs?: number };
+
+export type ErrorCode = "bad-message" | "bad-name" | "bad-room" | "bad-text" | "full" | "slow-down";
+
+/** Something the client did that it can be told about in plain words. */
+export class ChatError extends Error {
+  readonly code: ErrorCode;
+  readonly details: { id?: string; retryAfterMs?: number };
+
+  constructor(code: ErrorCode, message: string, details: { id?: string; retryAfterMs?: number } = {}) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+
+  toMessage(): ServerMessage {
+    return { type: "error", code: this.code, message: this.message, ...this.details };
+  }
+}
+
+const FIELDS = new Map<unknown, Record<string, "string" | "boolean">>([
+  ["hello", { name: "string", key: "string" }],
+  ["say", { id: "string", text: "string" }],
+  ["rename", { name: "string" }],
+  ["typing", { on: "boolean" }],
+  ["ping", {}],
+]);
+
+export function readClientMessage(json: string): ClientMessage {
+  const message = parseObject(json);
+  const fields = FIELDS.get(message.type);
+  if (!fields) {
+    throw new ChatError("bad-message", `Set "type" to one of: ${[...FIELDS.keys()].join(", ")}.`);
+  }
+  for (const [field, type] of Object.entries(fields)) {
+    const given = typeof message[field];
+    if (given !== type) {
+      throw new ChatError("bad-message", `"${message.type}" needs a field "${field}" that is a ${type}.`);
+    }
+  }
+  for (const field of Object.keys(message)) {
+    if (field !== "type" && !Object.hasOwn(fields, field)) {
+      throw new ChatError("bad-message", `"${message.type}" has no field ${JSON.stringify(field.slice(0, 40))}.`);
+    }
+  }
+  return check(message as ClientMessage);
+}
+
+function parseObject(json: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new ChatError("bad-message", "A message must be JSON.");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ChatError("bad-message", "A message must be a JSON object.");
+  }
+  return value as Record<string, unknown>;
+}
+
+function check(message: ClientMessage): ClientMessage {
+  switch (message.type) {
+    case "hello":
+      return { ...message, name: cleanName(message.name), key: cleanToken(message.key, "key") };
+    case "rename":
+      return { ...message, name: cleanName(message.name) };
+    case "say": {
+      const id = cleanToken(message.id, "id");
+      return { ...message, id, text: cleanText(message.text, id) };
+    }
+    default:
+      return message;
+  }
+}
+
+// Control characters, line breaks, and the marks that turn the direction of everything after them: none belongs in a
+// name that stands in the middle of other people's sentences.
+const UNFIT_FOR_NAMES = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+
+function cleanName(name: string): string {
+  const clean = name.normalize("NFC").replace(/ +/g, " ").trim();
+  if (!VISIBLE.test(clean)) throw new ChatError("bad-name", "Please choose a name that can be seen.");
+  if (UNFIT_FOR_NAMES.test(clean)) throw new ChatError("bad-name", "A name cannot hold control characters.");
+  if (clean.length > LIMITS.nameLength) {
+    throw new ChatError("bad-name", `A name can have ${LIMITS.nameLength} characters; this one has ${clean.length}.`);
+  }
+  return clean;
+}
+
+function cleanText(text: string, id: string): string {
+  const clean = text.trim();
+  if (clean === "") throw new ChatError("bad-text", "There is nothing in this message.", { id });
+  if (clean.length > LIMITS.textLength) {
+    const limit = LIMITS.textLength.toLocaleString("en");
+    const length = clean.length.toLocaleString("en");
+    throw new ChatError("bad-text", `A message can have ${limit} characters; this one has ${length}.`, { id });
+  }
+  return clean;
+}
+
+function cleanToken(token: string, field: string): string {
+  if (!/^[\w-]{16,64}$/.test(token)) {
+    throw new ChatError("bad-message", `"${field}" must be 16 to 64 letters, digits, "-" or "_".`);
+  }
+  return token;
+}
+
+/** Rooms are written as in the address: small letters and digits of any script, with "-" and "_" between them. */
+export function checkRoomName(name: string): string {
+  if (
+    name.length > LIMITS.roomLength || name !== name.toLowerCase() || !/^[\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*$/u.test(name)
+  ) {
+    const rule = `1 to ${LIMITS.roomLength} small letters, digits, "-" and "_"`;
+    throw new ChatError("bad-room", `A room's name is ${rule}.`);
+  }
+  return name;
+}

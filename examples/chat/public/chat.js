@@ -1,0 +1,313 @@
+/** The page: what the server says goes to the screen, what the person does goes to the server. */
+
+import { Connection } from "./connection.js";
+import { MessageList } from "./messages.js";
+import { Outbox } from "./outbox.js";
+import { announce, askName, askRoom, note, setUpDrawer, showMe, showPeople, showRooms } from "./panels.js";
+import { forever, untilTabCloses } from "./storage.js";
+import { OthersTyping, OwnTyping } from "./typing.js";
+import { peopleCount, randomToken, roomName } from "./words.js";
+
+const MAX_TEXT = 2_000;
+const COUNT_FROM = 1_800;
+/** After a reconnect, people who come back within this time never left, as far as anybody could tell. */
+const RETURN_MS = 20_000;
+
+const element = (id) => document.getElementById(id);
+const text = element("text");
+
+const list = new MessageList(element("scroll"), element("messages"), element("newer"));
+const drawer = setUpDrawer();
+const ownTyping = new OwnTyping((message) => connection?.send(message));
+const othersTyping = new OthersTyping(element("typing"), element("typing-text"));
+const people = new Map();
+const drafts = new Map();
+const awaited = new Set();
+
+let name = forever.get("name");
+let key = untilTabCloses.get("key") ?? newKey();
+let room = "";
+let rooms = [];
+let me;
+let connection;
+let outbox;
+let countdown;
+let awaitedTimer;
+let unread = 0;
+
+// ---- Rooms ---------------------------------------------------------------------------------------------------------
+
+function enterRoom() {
+  let wanted = "lobby";
+  try {
+    wanted = roomName(decodeURIComponent(location.hash.replace(/^#\/?/, ""))) || "lobby";
+  } catch {
+    // Not an address of ours.
+  }
+  history.replaceState(null, "", `#/${encodeURIComponent(wanted)}`);
+  if (wanted === room) return;
+  connection?.close();
+  outbox?.hold();
+  ownTyping.stopped();
+  drafts.set(room, text.value);
+
+  room = wanted;
+  me = undefined;
+  people.clear();
+  awaited.clear();
+  othersTyping.clear();
+  list.clear();
+  text.value = drafts.get(room) ?? "";
+  element("room-name").textContent = room;
+  element("beginning-title").textContent = `Welcome to #${room}`;
+  text.placeholder = `Write to #${room}`;
+  drawer.close();
+  resetUnread();
+  measureText();
+  showPresence();
+
+  outbox = new Outbox(room, (message) => connection.isSettled && connection.send(message));
+  for (const message of outbox.messages) list.addWaiting(message);
+  const address = `${location.origin.replace(/^http/, "ws")}/chat/${encodeURIComponent(room)}`;
+  connection = new Connection(address, {
+    state: showState,
+    open: () => connection.send({ type: "hello", name, key }),
+    message: hear,
+    lost,
+  });
+  connection.open();
+  document.body.classList.remove("away");
+  if (matchMedia("(pointer: fine)").matches) text.focus();
+}
+
+// ---- What the server says ------------------------------------------------------------------------------------------
+
+function hear(message) {
+  switch (message.type) {
+    case "welcome":
+      return welcome(message);
+    case "message":
+      return heard(message.message);
+    case "joined":
+      people.set(message.person.id, message.person);
+      if (!awaited.delete(message.person.id)) list.notice(`${message.person.name} joined`, message.at);
+      return showPresence();
+    case "left":
+      people.delete(message.person.id);
+      othersTyping.set(message.person, false);
+      list.notice(`${message.person.name} left`, message.at);
+      return showPresence();
+    case "renamed":
+      return renamed(message);
+    case "typing":
+      return othersTyping.set(message.person, message.on);
+    case "rooms":
+      rooms = message.rooms;
+      return showRooms(rooms, room);
+    case "error":
+      return complaint(message);
+  }
+}
+
+function welcome(message) {
+  const isReturn = me !== undefined;
+  awaitPeople(message.people);
+  me = message.you;
+  rooms = message.rooms;
+  people.clear();
+  for (const person of message.people) people.set(person.id, person);
+  othersTyping.clear();
+  showPresence();
+  list.quietly(() => {
+    for (const said of message.history) heard(said);
+  });
+  connection.settled();
+  outbox.flush();
+  if (me.name !== name) note(`“${name}” is taken in this room, so you are “${me.name}” here.`);
+  if (isReturn) announce("Connected again");
+}
+
+/** Those who were here before the connection was lost are expected back, and come without being announced. */
+function awaitPeople(present) {
+  clearTimeout(awaitedTimer);
+  awaited.clear();
+  for (const id of people.keys()) awaited.add(id);
+  for (const person of present) awaited.delete(person.id);
+  awaitedTimer = setTimeout(() => awaited.clear(), RETURN_MS);
+}
+
+function heard(message) {
+  const isMine = message.from.id === me.id;
+  const isNew = !list.has(message.id);
+  list.add(message, isMine);
+  if (isMine) outbox.remove(message.id);
+  else othersTyping.set(message.from, false);
+  if (isNew && !isMine && document.hidden) {
+    unread++;
+    showTitle();
+  }
+}
+
+function renamed({ person, before, at }) {
+  people.set(person.id, person);
+  if (person.id === me.id) {
+    me = person;
+    if (me.name !== name) note(`“${name}” is taken in this room, so you are “${me.name}” here.`);
+  }
+  list.notice(person.id === me.id ? `You are now ${person.name}` : `${before} is now ${person.name}`, at);
+  showPresence();
+}
+
+async function complaint({ code, message, id, retryAfterMs }) {
+  if (code === "slow-down") {
+    if (id) outbox.retryAfter(retryAfterMs);
+  } else if (code === "bad-text") {
+    list.refuse(id, message);
+    outbox.remove(id);
+  } else if (code === "bad-name") {
+    if (me) return await chooseName(message);
+    name = null;
+    await chooseName(message);
+    connection.send({ type: "hello", name, key });
+  } else {
+    note(message);
+  }
+}
+
+function lost(code) {
+  outbox.hold();
+  othersTyping.clear();
+  if (code === 4001) key = newKey(); // A copy of this tab took our place: from now on we are two.
+  if (code === 4004) location.hash = "#/lobby";
+  return code !== 4003 && code !== 4004;
+}
+
+// ---- What the person does ------------------------------------------------------------------------------------------
+
+element("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const written = text.value.trim();
+  if (written === "" || written.length > MAX_TEXT) return;
+  const message = { id: randomToken(), text: written, at: Date.now() };
+  text.value = "";
+  ownTyping.stopped();
+  measureText();
+  list.addWaiting(message);
+  outbox.add(message);
+  text.focus();
+});
+
+text.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  element("composer").requestSubmit();
+});
+
+text.addEventListener("input", () => {
+  measureText();
+  if (text.value.trim() === "") ownTyping.stopped();
+  else ownTyping.typed();
+});
+
+element("rename").addEventListener("click", async () => {
+  if (await chooseName()) connection.send({ type: "rename", name });
+});
+
+element("new-room").addEventListener("click", async () => {
+  const chosen = await askRoom();
+  if (chosen) location.hash = `#/${encodeURIComponent(chosen)}`;
+});
+
+element("share").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    note("The link is copied.");
+  } catch {
+    note(`The link to this room: ${location.href}`);
+  }
+});
+
+element("retry").addEventListener("click", () => connection.open());
+addEventListener("hashchange", enterRoom);
+addEventListener("online", () => connection?.check());
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  resetUnread();
+  connection?.check();
+});
+
+async function chooseName(fault) {
+  const chosen = await askName(name, fault);
+  if (!chosen) return false;
+  name = chosen;
+  forever.set("name", name);
+  showPresence();
+  return true;
+}
+
+function newKey() {
+  const token = randomToken();
+  untilTabCloses.set("key", token);
+  return token;
+}
+
+// ---- The screen ----------------------------------------------------------------------------------------------------
+
+function showPresence() {
+  showMe(me ?? { id: "0", name: name ?? "" });
+  showPeople(people.values(), me?.id);
+  showRooms(rooms, room);
+  element("people-count").textContent = people.size === 0 ? "" : peopleCount(people.size);
+}
+
+const STATES = { connecting: "Connecting", open: "Connected", closed: "Not connected" };
+
+function showState(state, retryAt) {
+  clearInterval(countdown);
+  document.body.dataset.connection = state;
+  // An attempt to come back does not change what we know.
+  if (state !== "connecting") document.body.classList.toggle("away", state !== "open");
+  element("retry").hidden = state === "open" || state === "connecting";
+  element("status-text").textContent = STATES[state] ?? "";
+  if (state !== "waiting") return;
+  const count = () => {
+    const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+    element("status-text").textContent = `Reconnecting in ${seconds} s`;
+  };
+  count();
+  countdown = setInterval(count, 1000);
+  announce("The connection is lost. Trying again.");
+}
+
+function measureText() {
+  const left = MAX_TEXT - text.value.trim().length;
+  element("counter").textContent = left < MAX_TEXT - COUNT_FROM ? left : "";
+  element("counter").classList.toggle("over", left < 0);
+  text.ariaInvalid = String(left < 0);
+  element("composer").classList.toggle("ready", left >= 0 && left < MAX_TEXT);
+  if (!CSS.supports("field-sizing", "content")) {
+    text.style.height = "auto";
+    text.style.height = `${text.scrollHeight}px`;
+  }
+}
+
+function resetUnread() {
+  unread = 0;
+  showTitle();
+}
+
+function showTitle() {
+  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${room} · SpaceNode chat`;
+}
+
+// The keyboard of an iPhone covers the page instead of shrinking it: only the visual viewport tells.
+if (globalThis.visualViewport) {
+  visualViewport.addEventListener("resize", () => {
+    if (visualViewport.scale !== 1) return;
+    document.documentElement.style.setProperty("--height", `${visualViewport.height}px`);
+    scrollTo(0, 0);
+  });
+}
+
+if (!name) await chooseName();
+enterRoom();

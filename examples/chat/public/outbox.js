@@ -1,0 +1,63 @@
+/**
+ * Messages that the server has not echoed yet, in order, kept through reconnects and reloads. One is on its way at a
+ * time: the next one leaves when the echo of the one before has come, so that nothing overtakes and nothing is lost.
+ */
+
+import { untilTabCloses } from "./storage.js";
+
+export class Outbox {
+  #name;
+  #messages;
+  #send;
+  #onItsWay;
+  #timer;
+
+  constructor(room, send) {
+    this.#name = `outbox.${room}`;
+    this.#messages = untilTabCloses.get(this.#name) ?? [];
+    this.#send = send;
+  }
+
+  get messages() {
+    return this.#messages;
+  }
+
+  add(message) {
+    this.#keep([...this.#messages, message]);
+    this.flush();
+  }
+
+  /** The server has it, or will never take it. */
+  remove(id) {
+    if (this.#onItsWay === id) this.#onItsWay = undefined;
+    this.#keep(this.#messages.filter((message) => message.id !== id));
+    this.flush();
+  }
+
+  /** Sends the first message that waits, unless one is on its way. */
+  flush() {
+    const [message] = this.#messages;
+    if (!message || this.#onItsWay || this.#timer) return;
+    if (this.#send({ type: "say", id: message.id, text: message.text })) this.#onItsWay = message.id;
+  }
+
+  retryAfter(pauseMs) {
+    this.hold();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.flush();
+    }, pauseMs);
+  }
+
+  /** The connection is gone: what was on its way waits again. */
+  hold() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#onItsWay = undefined;
+  }
+
+  #keep(messages) {
+    this.#messages = messages;
+    untilTabCloses.set(this.#name, messages);
+  }
+}

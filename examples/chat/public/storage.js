@@ -1,0 +1,23 @@
+/** Small things to remember. A browser that refuses storage only makes the chat forgetful, never broken. */
+
+export const forever = remembering(() => localStorage);
+export const untilTabCloses = remembering(() => sessionStorage);
+
+function remembering(storage) {
+  return {
+    get(name) {
+      try {
+        return JSON.parse(storage().getItem(`chat.${name}`));
+      } catch {
+        return null;
+      }
+    },
+    set(name, value) {
+      try {
+        storage().setItem(`chat.${name}`, JSON.stringify(value));
+      } catch {
+        // Storage is full or switched off.
+      }
+    },
+  };
+}

@@ -1,0 +1,144 @@
+/** Who is where, and what was said last: all the state of the chat, in memory and bounded. */
+
+import { createHash } from "node:crypto";
+import type { Socket } from "../../mod.ts";
+import { ChatError, CLOSE, LIMITS } from "./protocol.ts";
+import type { Message, Person, RoomSummary, ServerMessage } from "./protocol.ts";
+
+const MAX_ROOMS = 100;
+const MAX_MEMBERS = 100;
+const MAX_HISTORY = 50;
+const MAX_LISTED = 30;
+const ANNOUNCE_EVERY_MS = 250;
+
+export interface Member {
+  person: Person;
+  readonly room: Room;
+  readonly socket: Pick<Socket, "send" | "close" | "readyState">;
+}
+
+export class Room {
+  readonly name: string;
+  readonly members: Set<Member> = new Set();
+  readonly history: Message[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  broadcast(message: ServerMessage, except?: Member): void {
+    const json = JSON.stringify(message);
+    for (const member of this.members) {
+      if (member !== except && member.socket.readyState === 1) member.socket.send(json);
+    }
+  }
+
+  say(from: Member, id: string, text: string): void {
+    const said = this.history.find((message) => message.id === id);
+    if (said) {
+      // Sent again because the connection was lost before its echo came: only its author needs to hear it.
+      from.socket.send(JSON.stringify({ type: "message", message: said } satisfies ServerMessage));
+      return;
+    }
+    const message: Message = { id, from: from.person, text, at: Date.now() };
+    this.history.push(message);
+    if (this.history.length > MAX_HISTORY) this.history.shift();
+    this.broadcast({ type: "message", message });
+  }
+
+  rename(member: Member, wanted: string): void {
+    const before = member.person.name;
+    const name = this.#freeName(wanted, member);
+    member.person = { id: member.person.id, name };
+    this.broadcast({ type: "renamed", person: member.person, before, at: Date.now() });
+  }
+
+  /** Lets somebody in. A person who is here already, on a connection that was lost or replaced, is moved over. */
+  enter(socket: Member["socket"], key: string, wanted: string): Member {
+    const id = createHash("sha256").update(key).digest("hex").slice(0, 16);
+    const old = [...this.members].find((member) => member.person.id === id);
+    if (!old && this.members.size >= MAX_MEMBERS) {
+      throw new ChatError("full", `This room is full: it holds ${MAX_MEMBERS} people.`);
+    }
+    const member: Member = { person: { id, name: this.#freeName(wanted, old) }, room: this, socket };
+    this.members.add(member);
+    if (old) {
+      this.members.delete(old);
+      old.socket.close(CLOSE.replaced, "This person connected again.");
+    }
+    const at = Date.now();
+    if (!old) this.broadcast({ type: "joined", person: member.person, at }, member);
+    else if (old.person.name !== member.person.name) {
+      this.broadcast({ type: "renamed", person: member.person, before: old.person.name, at }, member);
+    }
+    return member;
+  }
+
+  #freeName(wanted: string, self: Member | undefined): string {
+    const taken = new Set<string>();
+    for (const member of this.members) {
+      if (member !== self) taken.add(fold(member.person.name));
+    }
+    let name = wanted;
+    for (let number = 2; taken.has(fold(name)); number++) {
+      const suffix = ` ${number}`;
+      name = wanted.slice(0, LIMITS.nameLength - suffix.length) + suffix;
+    }
+    return name;
+  }
+}
+
+export class Rooms {
+  readonly #rooms: Map<string, Room> = new Map();
+  #announcement: ReturnType<typeof setTimeout> | undefined;
+
+  enter(roomName: string, socket: Member["socket"], key: string, wanted: string): Member {
+    const room = this.#rooms.get(roomName) ?? this.#create(roomName);
+    const member = room.enter(socket, key, wanted);
+    this.#announceSoon();
+    return member;
+  }
+
+  leave(member: Member): void {
+    const { room, person } = member;
+    if (!room.members.delete(member)) return;
+    room.broadcast({ type: "left", person, at: Date.now() });
+    if (room.members.size === 0) {
+      // Empty rooms keep their history for whoever comes back; the one empty for longest stands first in the map.
+      this.#rooms.delete(room.name);
+      this.#rooms.set(room.name, room);
+    }
+    this.#announceSoon();
+  }
+
+  list(): RoomSummary[] {
+    const lively = [...this.#rooms.values()].filter((room) => room.members.size > 0);
+    const summaries = lively.map((room) => ({ name: room.name, people: room.members.size }));
+    return summaries.sort((a, b) => b.people - a.people || a.name.localeCompare(b.name)).slice(0, MAX_LISTED);
+  }
+
+  #create(name: string): Room {
+    if (this.#rooms.size >= MAX_ROOMS) {
+      const empty = [...this.#rooms.values()].find((room) => room.members.size === 0);
+      if (!empty) throw new ChatError("full", `There are ${MAX_ROOMS} rooms already. Please join one of them.`);
+      this.#rooms.delete(empty.name);
+    }
+    const room = new Room(name);
+    this.#rooms.set(name, room);
+    return room;
+  }
+
+  /** Tells everybody which rooms are lively, a few times a second at most, however many come and go. */
+  #announceSoon(): void {
+    this.#announcement ??= setTimeout(() => {
+      this.#announcement = undefined;
+      const rooms = this.list();
+      for (const room of this.#rooms.values()) room.broadcast({ type: "rooms", rooms });
+    }, ANNOUNCE_EVERY_MS);
+  }
+}
+
+/** Names that look alike count as the same name. */
+function fold(name: string): string {
+  return name.normalize("NFKC").toLowerCase();
+}

@@ -1,0 +1,52 @@
+/**
+ * A chat for the browser: rooms, who is here, who is typing. Start it and open the address it prints:
+ *
+ *     node examples/chat/server.ts        (or: deno run -A …, bun …)
+ *
+ * PORT chooses the port. HOST=0.0.0.0 lets other devices in your network join.
+ */
+
+import { readdir, readFile } from "node:fs/promises";
+import process from "node:process";
+import { createApp } from "../../mod.ts";
+import { LIMITS } from "./protocol.ts";
+import { Rooms } from "./rooms.ts";
+import { receiveVisitor } from "./visitor.ts";
+
+const PUBLIC = new URL("public/", import.meta.url);
+
+const CONTENT_TYPES: Record<string, string> = {
+  html: "text/html; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+const HEADERS = {
+  "cache-control": "no-cache",
+  // Everything comes from this server, and nothing that a person writes can ever run.
+  "content-security-policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+};
+
+const app = await createApp({ services: { rooms: new Rooms() }, wsOrigins: "same-origin", maxConnections: 1_000 });
+
+app.get("/", () => serveFile("index.html"));
+for (const file of await readdir(PUBLIC)) app.get(`/${file}`, () => serveFile(file));
+app.ws("/chat/:room", { maxMessageBytes: LIMITS.messageBytes }, receiveVisitor);
+
+await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? "127.0.0.1" });
+console.log(`The chat is open: ${app.url}`);
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void app.close());
+}
+
+async function serveFile(file: string): Promise<Response> {
+  const body = await readFile(new URL(file, PUBLIC));
+  const extension = file.slice(file.lastIndexOf(".") + 1);
+  return new Response(body, { headers: { ...HEADERS, "content-type": CONTENT_TYPES[extension] } });
+}

@@ -1,0 +1,225 @@
+/** The WebSocket of a real browser against the engine on every runtime. */
+
+import { randomUUID } from "node:crypto";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { launchChromium } from "./support/chromium.ts";
+import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
+
+const ECHO = "tests/e2e/support/echo-server.ts";
+
+interface Visit {
+  url: string;
+  protocols?: string[];
+  /** What the page does with its open socket. */
+  send?: string[];
+  close?: { code?: number; reason?: string };
+}
+
+interface Report {
+  opened: boolean;
+  protocol: string;
+  extensions: string;
+  heard: string[];
+  error: boolean;
+  close: { code: number; reason: string; wasClean: boolean };
+}
+
+/** Runs in the page: one connection from its start to its end, as the browser reports it. */
+function visit({ url, protocols, send = [], close }: Visit): Promise<Report> {
+  return new Promise((resolve) => {
+    const socket = protocols === undefined ? new WebSocket(url) : new WebSocket(url, protocols);
+    const heard: string[] = [];
+    let opened = false;
+    let error = false;
+    const leave = (): void => {
+      if (close && heard.length === send.length) socket.close(close.code, close.reason);
+    };
+    socket.onopen = () => {
+      opened = true;
+      for (const message of send) socket.send(message);
+      leave();
+    };
+    socket.onmessage = (event) => {
+      heard.push(event.data);
+      leave();
+    };
+    socket.onerror = () => (error = true);
+    socket.onclose = ({ code, reason, wasClean }) => {
+      const { protocol, extensions } = socket;
+      resolve({ opened, protocol, extensions, heard, error, close: { code, reason, wasClean } });
+    };
+  });
+}
+
+/** Runs in the page: sends bytes of each size, made by the same rule as the check of what comes back. */
+async function echoBytes({ url, sizes, asBlob }: { url: string; sizes: number[]; asBlob: boolean }): Promise<string[]> {
+  const socket = new WebSocket(url);
+  socket.binaryType = asBlob ? "blob" : "arraybuffer";
+  await new Promise((resolve) => (socket.onopen = resolve));
+  const results: string[] = [];
+  for (const size of sizes) {
+    const bytes = Uint8Array.from({ length: size }, (_, index) => (index * 31 + size) & 255);
+    const echo = new Promise<MessageEvent>((resolve) => (socket.onmessage = resolve));
+    socket.send(asBlob ? new Blob([bytes]) : bytes);
+    const { data } = await echo;
+    const back = new Uint8Array(asBlob ? await (data as Blob).arrayBuffer() : data);
+    const same = back.length === size && back.every((byte, index) => byte === bytes[index]);
+    results.push(`${size} ${same ? "same" : "different"}`);
+  }
+  socket.close();
+  return results;
+}
+
+/** Runs in the page: sends texts of each length, in which every kind of character stands at every place. */
+async function echoTexts({ url, lengths }: { url: string; lengths: number[] }): Promise<string[]> {
+  const socket = new WebSocket(url);
+  await new Promise((resolve) => (socket.onopen = resolve));
+  const results: string[] = [];
+  for (const length of lengths) {
+    const text = "aé漢🛰".repeat(Math.ceil(length / 4)).slice(0, length).toWellFormed();
+    const echo = new Promise<MessageEvent>((resolve) => (socket.onmessage = resolve));
+    socket.send(text);
+    results.push(`${length} ${(await echo).data === text ? "same" : "different"}`);
+  }
+  socket.close();
+  return results;
+}
+
+const SIZES = [0, 1, 2, 125, 126, 127, 1_000, 65_535, 65_536, 65_537, 262_144, 1_048_576];
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launchChromium();
+});
+afterAll(async () => await browser?.close());
+
+describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtime) => {
+  let server: ServerProcess;
+  let page: Page;
+  let origin: string;
+
+  beforeAll(async () => {
+    server = await startServer(runtime, ECHO);
+    origin = server.url.replace("http", "ws");
+    page = await browser.newPage();
+    await page.goto(server.url);
+  });
+  afterAll(async () => {
+    await page?.close();
+    expect(await server?.stop()).toBe(0);
+  });
+
+  test.each([["ArrayBuffer", false], ["Blob", true]])("echoes bytes of every size, as %s", async (_name, asBlob) => {
+    const results = await page.evaluate(echoBytes, { url: `${origin}/echo/bytes`, sizes: SIZES, asBlob });
+    expect(results).toEqual(SIZES.map((size) => `${size} same`));
+  });
+
+  test("echoes texts of every size and script", async () => {
+    const results = await page.evaluate(echoTexts, { url: `${origin}/echo/texts`, lengths: SIZES });
+    expect(results).toEqual(SIZES.map((size) => `${size} same`));
+  });
+
+  test("keeps the order of a thousand messages sent at once", async () => {
+    const send = Array.from({ length: 1_000 }, (_, index) => `${index} ${"x".repeat(index)}`);
+    const report = await page.evaluate(visit, { url: `${origin}/echo/order`, send, close: {} });
+    expect(report.heard).toEqual(send);
+  });
+
+  test("agrees on no extension and no subprotocol that it does not have", async () => {
+    const report = await page.evaluate(visit, { url: `${origin}/echo/plain`, close: { code: 1000 } });
+    expect(report).toMatchObject({ opened: true, protocol: "", extensions: "", error: false });
+  });
+
+  test("offers a subprotocol that the route does not have: the browser gives up, as its standard asks", async () => {
+    const report = await page.evaluate(visit, { url: `${origin}/echo/none`, protocols: ["v1.chat"] });
+    expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006 } });
+  });
+
+  test.each([
+    ["no code", {}, 1005, ""],
+    ["1000", { code: 1000 }, 1000, ""],
+    ["1000 and a reason", { code: 1000, reason: "done" }, 1000, "done"],
+    ["3000", { code: 3000, reason: "" }, 3000, ""],
+    ["4999 and the longest reason", { code: 4999, reason: "é".repeat(61) + "!" }, 4999, "é".repeat(61) + "!"],
+  ])("hears the page close with %s, and answers alike", async (_name, close, code, reason) => {
+    const id = randomUUID();
+    const report = await page.evaluate(visit, { url: `${origin}/echo/${id}`, send: ["last"], close });
+    expect(report.heard).toEqual(["last"]);
+    expect(report.close).toEqual({ code, reason, wasClean: true });
+    const end = await (await fetch(`${server.url}/ends/${id}`)).json();
+    expect(end).toEqual({ code, reason, wasClean: true });
+  });
+
+  test.each([
+    [1000, ""],
+    [1001, "going away"],
+    [1011, "schade um die Tränen"],
+    [1012, "back soon"],
+    [1013, "later"],
+    [3000, ""],
+    [4999, "x".repeat(123)],
+  ])("closes with %i %j, behind what it had sent", async (code, reason) => {
+    const url = `${origin}/close?code=${code}&reason=${encodeURIComponent(reason)}`;
+    const report = await page.evaluate(visit, { url });
+    expect(report).toMatchObject({ heard: ["before"], error: false, close: { code, reason, wasClean: true } });
+  });
+
+  test("closes without a code", async () => {
+    const report = await page.evaluate(visit, { url: `${origin}/close?code=1005` });
+    expect(report.close).toEqual({ code: 1005, reason: "", wasClean: true });
+  });
+
+  test("closes with 1009 on a message above the limit of its route", async () => {
+    const report = await page.evaluate(visit, { url: `${origin}/small`, send: ["x".repeat(1_001)] });
+    expect(report.close).toMatchObject({ code: 1009, wasClean: true });
+  });
+
+  test("cuts the connection: the page sees 1006", async () => {
+    const report = await page.evaluate(visit, { url: `${origin}/terminate`, send: ["cut"] });
+    expect(report.close).toEqual({ code: 1006, reason: "", wasClean: false });
+  });
+
+  test("sees the page go away", async () => {
+    const id = randomUUID();
+    const other = await browser.newPage();
+    await other.goto(server.url);
+    await other.evaluate((url) =>
+      new Promise((resolve) => {
+        new WebSocket(url).onopen = resolve;
+      }), `${origin}/echo/${id}`);
+    await other.goto("about:blank");
+    const end = await (await fetch(`${server.url}/ends/${id}`)).json();
+    expect(end).toMatchObject({ code: 1001 });
+    await other.close();
+  });
+
+  test("pings, and the browser answers", async () => {
+    const answer = await page.evaluate((url) =>
+      new Promise<string>((resolve) => {
+        const socket = new WebSocket(url);
+        socket.onmessage = ({ data }) => {
+          resolve(data);
+          socket.close();
+        };
+      }), `${origin}/ping`);
+    expect(answer).toBe("pong are you there?");
+  });
+
+  test("lets in its own pages, and no page of another origin where that is the rule", async () => {
+    const ours = await page.evaluate(visit, { url: `${origin}/ours`, send: ["?"], close: {} });
+    expect(ours).toMatchObject({ opened: true, heard: ["welcome"] });
+
+    // The same server under another name is another origin.
+    const other = await browser.newPage();
+    await other.goto(server.url.replace("127.0.0.1", "localhost"));
+    const report = await other.evaluate(visit, { url: `${origin}/ours` });
+    expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006 } });
+    await other.close();
+  });
+
+  test("turns down a path that has no WebSocket", async () => {
+    const report = await page.evaluate(visit, { url: `${origin}/nowhere` });
+    expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006, wasClean: false } });
+  });
+});

@@ -1,0 +1,226 @@
+/** The chat's server against clients that do not keep to the rules. */
+
+import { once } from "node:events";
+import { get } from "node:http";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
+
+const KEY = "0123456789abcdef";
+const HELLO = { type: "hello", name: "Ada", key: KEY };
+const SAY = { type: "say", id: "message-0000-0001", text: "Hi" };
+
+type Answer = { type: string } & Record<string, unknown>;
+
+/** A client that collects what it hears. */
+class Client {
+  readonly socket: WebSocket;
+  readonly heard: Answer[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+
+  constructor(server: ServerProcess, room: string) {
+    this.socket = new WebSocket(`${server.url.replace("http", "ws")}/chat/${room}`);
+    this.socket.addEventListener("message", (event) => this.heard.push(JSON.parse(event.data)));
+    this.closed = new Promise((resolve) => {
+      this.socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
+    });
+  }
+
+  static async join(server: ServerProcess, room: string, hello: object = HELLO): Promise<Client> {
+    const client = new Client(server, room);
+    await client.opened();
+    client.send(hello);
+    await client.hears("welcome");
+    return client;
+  }
+
+  async opened(): Promise<void> {
+    await once(this.socket, "open", { signal: AbortSignal.timeout(10_000) });
+  }
+
+  send(message: unknown): void {
+    this.socket.send(
+      typeof message === "string" || message instanceof Uint8Array ? message as string : JSON.stringify(message),
+    );
+  }
+
+  all(type: string): Answer[] {
+    return this.heard.filter((answer) => answer.type === type);
+  }
+
+  /** Waits for the answer of a type that comes as the nth. */
+  async hears(type: string, nth = 1): Promise<Answer> {
+    while (this.all(type).length < nth) await once(this.socket, "message", { signal: AbortSignal.timeout(10_000) });
+    return this.all(type)[nth - 1]!;
+  }
+}
+
+describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
+  let server: ServerProcess;
+  let clients: Client[] = [];
+  beforeAll(async () => {
+    server = await startServer(runtime, "examples/chat/server.ts");
+  });
+  afterAll(async () => await server?.stop());
+  afterEach(async () => {
+    for (const client of clients) client.socket.close();
+    await Promise.all(clients.map((client) => client.closed));
+    clients = [];
+  });
+
+  async function join(room: string, hello?: object): Promise<Client> {
+    const client = await Client.join(server, room, hello);
+    clients.push(client);
+    return client;
+  }
+
+  async function connect(room: string): Promise<Client> {
+    const client = new Client(server, room);
+    clients.push(client);
+    await client.opened();
+    return client;
+  }
+
+  test.each([
+    ["no JSON", "{", "bad-message", "must be JSON"],
+    ["an array", [], "bad-message", "JSON object"],
+    ["null", null, "bad-message", "JSON object"],
+    ["no type", {}, "bad-message", '"type"'],
+    ["an unknown type", { type: "shout" }, "bad-message", "hello, say, rename, typing, ping"],
+    ["an inherited name as type", { type: "constructor" }, "bad-message", '"type"'],
+    ["a type that is no string", { type: ["say"] }, "bad-message", '"type"'],
+    ["a field too few", { type: "say", id: SAY.id }, "bad-message", '"text" that is a string'],
+    ["a field too many", { ...SAY, to: "Ben" }, "bad-message", 'no field "to"'],
+    ["a __proto__ field", `{"type":"ping","__proto__":{"on":true}}`, "bad-message", 'no field "__proto__"'],
+    ["a field of the wrong type", { type: "typing", on: 1 }, "bad-message", '"on" that is a boolean'],
+    ["an id that is none", { ...SAY, id: "short" }, "bad-message", '"id" must be'],
+    ["an empty text", { ...SAY, text: " \n " }, "bad-text", "nothing"],
+    ["a text too long", { ...SAY, text: "x".repeat(2_001) }, "bad-text", "2,000 characters; this one has 2,001"],
+    ["an empty name", { type: "rename", name: "  " }, "bad-name", "seen"],
+    ["an invisible name", { type: "rename", name: "\u200d" }, "bad-name", "seen"],
+    ["a name too long", { type: "rename", name: "x".repeat(33) }, "bad-name", "32 characters; this one has 33"],
+    ["a name over two lines", { type: "rename", name: "A\nB" }, "bad-name", "control"],
+    ["a name that turns the text around", { type: "rename", name: "A\u202eB" }, "bad-name", "control"],
+    ["a second hello", HELLO, "bad-message", "before"],
+    ["bytes", new Uint8Array([1, 2, 3]), "bad-message", "must be text"],
+  ])("answers %s with an error, and stays open", async (_name, message, code, words) => {
+    const client = await join("errors");
+    client.send(message);
+    const error = await client.hears("error");
+    expect(error).toMatchObject({ code, message: expect.stringContaining(words) });
+    client.send({ type: "ping" });
+    expect(await client.hears("pong")).toEqual({ type: "pong" });
+    expect(client.all("error")).toHaveLength(1);
+  });
+
+  test("wants a hello before anything else", async () => {
+    const client = await connect("hello");
+    client.send(SAY);
+    expect(await client.hears("error")).toMatchObject({
+      code: "bad-message",
+      message: expect.stringContaining("hello"),
+    });
+    client.send(HELLO);
+    expect(await client.hears("welcome")).toMatchObject({ room: "hello", you: { name: "Ada" }, history: [] });
+  });
+
+  test.each(["Lobby", "-", "a%20b", "a%2Fb", "x".repeat(33), "%E2%80%AE"])("turns the room %j down", async (room) => {
+    const client = await connect(room);
+    client.send(HELLO);
+    expect(await client.hears("error")).toMatchObject({ code: "bad-room" });
+    expect(await client.closed).toMatchObject({ code: 4004 });
+  });
+
+  test("takes rooms of any script", async () => {
+    const client = await join(encodeURIComponent("чай_2"));
+    expect(await client.hears("welcome")).toMatchObject({ room: "чай_2" });
+  });
+
+  test("says a message once, however often it is sent", async () => {
+    const ada = await join("once");
+    const ben = await join("once", { ...HELLO, name: "Ben", key: "fedcba9876543210" });
+    ada.send(SAY);
+    ada.send(SAY);
+    ada.send({ ...SAY, id: "message-0000-0002", text: "Bye" });
+    const { message } = await ada.hears("message", 2) as unknown as { message: object };
+    expect(message).toMatchObject({ id: SAY.id, text: "Hi", from: { name: "Ada" }, at: expect.any(Number) });
+    await ben.hears("message", 2);
+    const texts = ben.all("message").map((answer) => (answer.message as typeof SAY).text);
+    expect(texts).toEqual(["Hi", "Bye"]);
+  });
+
+  test("gives the place of a lost connection to the one that comes back, and tells nobody", async () => {
+    const ben = await join("back", { ...HELLO, name: "Ben", key: "fedcba9876543210" });
+    const lost = await join("back");
+    const back = await join("back");
+    expect(await lost.closed).toMatchObject({ code: 4001 });
+    back.send(SAY);
+    await ben.hears("message");
+    expect([ben.all("joined").length, ben.all("left").length]).toEqual([1, 0]);
+    expect(await back.hears("welcome")).toMatchObject({
+      you: { name: "Ada" },
+      people: [{ name: "Ben" }, { name: "Ada" }],
+    });
+  });
+
+  test("keeps the last 50 messages of a room", async () => {
+    const keys = ["a", "b", "c"].map((letter) => letter.repeat(16));
+    for (const key of keys) {
+      const client = await join("fifty", { ...HELLO, key });
+      for (let number = 1; number <= 19; number++) {
+        client.send({ ...SAY, id: `${key}-${number}`, text: `${key[0]}${number}` });
+      }
+      await client.hears("message", 19);
+    }
+    const late = await join("fifty", { ...HELLO, key: "d".repeat(16) });
+    const { history } = await late.hears("welcome") as unknown as { history: (typeof SAY)[] };
+    expect([history.length, history[0]!.text, history.at(-1)!.text]).toEqual([50, "a8", "c19"]);
+  });
+
+  test("slows a flood down, says so, and ends what goes on", async () => {
+    const client = await join("flood");
+    for (let number = 0; number < 200; number++) {
+      client.send({ ...SAY, id: `flood-message-${String(number).padStart(3, "0")}`, text: String(number) });
+    }
+    expect(await client.closed).toMatchObject({ code: 1008 });
+    const error = client.all("error")[0];
+    expect(error).toMatchObject({
+      code: "slow-down",
+      id: expect.stringMatching(/^flood-/),
+      retryAfterMs: expect.any(Number),
+    });
+    expect(client.all("message").length).toBeLessThan(40);
+  });
+
+  test("closes with 1009 when a message is too big to be one", async () => {
+    const client = await join("big");
+    client.send("x".repeat(17 * 1024));
+    expect(await client.closed).toMatchObject({ code: 1009 });
+  });
+
+  test("serves its own files and no others, under a strict policy", async () => {
+    const page = await fetch(server.url);
+    expect(page.status).toBe(200);
+    expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+    const html = await page.text();
+    const files = [...html.matchAll(/(?:href|src)="(\/[^"]+)"/g)].map((match) => match[1]!);
+    expect(files).toContain("/chat.js");
+    for (const file of files) expect([file, (await fetch(server.url + file)).status]).toEqual([file, 200]);
+    for (const path of ["/server.ts", "/public/chat.js", "/..%2fserver.ts", "/chat.js/"]) {
+      expect([path, (await fetch(server.url + path)).status]).toEqual([path, 404]);
+    }
+  });
+
+  test("lets no other site's page in", async () => {
+    const handshake = {
+      "Connection": "Upgrade",
+      "Upgrade": "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    };
+    const request = get(`${server.url}/chat/lobby`, { headers: { ...handshake, Origin: "https://elsewhere.example" } });
+    const [response] = await once(request, "response");
+    response.resume();
+    expect(response.statusCode).toBe(403);
+  });
+});

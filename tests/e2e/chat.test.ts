@@ -1,0 +1,210 @@
+/** The chat example as people use it: a real server, a real browser, on every runtime. */
+
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { ChatPage, type ChatPageOptions } from "./support/chat-page.ts";
+import { launchChromium } from "./support/chromium.ts";
+import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
+
+const CHAT = "examples/chat/server.ts";
+
+let browser: Browser;
+let opened: ChatPage[] = [];
+
+beforeAll(async () => {
+  browser = await launchChromium();
+});
+afterAll(async () => await browser?.close());
+afterEach(async () => {
+  const faults = opened.flatMap((chat) => chat.faults);
+  await Promise.all(opened.map((chat) => chat.leave()));
+  opened = [];
+  expect(faults).toEqual([]);
+});
+
+async function open(server: ServerProcess, options: ChatPageOptions = {}): Promise<ChatPage> {
+  const chat = await ChatPage.open(browser, server.url, options);
+  opened.push(chat);
+  return chat;
+}
+
+/** Chromium notes every attempt that failed. That is expected while the server is away, and only then. */
+function forgiveLostConnections(...chats: ChatPage[]): void {
+  for (const { faults } of chats) {
+    const others = faults.filter((fault) => !/^WebSocket connection to 'ws:.*' failed/.test(fault));
+    faults.splice(0, faults.length, ...others);
+  }
+}
+
+describe.each(RUNTIMES)("the chat under %s", (runtime) => {
+  let server: ServerProcess;
+  beforeAll(async () => {
+    server = await startServer(runtime, CHAT);
+  });
+  afterAll(async () => {
+    expect(await server.stop("SIGINT")).toBe(0);
+  });
+
+  test("two people meet, see each other type, talk, and one leaves", async () => {
+    const room = "talk";
+    const ada = await open(server, { room });
+    await ada.introduce("Ada");
+    const ben = await open(server, { room });
+    await ben.introduce("Ben");
+
+    await expect.poll(() => ada.notices()).toEqual(["Ben joined"]);
+    await expect.poll(() => ada.people()).toEqual(["Ada", "Ben"]);
+    await expect.poll(() => ben.people()).toEqual(["Ben", "Ada"]);
+    expect(await ada.page.locator("#people-count").textContent()).toBe("2 people are here");
+
+    await ada.textBox.pressSequentially("Hello, Be");
+    await expect.poll(() => ben.typing()).toBe("Ada is typing");
+    expect(await ada.typing()).toBe("");
+
+    await ada.say("Hello, Ben!");
+    await expect.poll(() => ben.messages()).toEqual(["Ada: Hello, Ben!"]);
+    await expect.poll(() => ben.typing()).toBe("");
+
+    await ben.say("Good to see you. Really.");
+    const talk = ["Hello, Ben!", "Good to see you. Really."];
+    await expect.poll(() => ada.messages()).toEqual([`You: ${talk[0]}`, `Ben: ${talk[1]}`]);
+    await expect.poll(() => ben.messages()).toEqual([`Ada: ${talk[0]}`, `You: ${talk[1]}`]);
+
+    await ben.leave();
+    await expect.poll(() => ada.notices()).toEqual(["Ben joined", "Ben left"]);
+    await expect.poll(() => ada.people()).toEqual(["Ada"]);
+    expect(await ada.page.locator("#people-count").textContent()).toBe("Only you are here");
+  });
+
+  test("a message is text, whatever is in it", async () => {
+    const room = "text";
+    const ada = await open(server, { room, name: "Ada" });
+    const ben = await open(server, { room, name: '<b onclick="x">' });
+    const text = '<img src=x onerror="document.title=1"> & https://example.com/?a=1&b=2. 🛰️ שלום';
+
+    await ben.say(text);
+    await expect.poll(() => ada.messages()).toEqual([`<b onclick="x">: ${text}`]);
+    const bubble = ada.log.locator(".bubble");
+    expect(await bubble.evaluate((element) => [...element.children].map((child) => child.tagName))).toEqual(["A"]);
+    expect(await bubble.getByRole("link").getAttribute("href")).toBe("https://example.com/?a=1&b=2");
+    expect(await bubble.getByRole("link").getAttribute("rel")).toContain("noopener");
+
+    await ben.textBox.fill("one");
+    await ben.textBox.press("Shift+Enter");
+    await ben.textBox.pressSequentially("two");
+    await ben.textBox.press("Enter");
+    await expect.poll(() => ada.messages()).toContain('<b onclick="x">: one\ntwo');
+  });
+
+  test("who comes later reads what was said, and a reload forgets nothing", async () => {
+    const room = "history";
+    const ada = await open(server, { room, name: "Ada" });
+    await ada.say("First");
+    await ada.say("Second");
+    await expect.poll(() => ada.page.locator(".waiting").count()).toBe(0);
+
+    const ben = await open(server, { room, name: "Ben" });
+    await expect.poll(() => ben.messages()).toEqual(["Ada: First", "Ada: Second"]);
+
+    await ada.page.reload();
+    await ada.connected();
+    await expect.poll(() => ada.messages()).toEqual(["You: First", "You: Second"]);
+    await expect.poll(() => ada.people()).toEqual(["Ada", "Ben"]);
+  });
+
+  test("a name that is taken gets a number, and a name can be changed", async () => {
+    const room = "names";
+    const first = await open(server, { room, name: "Ada" });
+    const second = await open(server, { room, name: "ada" });
+    await expect.poll(() => second.people()).toEqual(["ada 2", "Ada"]);
+    await expect.poll(() => second.page.locator("#toast").textContent()).toContain("“ada” is taken");
+
+    await second.page.getByRole("button", { name: "Change your name" }).click();
+    await second.page.getByRole("textbox", { name: "Your name" }).fill("Grace");
+    await second.page.getByRole("button", { name: "Save" }).click();
+    await expect.poll(() => first.people()).toEqual(["Ada", "Grace"]);
+    await expect.poll(() => first.notices()).toEqual(["ada 2 joined", "ada 2 is now Grace"]);
+    await expect.poll(() => second.notices()).toEqual(["You are now Grace"]);
+  });
+
+  test("rooms are apart, have addresses, and can be opened and left", async () => {
+    const ada = await open(server, { room: "garden", name: "Ada" });
+    const ben = await open(server, { room: "garden", name: "Ben" });
+    await ben.say("In the garden");
+    await ada.sees("In the garden");
+
+    await ada.page.getByRole("button", { name: "New room" }).click();
+    await ada.page.getByLabel("Name of the room").fill("Tea & Biscuits");
+    await expect.poll(() => ada.page.locator("#room-address").textContent()).toMatch(/\/#\/tea-biscuits$/);
+    await ada.page.getByRole("button", { name: "Open" }).click();
+    await expect.poll(() => ada.page.url()).toBe(`${server.url}/#/tea-biscuits`);
+    await expect.poll(() => ben.people()).toEqual(["Ben"]);
+    await expect.poll(() => ada.people()).toEqual(["Ada"]);
+    expect(await ada.messages()).toEqual([]);
+
+    await ben.page.getByRole("link", { name: "tea-biscuits" }).click();
+    await expect.poll(() => ada.notices()).toEqual(["Ben joined"]);
+    await ben.page.goBack();
+    await expect.poll(() => ben.messages()).toEqual(["You: In the garden"]);
+    await expect.poll(() => ada.notices()).toEqual(["Ben joined", "Ben left"]);
+  });
+
+  test("much at once is slowed down, and arrives whole and in order", async () => {
+    const room = "much";
+    const ada = await open(server, { room, name: "Ada" });
+    const ben = await open(server, { room, name: "Ben" });
+    const numbers = Array.from({ length: 30 }, (_, index) => `Number ${index + 1}`);
+    for (const number of numbers) await ada.say(number);
+
+    await expect.poll(() => ben.messages()).toEqual(numbers.map((number) => `Ada: ${number}`));
+    await expect.poll(() => ada.page.locator(".waiting").count()).toBe(0);
+    expect(await ada.messages()).toEqual(numbers.map((number) => `You: ${number}`));
+  });
+
+  test("a copied tab becomes a second person instead of a fight for one place", async () => {
+    const room = "copies";
+    const ada = await open(server, { room, name: "Ada" });
+    const key = await ada.page.evaluate(() => sessionStorage.getItem("chat.key")!);
+    const copy = await open(server, { room });
+    await copy.page.evaluate((key) => sessionStorage.setItem("chat.key", key), key);
+    await copy.page.reload();
+    await copy.introduce("Ada");
+
+    await expect.poll(() => copy.people()).toEqual(["Ada", "Ada 2"]);
+    await expect.poll(() => ada.people()).toEqual(["Ada 2", "Ada"]);
+  });
+
+  test.each(["SIGTERM", "SIGKILL"] as const)("after a restart (%s) both come back by themselves", async (signal) => {
+    const room = `restart-${signal.toLowerCase()}`;
+    let restarted = await startServer(runtime, CHAT);
+    try {
+      const ada = await open(restarted, { room, name: "Ada" });
+      const ben = await open(restarted, { room, name: "Ben" });
+      await ada.say("Before");
+      await ben.sees("Before");
+
+      expect(await restarted.stop(signal)).toBe(signal === "SIGTERM" ? 0 : null);
+      await ada.status(/^Reconnecting in \d+ s$/).waitFor();
+      await ben.status(/^Reconnecting in \d+ s$/).waitFor();
+      await ada.say("While it was away");
+      await ada.say("And once more");
+      expect(await ada.page.locator(".waiting").count()).toBe(2);
+
+      restarted = await startServer(runtime, CHAT, restarted.port);
+      await ada.connected();
+      await ben.connected();
+      const fromAda = ["Before", "While it was away", "And once more"];
+      await expect.poll(() => ben.messages()).toEqual(fromAda.map((text) => `Ada: ${text}`));
+      await ben.say("There you are");
+      await expect.poll(() => ada.messages())
+        .toEqual([...fromAda.map((text) => `You: ${text}`), "Ben: There you are"]);
+      await expect.poll(() => ada.people()).toEqual(["Ada", "Ben"]);
+      expect(await ada.page.locator(".waiting").count()).toBe(0);
+      // They never left, as far as anybody could tell.
+      expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
+      forgiveLostConnections(ada, ben);
+    } finally {
+      await restarted.stop("SIGKILL");
+    }
+  });
+});

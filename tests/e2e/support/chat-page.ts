@@ -1,0 +1,98 @@
+/** One person at one screen, in the words of the page. */
+
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from "playwright-core";
+
+export interface ChatPageOptions extends BrowserContextOptions {
+  room?: string;
+  /** The name remembered from an earlier visit. Without it, the page asks. */
+  name?: string;
+}
+
+export class ChatPage {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Whatever the page complained about. */
+  readonly faults: string[] = [];
+
+  constructor(page: Page) {
+    this.page = page;
+    this.context = page.context();
+    page.on("pageerror", (error) => this.faults.push(String(error.stack)));
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) this.faults.push(message.text());
+    });
+  }
+
+  static async open(browser: Browser, url: string, options: ChatPageOptions = {}): Promise<ChatPage> {
+    const { room = "lobby", name, ...contextOptions } = options;
+    const context = await browser.newContext({ locale: "en-GB", ...contextOptions });
+    const chat = new ChatPage(await context.newPage());
+    if (name !== undefined) {
+      await context.addInitScript((name) => localStorage["chat.name"] ??= name, JSON.stringify(name));
+    }
+    await chat.page.goto(`${url}/#/${encodeURIComponent(room)}`);
+    if (name !== undefined) await chat.connected();
+    return chat;
+  }
+
+  async introduce(name: string): Promise<void> {
+    const dialog = this.page.getByRole("dialog", { name: "What should we call you?" });
+    await dialog.getByLabel("Your name").fill(name);
+    await dialog.getByRole("button", { name: "Join the chat" }).click();
+    await this.connected();
+  }
+
+  async connected(): Promise<void> {
+    await this.status("Connected").waitFor({ state: "attached" });
+  }
+
+  status(text: string | RegExp): Locator {
+    return this.page.locator("#status-text").filter({ hasText: text });
+  }
+
+  get textBox(): Locator {
+    return this.page.getByRole("textbox", { name: "Message" });
+  }
+
+  get log(): Locator {
+    return this.page.getByRole("log", { name: "Messages" });
+  }
+
+  async say(text: string): Promise<void> {
+    await this.textBox.fill(text);
+    await this.textBox.press("Enter");
+  }
+
+  /** Waits until something stands in the conversation: a message or a notice. */
+  async sees(text: string): Promise<void> {
+    await this.log.getByText(text).waitFor();
+  }
+
+  /** Who came, left and changed their name. */
+  async notices(): Promise<string[]> {
+    return await this.log.locator(".notice").evaluateAll((items) => {
+      return items.map((item) => (item.firstChild?.textContent ?? "").trim());
+    });
+  }
+
+  /** The messages, as "name: text", in the order of the screen. */
+  async messages(): Promise<string[]> {
+    const items = await this.log.locator(".message").all();
+    return await Promise.all(items.map(async (item) => {
+      const name = await item.locator(".name").textContent();
+      return `${name}: ${await item.locator(".bubble").textContent()}`;
+    }));
+  }
+
+  async people(): Promise<string[]> {
+    return await this.page.getByRole("region", { name: "Here now" }).locator(".person").allTextContents();
+  }
+
+  async typing(): Promise<string> {
+    return await this.page.locator("#typing-text").textContent() ?? "";
+  }
+
+  async leave(): Promise<void> {
+    await this.context.close();
+  }
+}

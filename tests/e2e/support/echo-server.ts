@@ -1,0 +1,46 @@
+/** A server that does what a page asks of it, for the browser's own WebSocket. Prints its address once it listens. */
+
+import process from "node:process";
+import { createApp } from "../../../mod.ts";
+
+/** How a socket ended, as the server saw it. */
+interface End {
+  code: number;
+  reason: string;
+  wasClean: boolean;
+}
+
+const ends = new Map<string, PromiseWithResolvers<End>>();
+
+/** Whoever comes first, the socket or the question, makes the place for the answer. */
+function endOf(id: string): PromiseWithResolvers<End> {
+  const end = ends.get(id) ?? Promise.withResolvers<End>();
+  ends.set(id, end);
+  return end;
+}
+
+const app = await createApp({ maxMessageBytes: 2 * 1024 * 1024, logger: false });
+
+app.get("/", () => new Response("<!doctype html><title>echo</title>", { headers: { "content-type": "text/html" } }));
+app.get("/ends/:id", (req) => endOf(req.params.id!).promise);
+
+app.ws("/echo/:id", (socket, req) => {
+  socket.on("message", (data) => socket.send(data));
+  socket.on("close", (code, reason, wasClean) => endOf(req.params.id!).resolve({ code, reason, wasClean }));
+});
+app.ws("/close", (socket, req) => {
+  const code = Number(req.query.get("code"));
+  socket.send("before");
+  socket.close(code, req.query.get("reason") ?? "");
+});
+app.ws("/terminate", (socket) => socket.on("message", () => socket.terminate()));
+app.ws("/ping", (socket) => {
+  socket.on("pong", (payload) => socket.send(`pong ${payload}`));
+  socket.ping("are you there?");
+});
+app.ws("/small", { maxMessageBytes: 1_000 }, (socket) => socket.on("message", () => {}));
+app.ws("/ours", { wsOrigins: "same-origin" }, (socket) => socket.send("welcome"));
+
+await app.listen({ port: Number(process.env.PORT ?? 0), host: "127.0.0.1" });
+console.log(app.url);
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void app.close());

@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["tests/e2e/**/*.test.ts"],
+    allowOnly: false,
+    expect: { requireAssertions: true, poll: { timeout: 15_000 } },
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // Each file brings its own browser and servers: one file at a time.
+    fileParallelism: false,
+  },
+});
