@@ -1,6 +1,7 @@
 import { isPromise, show } from "./values.ts";
 
 type Listener<Args extends unknown[]> = (...args: Args) => unknown;
+type PairListener = (a: unknown, b: unknown) => unknown;
 type AnyListener = (...args: never[]) => unknown;
 
 /** A `once` listener's wrapper knows whom it wraps, so that `off` finds it. */
@@ -57,6 +58,18 @@ export abstract class Emitter<Events extends { [Event in keyof Events]: unknown[
     this.#listeners = undefined;
   }
 
+  /** `emit` for two arguments: without the lists of them, which messages would pay for. */
+  protected emitPair<Event extends keyof Events & string>(
+    event: Event,
+    a: Events[Event][0],
+    b: Events[Event][1],
+  ): void {
+    const present = this.#listeners?.[event] as PairListener | readonly PairListener[] | undefined;
+    if (present === undefined) return;
+    if (typeof present === "function") return this.#callPair(event, present, a, b);
+    for (const listener of present) this.#callPair(event, listener, a, b);
+  }
+
   protected emit<Event extends keyof Events & string>(event: Event, ...args: Events[Event]): void {
     const present = this.#listeners?.[event] as
       | Listener<Events[Event]>
@@ -77,6 +90,15 @@ export abstract class Emitter<Events extends { [Event in keyof Events]: unknown[
   ): void {
     try {
       const result = listener(...args);
+      if (isPromise(result)) result.then(undefined, (error) => this.onListenerError(event, error));
+    } catch (error) {
+      this.onListenerError(event, error);
+    }
+  }
+
+  #callPair(event: keyof Events & string, listener: PairListener, a: unknown, b: unknown): void {
+    try {
+      const result = listener(a, b);
       if (isPromise(result)) result.then(undefined, (error) => this.onListenerError(event, error));
     } catch (error) {
       this.onListenerError(event, error);

@@ -169,7 +169,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
     this.#inbox?.push(data as string | Buffer);
-    this.emit("message", data as string | Buffer, isBinary);
+    this.emitPair("message", data as string | Buffer, isBinary);
   }
 
   onPing(payload: Uint8Array): void {

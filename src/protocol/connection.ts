@@ -3,7 +3,7 @@ import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYL
 import { ProtocolError } from "./errors.ts";
 import { decodeHeader, type FrameHeader } from "./header.ts";
 import { unmask } from "./mask.ts";
-import { type Allocate, checkMessageBytes, invalidText, type MessageLimits, own, PartialMessage } from "./message.ts";
+import { type Allocate, checkMessageBytes, invalidText, type MessageLimits, PartialMessage } from "./message.ts";
 import { isControl, Opcode } from "./opcode.ts";
 import type { IsUtf8 } from "./utf8.ts";
 
@@ -241,17 +241,15 @@ export class Connection {
 
   /** The short way of most frames: the payload lies in the chunk, and is unmasked where it lies. */
   #readWhole(header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
-    if (!isControl(header.opcode)) checkMessageBytes(header.payloadLength, this.#limits);
-    const seen = unmask(bytes, start, end, header.maskingKey);
-    switch (header.opcode) {
-      case Opcode.TEXT:
-        return this.#handOutText(bytes, start, end, (seen & 0x80) === 0);
-      case Opcode.BINARY:
-        this.#unitsRead++;
-        return this.#sink.onMessage(own(bytes, start, end, this.#codec.allocate), true);
-      default:
-        return this.#handleControl(header.opcode, own(bytes, start, end, this.#codec.allocate));
-    }
+    const { opcode, payloadLength, maskingKey } = header;
+    if (!isControl(opcode)) checkMessageBytes(payloadLength, this.#limits);
+    const seen = unmask(bytes, start, end, maskingKey);
+    if (opcode === Opcode.TEXT) return this.#handOutText(bytes, start, end, (seen & 0x80) === 0);
+    // The receiver may keep it: a view costs less than a copy, and holds no more than the chunk.
+    const payload = bytes.subarray(start, end);
+    if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
+    this.#unitsRead++;
+    this.#sink.onMessage(payload, true);
   }
 
   #handOutText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {

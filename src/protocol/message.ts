@@ -91,7 +91,13 @@ export class PartialMessage {
    */
   finish(): Uint8Array {
     if (this.#validator?.isComplete === false) throw invalidText();
-    return this.#bytes === undefined ? this.#allocate(0) : own(this.#bytes, 0, this.#length, this.#allocate);
+    if (this.#bytes === undefined) return this.#allocate(0);
+    const payload = this.#bytes.subarray(0, this.#length);
+    if (this.#length * 2 >= this.#bytes.length) return payload;
+    // Memory that was taken for fragments that never came is let go.
+    const copy = this.#allocate(this.#length);
+    copy.set(payload);
+    return copy;
   }
 
   #reserve(byteLength: number): Uint8Array {
@@ -102,16 +108,6 @@ export class PartialMessage {
     if (this.#bytes !== undefined) grown.set(this.#bytes.subarray(0, this.#length));
     return this.#bytes = grown;
   }
-}
-
-/**
- * Bytes that their receiver may keep: a view of the memory that they lie in where they are most of it, else a copy that lets the rest of it go.
- */
-export function own(bytes: Uint8Array, start: number, end: number, allocate: Allocate): Uint8Array {
-  if ((end - start) * 2 >= bytes.length) return bytes.subarray(start, end);
-  const copy = allocate(end - start);
-  copy.set(bytes.subarray(start, end));
-  return copy;
 }
 
 /** @throws ProtocolError 1009 above `maxMessageBytes` */
