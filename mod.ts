@@ -27,7 +27,7 @@ export type { CloseOptions, ListenOptions } from "./src/app/lifecycle.ts";
 export type { AppOptions, Logger, SocketOptions } from "./src/app/options.ts";
 export type { OriginPredicate, WsOrigins } from "./src/app/origins.ts";
 export type { AppRequest } from "./src/app/request.ts";
-export type { ParamsOf, PathParams } from "./src/app/router.ts";
+export type { ParamOf, ParamsOf, PathParams } from "./src/app/router.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { BinaryData, Socket, SocketEvents } from "./src/app/socket.ts";
 export type { RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";

@@ -168,16 +168,19 @@ export class App<Services extends object = object> {
   async listen(where: number | ListenOptions): Promise<this> {
     const options = resolveListen(where);
     this.#checkOpen();
-    if (this.#listener !== undefined) throw new Error(`The app is listening already, at ${this.url}`);
-    const listener = this.#listener = new Listener(this.#options.tls, this.#options.handshakeTimeoutMs, {
+    if (this.#listener !== undefined) throw new Error(`The app is listening already${this.url && `, at ${this.url}`}`);
+    const listener = this.#listener = new Listener(this.#options, {
       onRequest: (message, response) => void this.#http.handle(message, response, this.#services!),
       onUpgrade: (message, raw, head, pass) => this.#webSockets.upgrade(message, raw, head, this.#services!, pass),
     });
     try {
       await this.#makeServices();
+      this.#checkOpen();
       await listener.listen(options);
+      this.#checkOpen();
     } catch (error) {
       this.#listener = undefined;
+      listener.abort();
       throw error;
     }
     return this;
@@ -247,7 +250,7 @@ export class App<Services extends object = object> {
       const { pathname, search } = new URL(target.url);
       const body = new Uint8Array(await target.arrayBuffer());
       const message = makeRequest(server, target.method, pathname + search, new Headers(target.headers), body);
-      return toResponse(await this.#http.answer(message, services));
+      return toResponse(await this.#http.answer(message, services), target.method);
     }
     const key = makeKey();
     const message = makeRequest(server, "GET", target, handshakeHeaders(key, options));
@@ -312,17 +315,18 @@ export class App<Services extends object = object> {
     const listener = this.#listener;
     const { connections } = this.#webSockets;
     this.#webSockets.refuseNew();
+    this.#http.close();
     for (const signal of SIGNALS) process.off(signal, this.#onSignal);
     for (const { server, onUpgrade } of this.#attachments.splice(0)) server.off("upgrade", onUpgrade);
     const isListenerClosed = listener?.close();
 
-    const open = connections.size;
-    let terminated = 0;
-    for (const socket of connections) socket.close(code, reason);
+    this.#guard.refuseAll();
+    const { closed, terminated } = connections;
+    for (const socket of connections) socket.closeWithApp(code, reason);
     const timeout = setTimeout(() => {
-      terminated = connections.size;
       for (const socket of connections) socket.terminate();
       listener?.closeAll();
+      this.#guard.cutAll();
     }, timeoutMs);
     await isListenerClosed;
     await connections.whenEmpty();
@@ -330,7 +334,7 @@ export class App<Services extends object = object> {
     this.#guard.stop();
     this.#webSockets.stop();
     await this.#registry.dispose();
-    return { closed: open - terminated, terminated };
+    return { closed: connections.closed - closed, terminated: connections.terminated - terminated };
   }
 }
 

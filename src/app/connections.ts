@@ -21,6 +21,9 @@ export class Connections {
   readonly #perIp = new Map<string, number>();
   readonly #limits: ConnectionLimits;
   #onEmpty: (() => void) | undefined;
+  /** Connections that have ended with the closing handshake, and those that have ended without. */
+  closed = 0;
+  terminated = 0;
   readonly view: SocketView;
 
   constructor(limits: ConnectionLimits) {
@@ -52,8 +55,10 @@ export class Connections {
     this.#perIp.set(remoteAddress, (this.#perIp.get(remoteAddress) ?? 0) + 1);
   }
 
-  delete(socket: ServerSocket): void {
+  delete(socket: ServerSocket, wasClean: boolean): void {
     if (!this.#sockets.delete(socket)) return;
+    if (wasClean) this.closed++;
+    else this.terminated++;
     const { remoteAddress } = socket;
     const left = (this.#perIp.get(remoteAddress) ?? 0) - 1;
     if (left > 0) this.#perIp.set(remoteAddress, left);

@@ -31,10 +31,11 @@ export interface Answer {
 /**
  * The answer that a controller's result stands for.
  *
- * @throws TypeError for a result that has no JSON
+ * @throws TypeError for a result that has no JSON, or a `Response` whose body was read already
  */
 export function toAnswer(result: unknown): Answer {
   if (result instanceof Response) {
+    if (result.bodyUsed || result.body?.locked) throw new TypeError("The body of the Response was read already");
     return { status: result.status, headers: [...result.headers], body: result.body ?? undefined };
   }
   if (result === undefined) return { status: 204, headers: [], body: undefined };
@@ -61,15 +62,22 @@ export async function sendAnswer(response: ServerResponse, { status, headers, bo
   if (!isBodiless && body instanceof ReadableStream) {
     await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), response);
   } else {
-    if (body instanceof ReadableStream) void body.cancel();
+    discard(body);
     response.end(isBodiless ? undefined : body);
   }
 }
 
+/** A stream that nobody will read is told so; that it may fail at that is nobody's loss. */
+function discard(body: Answer["body"]): void {
+  if (body instanceof ReadableStream) body.cancel().catch(() => {});
+}
+
 /** An answer as `fetch` would give it. */
-export function toResponse({ status, headers, body }: Answer): Response {
+export function toResponse({ status, headers, body }: Answer, method: string): Response {
   const init = { status, headers: headers.map(([name, value]): [string, string] => [name, value]) };
-  return new Response(body as BodyInit | undefined, init);
+  if (method !== "HEAD") return new Response(body as BodyInit | undefined, init);
+  discard(body);
+  return new Response(undefined, init);
 }
 
 function whole(status: number, type: string, body: string | Uint8Array): Answer {

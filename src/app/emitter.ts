@@ -54,8 +54,10 @@ export abstract class Emitter<Events extends { [Event in keyof Events]: unknown[
     return present === undefined ? 0 : typeof present === "function" ? 1 : present.length;
   }
 
-  protected removeAllListeners(): void {
-    this.#listeners = undefined;
+  /** Removes the listeners of one event, or of all. */
+  protected removeListeners(event?: keyof Events & string): void {
+    if (event === undefined) this.#listeners = undefined;
+    else if (this.#listeners !== undefined) this.#listeners[event] = undefined;
   }
 
   /** `emit` for two arguments: without the lists of them, which messages would pay for. */

@@ -1,3 +1,5 @@
+import { checkHeader } from "../protocol/handshake.ts";
+
 /**
  * An answer that is no success: thrown in a controller, it is sent with its status, its message as the body, and its headers.
  *
@@ -12,16 +14,21 @@
  * ```
  */
 export class HttpError extends Error {
+  /** `"HttpError"`. */
   override readonly name: string = "HttpError";
   /** The HTTP status, 400 to 599. */
   readonly status: number;
   /** Headers of the answer. */
   readonly headers: Readonly<Record<string, string>>;
 
+  /**
+   * @throws RangeError for a status that is none of an error, TypeError for a header that would break out of its line
+   */
   constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
     if (!Number.isInteger(status) || status < 400 || status > 599) {
       throw new RangeError(`The status of an HttpError is 400 to 599; got ${status}`);
     }
+    for (const [name, value] of Object.entries(headers)) checkHeader(name, value);
     super(message);
     this.status = status;
     this.headers = headers;

@@ -19,6 +19,7 @@ export class Http {
   readonly #routes = new Map<string, Router<AnyController>>();
   readonly #options: HttpOptions;
   readonly #isWebSocket: (path: string) => boolean;
+  #isClosing = false;
 
   /** `isWebSocket` tells the paths at which a handshake, and nothing else, is right. */
   constructor(options: HttpOptions, isWebSocket: (path: string) => boolean) {
@@ -37,13 +38,20 @@ export class Http {
     router.add(path, controller);
   }
 
+  /** From here on each answer is its connection's last. */
+  close(): void {
+    this.#isClosing = true;
+  }
+
   /** Answers a request over HTTP. Never rejects. */
   async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
+    const answer = await this.answer(message, services);
     try {
-      await sendAnswer(response, await this.answer(message, services));
+      if (this.#isClosing) response.setHeader("Connection", "close");
+      await sendAnswer(response, answer);
     } catch (error) {
-      // The client has gone, and there is nobody left to tell; or a body has failed on the way.
-      if (!response.destroyed) {
+      // When the client has gone there is nobody left to tell.
+      if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") {
         this.#options.logger.error(`SpaceNode: the answer to ${describe(message)} was cut:`, error);
       }
       response.destroy();

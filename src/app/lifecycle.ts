@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { CloseCode, isValidCloseCode, MAX_REASON_BYTES } from "../protocol/close.ts";
-import { isObject, show } from "./values.ts";
+import { checkNames, isObject, MAX_TIMEOUT_MS, show } from "./values.ts";
 
 /** Where an app listens: a port, or the path of a unix socket. */
 export interface ListenOptions {
@@ -30,10 +30,7 @@ const LISTEN_OPTION_NAMES = ["port", "host", "reusePort", "path"];
 export function resolveListen(where: unknown): ListenOptions {
   const options = (typeof where === "number" ? { port: where } : where) as ListenOptions;
   if (!isObject(options)) throw new TypeError(`listen takes a port, or { port, host }; got ${show(where)}`);
-  const unknown = Object.keys(options).find((name) => !LISTEN_OPTION_NAMES.includes(name));
-  if (unknown !== undefined) {
-    throw new TypeError(`listen has no option ${show(unknown)}; it has ${LISTEN_OPTION_NAMES.join(", ")}`);
-  }
+  checkNames("listen", options, LISTEN_OPTION_NAMES);
   const { port, host, reusePort, path } = options;
   if (path !== undefined) {
     if (typeof path !== "string" || path === "") {
@@ -57,10 +54,12 @@ export function resolveListen(where: unknown): ListenOptions {
 
 /** @throws TypeError or RangeError for what cannot be sent */
 export function resolveClose(options: CloseOptions, closeTimeoutMs: number): Required<CloseOptions> {
+  if (!isObject(options)) throw new TypeError(`close takes { code, reason, timeoutMs }; got ${show(options)}`);
+  checkNames("close", options, ["code", "reason", "timeoutMs"]);
   const { code = CloseCode.GOING_AWAY, reason = "", timeoutMs = closeTimeoutMs } = options;
   checkClose(code, reason);
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 0) {
-    throw new RangeError(`timeoutMs must be a whole number of milliseconds; got ${show(timeoutMs)}`);
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 0 || timeoutMs > MAX_TIMEOUT_MS) {
+    throw new RangeError(`timeoutMs must be a whole number from 0 to ${MAX_TIMEOUT_MS}; got ${show(timeoutMs)}`);
   }
   return { code, reason, timeoutMs };
 }

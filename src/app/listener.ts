@@ -1,9 +1,18 @@
 import type { Buffer } from "node:buffer";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createHttpsServer, type ServerOptions as TlsOptions } from "node:https";
-import type { AddressInfo, Socket as RawSocket } from "node:net";
+import { createServer as createHttpsServer } from "node:https";
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket as RawSocket,
+} from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { needsFrontServer } from "../platform.ts";
 import { Guard } from "../transport/guard.ts";
 import type { ListenOptions } from "./lifecycle.ts";
+import type { Logger } from "./options.ts";
+import type { TlsOptions } from "./tls.ts";
 import { show } from "./values.ts";
 
 /** What a listener does with what comes in. */
@@ -13,41 +22,47 @@ export interface ListenerHandlers {
   onUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer, pass: (raw: RawSocket) => void): void;
 }
 
+interface ListenerOptions {
+  readonly tls: TlsOptions | undefined;
+  readonly handshakeTimeoutMs: number;
+  readonly logger: Logger;
+}
+
 /** An HTTP server of our own, guarded from its first connection. */
 export class Listener {
-  readonly #server: Server;
+  readonly #options: ListenerOptions;
+  readonly #handlers: ListenerHandlers;
   readonly #guard: Guard;
-  readonly #isTls: boolean;
+  /** Speaks HTTP. */
+  #http: Server | undefined;
+  /** Accepts connections: the same, or one before it. */
+  #front: NetServer | undefined;
 
-  constructor(tls: TlsOptions | undefined, handshakeTimeoutMs: number, handlers: ListenerHandlers) {
-    this.#isTls = tls !== undefined;
-    this.#server = tls === undefined ? createHttpServer() : createHttpsServer(tls);
-    this.#guard = new Guard(handshakeTimeoutMs);
-    this.#guard.protect(this.#server);
-    const pass = (raw: RawSocket): void => this.#guard.pass(raw);
-    this.#server.on("request", handlers.onRequest);
-    this.#server.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
-      handlers.onUpgrade(message, raw, head, pass);
-    });
+  constructor(options: ListenerOptions, handlers: ListenerHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#guard = new Guard(options.handshakeTimeoutMs);
   }
 
   /** Resolves once the server listens. */
   async listen(options: ListenOptions): Promise<void> {
+    const front = this.#front = this.#createServers(options.reusePort ?? false);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen({ ...options }, resolve);
+    front.once("error", reject);
+    front.listen({ ...options }, resolve);
     try {
       await promise;
     } catch (error) {
-      this.#guard.stop();
-      throw explain(error, options);
+      throw explain(error as NodeJS.ErrnoException, options);
     }
-    this.#server.off("error", reject);
+    front.off("error", reject);
+    // Such as too many open files: the next connection may be accepted again.
+    front.on("error", (error) => this.#options.logger.error("SpaceNode: a connection could not be accepted:", error));
   }
 
   /** Where it listens, if not at a unix socket. */
   get address(): AddressInfo | undefined {
-    const address = this.#server.address();
+    const address = this.#front?.address();
     return typeof address === "object" && address !== null ? address : undefined;
   }
 
@@ -57,34 +72,58 @@ export class Listener {
     if (address === undefined) return "";
     const isAny = address.address === "::" || address.address === "0.0.0.0";
     const host = isAny ? "localhost" : address.address.includes(":") ? `[${address.address}]` : address.address;
-    return `${this.#isTls ? "https" : "http"}://${host}:${address.port}`;
+    return `${this.#options.tls === undefined ? "http" : "https"}://${host}:${address.port}`;
   }
 
   /** Takes no new connections, and resolves once the last has ended. */
   close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => {
-      this.#guard.stop();
-      resolve();
-    });
-    this.#server.closeIdleConnections();
-    return promise;
+    if (this.#front?.listening) this.#front.close(() => resolve());
+    else resolve();
+    this.#http?.closeIdleConnections();
+    this.#guard.refuseAll();
+    return promise.then(() => this.#guard.stop());
   }
 
-  /** Cuts what is left of HTTP. Upgraded connections are not the server's any more. */
+  /** Cuts what is left but WebSockets, which are not the server's any more. */
   closeAll(): void {
-    this.#server.closeAllConnections();
+    this.#http?.closeAllConnections();
+    this.#guard.cutAll();
+  }
+
+  /** Ends at once what has hardly begun. */
+  abort(): void {
+    this.#front?.close();
+    this.#guard.cutAll();
+    this.#guard.stop();
+  }
+
+  #createServers(reusePort: boolean): NetServer {
+    const { tls } = this.#options;
+    const hasFront = needsFrontServer(tls !== undefined, reusePort);
+    const http = this.#http = tls === undefined || hasFront ? createHttpServer() : createHttpsServer(tls);
+    http.on("request", this.#handlers.onRequest);
+    const pass = (raw: RawSocket): void => this.#guard.pass(raw);
+    http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
+      this.#handlers.onUpgrade(message, raw, head, pass);
+    });
+    this.#guard.protect(http, tls !== undefined && !hasFront);
+    if (!hasFront) return http;
+    const handOver = (raw: RawSocket): boolean => http.emit("connection", raw);
+    if (tls === undefined) return createNetServer(handOver);
+    const front = createTlsServer(tls, handOver);
+    front.on("connection", (raw: RawSocket) => this.#guard.watchBelowTls(raw));
+    return front;
   }
 }
 
-function explain(error: unknown, { port, host, path }: ListenOptions): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== "EADDRINUSE") return error;
+/** Some runtimes' errors do not say where it was that they could not listen. */
+function explain(error: NodeJS.ErrnoException, { port, host, path }: ListenOptions): Error {
+  const { code } = error;
   const where = path !== undefined
     ? `The path ${show(path)}`
-    : host === undefined
-    ? `Port ${port}`
-    : `Port ${port} of ${host}`;
+    : `Port ${port}${host === undefined ? "" : ` of ${host}`}`;
   const advice = path !== undefined ? "remove it, or choose another" : "choose another, or 0 for any that is free";
-  return Object.assign(new Error(`${where} is in use: ${advice}`, { cause: error }), { code, port, path });
+  const message = code === "EADDRINUSE" ? `is in use: ${advice}` : `cannot be listened at: ${error.message}`;
+  return Object.assign(new Error(`${where} ${message}`, { cause: error }), { code, port, path });
 }

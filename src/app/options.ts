@@ -1,14 +1,18 @@
-import type { ServerOptions as TlsOptions } from "node:https";
 import type { HeartbeatOptions } from "../transport/heartbeat.ts";
 import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
 import type { ServiceDefinitions } from "./services.ts";
-import { isObject, show } from "./values.ts";
+import { checkTls, type TlsOptions } from "./tls.ts";
+import { checkNames, isObject, MAX_TIMEOUT_MS, show } from "./values.ts";
 
 /** Where the app reports what an operator should know. */
 export interface Logger {
+  /** What helps while developing. */
   debug(...args: unknown[]): void;
+  /** What is worth knowing. */
   info(...args: unknown[]): void;
+  /** What should be changed. */
   warn(...args: unknown[]): void;
+  /** What has failed. */
   error(...args: unknown[]): void;
 }
 
@@ -112,9 +116,6 @@ const APP_OPTION_NAMES = [
   "logger",
 ];
 
-/** The longest time that `setTimeout` takes. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
-
 /**
  * Checks the options of `createApp` and puts the defaults in place.
  *
@@ -123,7 +124,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 export function resolveOptions(options: AppOptions): ResolvedOptions {
   checkNames("createApp", options, APP_OPTION_NAMES);
   const { services = {}, logger = console, tls, signals = false } = options;
-  if (tls !== undefined && !isObject(tls)) fail("tls", tls, "an object such as { key, cert }");
+  if (tls !== undefined) checkTls(tls);
   if (typeof signals !== "boolean") fail("signals", signals, "true or false");
   if (!isObject(services)) fail("services", services, "an object of named services");
   if (logger !== false && !isLogger(logger)) {
@@ -175,14 +176,6 @@ function resolveHeartbeat(heartbeat: AppOptions["heartbeat"]): HeartbeatOptions 
     intervalMs: timeoutMs("heartbeat.intervalMs", heartbeat?.intervalMs, 30_000),
     timeoutMs: timeoutMs("heartbeat.timeoutMs", heartbeat?.timeoutMs, 60_000),
   };
-}
-
-/** A misspelt option would otherwise be a limit that nobody set. */
-function checkNames(where: string, options: object, names: readonly string[]): void {
-  if (!isObject(options)) throw new TypeError(`${where} takes an object of options; got ${show(options)}`);
-  const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown === undefined) return;
-  throw new TypeError(`${where} has no option ${JSON.stringify(unknown)}; it has ${names.join(", ")}`);
 }
 
 function pick(options: object, names: readonly string[]): SocketOptions {

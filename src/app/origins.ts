@@ -36,7 +36,8 @@ function compileOrigin(allowed: unknown): OriginCheck {
     const pattern = new RegExp(allowed.source, allowed.flags.replace(/[gy]/g, ""));
     return (origin) => pattern.test(origin);
   }
-  if (typeof allowed === "function") return allowed as OriginPredicate;
+  // Only true is a yes: a promise, say, would be one to everybody.
+  if (typeof allowed === "function") return (origin, host) => (allowed as OriginPredicate)(origin, host) === true;
   throw new TypeError(
     `wsOrigins must be a string, "same-origin", a RegExp, a function, or an array of them; got ${show(allowed)}`,
   );

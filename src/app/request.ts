@@ -26,7 +26,7 @@ export function toAppRequest(request: IncomingMessage): AppRequest {
 
 /** RFC 9112 §3.2: a target is usually a path and a query, but a proxy's has scheme and host before them. */
 function splitTarget(target: string): { path: string; search: string } {
-  const origin = /^https?:\/\/[^/?#]*/i.exec(target);
+  const origin = /^https?:\/\/[^/?#]+/i.exec(target);
   const rest = origin === null ? target : target.slice(origin[0].length);
   const at = rest.indexOf("?");
   const path = at === -1 ? rest : rest.slice(0, at);

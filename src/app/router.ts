@@ -9,9 +9,10 @@ export type ParamsOf<Path extends string> = string extends Path ? PathParams
   : Path extends `${infer Head}/${infer Tail}` ? ParamOf<Head> & ParamsOf<Tail>
   : ParamOf<Path>;
 
-type ParamOf<Segment extends string> = Segment extends `:${infer Name}` ? { readonly [Key in Name]: string }
+/** The param that one segment of a path announces. */
+export type ParamOf<Segment extends string> = Segment extends `:${infer Name}` ? { readonly [Key in Name]: string }
   : Segment extends "*" ? { readonly "*": string }
-  : unknown;
+  : Readonly<Record<never, string>>;
 
 /** A route that a path has led to. */
 export interface RouteMatch<Route> {

@@ -8,7 +8,7 @@ import { Inbox } from "./inbox.ts";
 import { checkClose } from "./lifecycle.ts";
 import type { Logger } from "./options.ts";
 import type { BinaryData, Socket, SocketEvents } from "./socket.ts";
-import { toBytes } from "./values.ts";
+import { show, toBytes } from "./values.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
 const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
@@ -17,7 +17,7 @@ const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
 export interface ServerSocketSettings extends DuplexSettings {
   readonly logger: Logger;
   /** Called once, after the last event. */
-  readonly onClosed: (socket: ServerSocket) => void;
+  readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
 }
 
 /** The socket that handlers get: events and methods over a duplex. */
@@ -100,6 +100,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
     this.#duplex.terminate();
   }
 
+  /** Says goodbye for the app, whose own clock bounds the answer. */
+  closeWithApp(code: number, reason: string): void {
+    this.#duplex.close(code, reason, false);
+  }
+
   pause(): void {
     this.#duplex.pause();
   }
@@ -155,7 +160,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
   /** A handler of this socket has thrown: the socket ends, the server lives on. */
   onHandlerError(where: string, error: unknown): void {
     this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
-    this.emit("error", error instanceof Error ? error : new Error(String(error), { cause: error }));
+    // One exception is enough: what else has come is not given to who has thrown.
+    this.removeListeners("message");
+    this.emit("error", error instanceof Error ? error : new Error(show(error), { cause: error }));
     this.#duplex.close(CloseCode.INTERNAL_ERROR, "");
   }
 
@@ -193,8 +200,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
     this.#inbox?.end(wasClean ? undefined : new Error(`The socket has ended with ${code} ${reason}`.trimEnd()));
     this.emit("close", code, reason, wasClean);
-    this.removeAllListeners();
-    this.#settings.onClosed(this);
+    this.removeListeners();
+    this.#settings.onClosed(this, wasClean);
   }
 }
 

@@ -25,6 +25,8 @@ export class ServiceRegistry {
   readonly #ready = new Map<string, unknown>();
   /** The factories that are running, outermost first: the chain of a cycle. */
   readonly #running: string[] = [];
+  /** What asynchronous factories have promised: each runs once, also when somebody asked for it too early. */
+  readonly #promised = new Map<string, PromiseLike<unknown>>();
   #result: Promise<object> | undefined;
   readonly #logger: Logger;
 
@@ -70,7 +72,7 @@ export class ServiceRegistry {
   async #makeAll(): Promise<object> {
     for (const name of this.#factories.keys()) {
       if (this.#ready.has(name)) continue;
-      const product = this.#run(name);
+      const product = this.#promised.get(name) ?? this.#run(name);
       if (!isPromise(product)) continue;
       this.#running.push(name);
       try {
@@ -87,7 +89,8 @@ export class ServiceRegistry {
     this.#running.push(name);
     try {
       const product = this.#factories.get(name)!(this.#lookup());
-      if (!isPromise(product)) this.#ready.set(name, product);
+      if (isPromise(product)) this.#promised.set(name, product);
+      else this.#ready.set(name, product);
       return product;
     } finally {
       this.#running.pop();
@@ -110,9 +113,9 @@ export class ServiceRegistry {
     if (at !== -1) {
       throw new Error(`Services need each other in a circle: ${[...this.#running.slice(at), name].join(" → ")}`);
     }
-    const product = this.#run(name);
+    const product = this.#promised.get(name) ?? this.#run(name);
     if (!isPromise(product)) return product;
-    product.then(undefined, () => {}); // it is run again, or not at all: the error below is the one to tell
+    product.then(undefined, () => {}); // awaited in its turn, or not at all: the error below is the one to tell
     const asker = this.#running.at(-1);
     throw new Error(`The service ${show(name)} is made asynchronously: add it before ${show(asker)}, which needs it`);
   }

@@ -74,7 +74,7 @@ export class WebSockets {
       ...resolved,
       clocks: this.#clocks,
       logger: this.#options.logger,
-      onClosed: (socket) => this.connections.delete(socket),
+      onClosed: (socket, wasClean) => this.connections.delete(socket, wasClean),
     };
     const { subprotocols = [], upgrade: hook } = options;
     this.#routes.add(path, {
@@ -140,6 +140,12 @@ export class WebSockets {
     refuseUpgrade(raw, this.#toHandshakeError(error));
   }
 
+  /** What went wrong after the 101 must not be answered in HTTP: the connection is cut. */
+  #cut(raw: RawSocket, error: unknown): void {
+    this.#options.logger.error("SpaceNode: a connection could not be set up:", error);
+    raw.destroy();
+  }
+
   #checkRequest(request: AppRequest): UpgradeOffer {
     if (hasTooManyHeaders(request)) throw new HandshakeError(431, "The request has too many headers");
     this.#checkOpen();
@@ -183,7 +189,7 @@ export class WebSockets {
   ): void {
     const answer: UpgradeAnswer = { subprotocol, offered: offer.subprotocols, headers: new Headers() };
     const decide = (verdict: unknown): void => {
-      if (verdict instanceof Response) return void this.#refuseWith(attempt.raw, verdict);
+      if (verdict instanceof Response) return this.#refuseWith(attempt.raw, verdict);
       this.#accept(attempt, route, offer, readAnswer(answer), verdict);
     };
     const verdict = hook(attempt.request, attempt.services, answer);
@@ -204,13 +210,19 @@ export class WebSockets {
     answer: Parameters<typeof acceptUpgrade>[2],
     data: unknown,
   ): void {
-    const { raw, request, services } = attempt;
+    const { raw } = attempt;
     acceptUpgrade(raw, offer, answer);
     this.accepted++;
-    attempt.onAccepted(raw);
-    const socket = new ServerSocket(raw, attempt.head, answer.subprotocol ?? "", data, route.settings);
+    try {
+      attempt.onAccepted(raw);
+      this.#open(attempt, route, new ServerSocket(raw, attempt.head, answer.subprotocol ?? "", data, route.settings));
+    } catch (error) {
+      this.#cut(raw, error);
+    }
+  }
+
+  #open({ request, services }: Attempt, route: SocketRoute, socket: ServerSocket): void {
     this.connections.add(socket);
-    // From here on the connection speaks WebSocket: whatever goes wrong must not be answered in HTTP.
     try {
       const result = route.handler(socket, request, services);
       if (!isPromise(result)) return socket.start();
@@ -220,10 +232,11 @@ export class WebSockets {
     }
   }
 
-  async #refuseWith(raw: RawSocket, response: Response): Promise<void> {
-    this.refused++;
-    const body = new Uint8Array(await response.arrayBuffer());
-    writeRefusal(raw, response.status, body, response.headers);
+  #refuseWith(raw: RawSocket, response: Response): void {
+    response.arrayBuffer().then((body) => {
+      writeRefusal(raw, response.status, new Uint8Array(body), response.headers);
+      this.refused++;
+    }).catch((error) => this.refuse(raw, error));
   }
 
   #toHandshakeError(error: unknown): HandshakeError {

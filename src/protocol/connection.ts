@@ -51,6 +51,8 @@ export class Connection {
 
   #unread: ByteQueue | undefined;
   #isReading = false;
+  /** Something that was handed out or put back lies in the chunk that was received last. */
+  #isChunkKept = false;
   #isPaused = false;
 
   readonly #sink: Sink;
@@ -98,16 +100,21 @@ export class Connection {
 
   /**
    * Reads the next bytes, of the kind that the codec allocates. They belong to the connection from here on: payloads are unmasked in place.
+   *
+   * @returns true when nothing refers to the chunk any more, false when a payload, or what is still to be read, lies in it
    */
-  receive(chunk: Uint8Array): void {
-    if (this.#state === "closed") return;
+  receive(chunk: Uint8Array): boolean {
+    if (this.#state === "closed") return true;
     if (this.#isReading || this.#isPaused || this.#unread?.isEmpty === false) {
       this.#queue().push(chunk);
+      this.#isChunkKept = true;
     } else {
+      this.#isChunkKept = false;
       const consumed = this.#read(chunk);
-      if (consumed < chunk.length && !this.#putBack(chunk.subarray(consumed))) return;
+      if (consumed < chunk.length && !this.#putBack(chunk.subarray(consumed))) return !this.#isChunkKept;
     }
     if (this.#unread !== undefined) this.#readQueue();
+    return !this.#isChunkKept;
   }
 
   /** Stops reading: nothing is handed out until `resume`, and what has come is kept. */
@@ -180,6 +187,7 @@ export class Connection {
     if (this.#state === "closed") return false;
     if (!this.#isPaused) return this.#queue().unshiftJoined(rest, this.#codec.allocate);
     this.#queue().unshift(rest);
+    this.#isChunkKept = true;
     return false;
   }
 
@@ -247,6 +255,7 @@ export class Connection {
     if (opcode === Opcode.TEXT) return this.#handOutText(bytes, start, end, (seen & 0x80) === 0);
     // The receiver may keep it: a view costs less than a copy, and holds no more than the chunk.
     const payload = bytes.subarray(start, end);
+    this.#isChunkKept = true;
     if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
     this.#unitsRead++;
     this.#sink.onMessage(payload, true);

@@ -82,11 +82,16 @@ export function encodeAnswer({ accept, subprotocol, extensions, headers = [] }: 
 export function encodeHeaders(headers: Iterable<readonly [name: string, value: string]>): string {
   let lines = "";
   for (const [name, value] of headers) {
-    if (!isToken(name)) throw new TypeError(`${JSON.stringify(name)} is not a header name`);
-    if (!isHeaderValue(value)) throw new TypeError(`The value of the header ${name} has characters that none may have`);
+    checkHeader(name, value);
     lines += `${name}: ${value}\r\n`;
   }
   return lines;
+}
+
+/** @throws TypeError for a name or value that would break out of its line */
+export function checkHeader(name: string, value: string): void {
+  if (!isToken(name)) throw new TypeError(`${JSON.stringify(name)} is not a header name`);
+  if (!isHeaderValue(value)) throw new TypeError(`The value of the header ${name} has characters that none may have`);
 }
 
 /** §4.1, Sec-WebSocket-Protocol: tokens, each once. */

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
-import { codec, readsWhilePaused } from "../platform.ts";
+import { codec, freeChunk, readsWhilePaused } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
 import { Connection, type Sink } from "../protocol/connection.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -153,12 +153,14 @@ export class Duplex implements Sink, Beating {
 
   receive(chunk: Buffer): void {
     this.isHeard = true;
+    let isFree = false;
     hold();
     try {
-      this.#connection.receive(chunk);
+      isFree = this.#connection.receive(chunk);
     } finally {
       release();
     }
+    if (isFree) freeChunk(chunk);
     this.#watchMessage();
   }
 
@@ -188,11 +190,11 @@ export class Duplex implements Sink, Beating {
     if (this.isOpen) this.writeControl(Opcode.PONG, payload);
   }
 
-  /** Starts the closing handshake with a reason of at most 123 bytes. Reading goes on, also after a pause: the peer's Close has to be seen. */
-  close(code: number, reason: string): void {
+  /** Starts the closing handshake with a reason of at most 123 bytes. Reading goes on, also after a pause: the peer's Close has to be seen. Its caller may bound the wait itself. */
+  close(code: number, reason: string, isTimed = true): void {
     if (!this.isOpen) return;
     this.#connection.close(code, reason, Buffer.from(reason));
-    this.#settings.clocks.closings.add(this);
+    if (isTimed) this.#settings.clocks.closings.add(this);
     this.resume();
   }
 

@@ -12,34 +12,63 @@ const MAX_HEADERS = 1_000;
  */
 export class Guard {
   readonly #handshakes: Deadlines<RawSocket>;
+  /** By peer, since nothing else connects a TLS socket to the one below it on all runtimes. */
+  readonly #belowTls = new Map<string, RawSocket>();
   /** How many requests of a connection are being answered: a client may send several at once. */
   readonly #answering = new WeakMap<RawSocket, number>();
 
+  /** One for all, so that a connection costs no function of its own. */
+  readonly #onClose: (this: RawSocket) => void;
+
   constructor(handshakeTimeoutMs: number) {
+    const forget = (raw: RawSocket): void => this.#forget(raw);
+    this.#onClose = function (): void {
+      forget(this);
+    };
     this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => {
       writeRefusal(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
       destroyAfterWrites(raw);
     });
   }
 
-  /** Watches all connections of a server that is ours alone. */
-  protect(server: Server): void {
-    server.on("connection", (raw: RawSocket) => this.watch(raw));
-    server.on("secureConnection", (raw: RawSocket) => this.#takeOver(raw));
+  /** Watches all connections of a server that is ours alone. Under TLS its `connection` events tell of what lies below. */
+  protect(server: Server, isTls: boolean): void {
+    server.on("connection", (raw: RawSocket) => isTls ? this.watchBelowTls(raw) : this.watch(raw));
+    server.on("secureConnection", (raw: RawSocket) => this.watch(raw));
     server.on("request", (_request: IncomingMessage, response: ServerResponse) => this.#awaitNext(response));
     server.on("clientError", (error: NodeJS.ErrnoException, raw: RawSocket) => refuseGarbage(error, raw));
   }
 
-  /** Watches one connection. */
+  /** Watches one connection. If TLS has just begun on it, it takes the place of the socket below. */
   watch(raw: RawSocket): void {
+    if (this.#belowTls.size > 0) this.#forget(this.#belowTls.get(peerOf(raw)));
     raw.on("error", ignore);
-    raw.once("close", () => this.#handshakes.delete(raw));
+    raw.once("close", this.#onClose);
     this.#handshakes.add(raw);
+  }
+
+  /** Watches a connection on which TLS has still to begin. */
+  watchBelowTls(raw: RawSocket): void {
+    const peer = peerOf(raw);
+    this.#belowTls.set(peer, raw);
+    raw.once("close", () => this.#belowTls.get(peer) === raw && this.#belowTls.delete(peer));
+    this.watch(raw);
   }
 
   /** The handshake on this connection has succeeded: it has no deadline any more. */
   pass(raw: RawSocket): void {
-    this.#handshakes.delete(raw);
+    this.#forget(raw);
+    raw.off("close", this.#onClose);
+  }
+
+  /** The server is going away: who has not said yet what it wants is told so. */
+  refuseAll(): void {
+    for (const raw of this.#handshakes) if (raw.writable) writeRefusal(raw, 503, "The server is going away");
+  }
+
+  /** Cuts everybody who is still watched. */
+  cutAll(): void {
+    for (const raw of this.#handshakes) raw.destroy();
   }
 
   /** Stops the clock. */
@@ -47,15 +76,8 @@ export class Guard {
     this.#handshakes.clear();
   }
 
-  /** TLS has begun on a connection: its deadline goes on, but for the socket that stands for it from here on. */
-  #takeOver(secure: RawSocket): void {
-    // Nothing but the peer's port connects the two on all runtimes.
-    for (const raw of this.#handshakes) {
-      if (raw.remotePort === secure.remotePort && raw.remoteAddress === secure.remoteAddress) {
-        this.#handshakes.delete(raw);
-      }
-    }
-    this.watch(secure);
+  #forget(raw: RawSocket | undefined): void {
+    if (raw !== undefined) this.#handshakes.delete(raw);
   }
 
   /** While requests are answered the time is ours; after the last of them the client has as long again to send the next. */
@@ -74,6 +96,10 @@ export class Guard {
 /** Whether a request may have had more headers than it shows. */
 export function hasTooManyHeaders(request: IncomingMessage): boolean {
   return request.rawHeaders.length >= 2 * MAX_HEADERS;
+}
+
+function peerOf({ remoteAddress, remotePort }: RawSocket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** A reset or a broken connection is not news: the `close` that follows says all there is. */

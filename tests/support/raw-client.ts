@@ -4,9 +4,8 @@
  */
 
 import { createHash, randomBytes } from "node:crypto";
-import { connect as connectTcp, type Socket } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { opcodes, type ServerFrame, ServerFrameReader } from "./frames.ts";
+import { type Chunks, Connection } from "./tcp.ts";
 
 export interface ConnectOptions {
   path?: string;
@@ -25,9 +24,6 @@ export interface Closed {
   /** How TCP ended. Bun's sockets report a reset as an end. */
   ended: "fin" | "reset";
 }
-
-/** Bytes that are to arrive apart. */
-export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 const defaultTimeoutMs = 10_000;
 
@@ -203,111 +199,6 @@ function checkHandshake(response: string, key: string): void {
     const found = headerOf(response, name) ?? "";
     const same = name === "Sec-WebSocket-Accept" ? found === value : found.toLowerCase() === value.toLowerCase();
     if (!same) throw new Error(`The response says "${name}: ${found}" and not "${value}":\n${response}`);
-  }
-}
-
-/** One TCP connection: its bytes, its end, and waiting for either. */
-class Connection {
-  readonly socket: Socket;
-  readonly #timeoutMs: number;
-  #received: Buffer[] = [];
-  #receivedBytes = 0;
-  #take: ((bytes: Buffer) => void) | undefined;
-  #fault: unknown;
-  #finished = false;
-  #closed = false;
-  #waiting = new Set<() => void>();
-
-  constructor(port: number, timeoutMs: number) {
-    this.#timeoutMs = timeoutMs;
-    this.socket = connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true });
-    this.socket.setNoDelay(true);
-    this.socket.on("data", (bytes) => this.#receive(bytes as Buffer));
-    this.socket.on("end", () => {
-      this.#finished = true;
-      this.socket.end();
-    });
-    // A reset or a broken pipe: "close" follows, and without an "end" before it says all there is to say.
-    this.socket.on("error", () => {});
-    this.socket.on("close", () => {
-      this.#closed = true;
-      this.#wake();
-    });
-  }
-
-  get ended(): "fin" | "reset" | undefined {
-    if (!this.#closed) return undefined;
-    return this.#finished ? "fin" : "reset";
-  }
-
-  write(bytes: Uint8Array): void {
-    if (!this.socket.destroyed) this.socket.write(bytes);
-  }
-
-  /** Writes each chunk in a turn of its own, until the connection has ended or `isEnough` says so. */
-  async writeApart(chunks: Chunks, isEnough: () => boolean = () => false): Promise<void> {
-    for await (const chunk of chunks) {
-      if (this.#finished || this.#closed || isEnough()) return;
-      this.write(chunk);
-      await nextTurn();
-    }
-  }
-
-  onBytes(take: (bytes: Buffer) => void): void {
-    this.#take = take;
-    const received = this.#received;
-    this.#received = [];
-    for (const bytes of received) this.#hand(bytes);
-  }
-
-  /** The bytes up to the first empty line; the rest is kept for `onBytes`. */
-  async readHead(): Promise<string> {
-    const headEnd = (): number => Buffer.concat(this.#received).indexOf("\r\n\r\n");
-    await this.until("the response to the handshake", () => headEnd() >= 0);
-    const end = headEnd();
-    const head = Buffer.concat(this.#received);
-    this.#received = [head.subarray(end + 4)];
-    return head.toString("latin1", 0, end + 4);
-  }
-
-  until(what: string, holds: () => boolean): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (error?: Error): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-        if (error) reject(error);
-        else resolve();
-      };
-      const look = (): void => {
-        if (this.#fault) settle(new Error(`Bad bytes while waiting for ${what}: ${this.#fault}`));
-        else if (holds()) settle();
-        else if (this.#closed) settle(new Error(`The connection ended (${this.ended}) while waiting for ${what}`));
-      };
-      const timer = setTimeout(() => {
-        settle(new Error(`No sign of ${what} within ${this.#timeoutMs} ms; ${this.#receivedBytes} bytes came in all`));
-      }, this.#timeoutMs);
-      this.#waiting.add(look);
-      look();
-    });
-  }
-
-  #receive(bytes: Buffer): void {
-    this.#receivedBytes += bytes.length;
-    if (this.#take) this.#hand(bytes);
-    else this.#received.push(bytes);
-    this.#wake();
-  }
-
-  #hand(bytes: Buffer): void {
-    try {
-      this.#take?.(bytes);
-    } catch (error) {
-      this.#fault ??= error;
-    }
-  }
-
-  #wake(): void {
-    for (const look of [...this.#waiting]) look();
   }
 }
 

@@ -12,16 +12,20 @@ import type { MemorySocket } from "./memory-socket.ts";
 
 /** How a connection ended, as the client saw it: 1006 when there was no Close frame. */
 export interface InjectedClose {
+  /** The code of the server's Close frame. */
   readonly code: number;
+  /** Its reason. */
   readonly reason: string;
 }
 
 /** A handshake that the app refused. */
 export class InjectError extends Error {
+  /** `"InjectError"`. */
   override readonly name: string = "InjectError";
   /** The answer, as `fetch` would have given it. */
   readonly response: Response;
 
+  /** Made by `app.inject`. */
   constructor(message: string, response: Response) {
     super(message);
     this.response = response;
@@ -154,9 +158,11 @@ export async function connect(socket: MemorySocket, key: string): Promise<Inject
   }
   const [statusLine, ...lines] = text.subarray(0, end).toString("latin1").split("\r\n");
   const status = Number(statusLine.split(" ")[1]);
-  const headers = new Headers(
-    lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]),
-  );
+  const headers = new Headers();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    headers.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
   const rest = text.subarray(end + 4);
   if (status === 101) {
     if (headers.get("sec-websocket-accept") !== acceptKey(key)) {

@@ -7,7 +7,7 @@ import type { Socket as RawSocket } from "node:net";
 /** What a client sends along with a handshake that is injected. */
 export interface InjectOptions {
   /** Headers, such as `Origin` or `Cookie`. */
-  headers?: HeadersInit | undefined;
+  headers?: ConstructorParameters<typeof Headers>[0] | undefined;
   /** The subprotocols to offer. */
   subprotocols?: readonly string[] | undefined;
 }

@@ -1,0 +1,258 @@
+// Attacks with frames: each test is named by what once happened to some WebSocket server.
+
+import { describe, expect, test } from "vitest";
+import { echoServer, expectEcho } from "../support/echo-server.ts";
+import { binary, close, continuation, fragmented, opcodes, ping, pong, text } from "../support/frames.ts";
+import { Census, usedBytes } from "../support/memory.ts";
+import { Random } from "../support/random.ts";
+import { rawRequest } from "../support/raw-client.ts";
+
+const MiB = 1024 * 1024;
+const more = { fin: false };
+
+describe("random bytes", () => {
+  const server = echoServer();
+  const connections = 1000;
+  const batch = 50;
+
+  /** Connections that send what `bytesOf` makes, in up to three pieces, and end; the server's sockets are counted. */
+  async function storm(count: number, bytesOf: () => Buffer, random: Random, census: Census): Promise<void> {
+    for (let begun = 0; begun < count; begun += batch) {
+      await Promise.all(Array.from({ length: batch }, async () => {
+        const { client, socket, report, reported } = await server.connect();
+        census.track(socket);
+        const bytes = bytesOf();
+        const cut = random.below(bytes.length);
+        await client.sendApart([bytes.subarray(0, cut), bytes.subarray(cut)]);
+        client.end();
+        await client.closed();
+        await reported;
+        expect(report.closes).toHaveLength(1);
+      }));
+    }
+  }
+
+  test.each([
+    ["1,000 connections of random bytes", (random: Random) => random.bytes(1 + random.below(2000))],
+    ["1,000 connections of good frames with one wrong bit", (random: Random) => {
+      const bytes = Buffer.concat([
+        text("grüße"),
+        ...fragmented(opcodes.text, ["a", "", "b".repeat(random.below(300))]),
+        ping("p"),
+        binary(random.bytes(random.below(200))),
+        close(1000, "done"),
+      ]);
+      const at = random.below(bytes.length);
+      bytes[at] ^= 1 << random.below(8);
+      return bytes;
+    }],
+  ])("%s leave the server well and nothing behind", async (_name, bytesOf) => {
+    const random = new Random(0x5eed);
+    const census = new Census();
+    const listenersBefore = countProcessListeners();
+    await storm(100, () => bytesOf(random), random, census);
+    expect(await census.count(), "of the first 100 sockets").toBeLessThan(5);
+    const before = await usedBytes();
+
+    await storm(connections, () => bytesOf(random), random, census);
+
+    expect(server.app.sockets.size).toBe(0);
+    expect(await census.count(), "of 1,100 sockets").toBeLessThan(10);
+    expect(countProcessListeners()).toBe(listenersBefore);
+    // 2 KiB a connection: what one socket that is never let go of takes is several times that.
+    expect(await usedBytes() - before).toBeLessThan(connections * 2048);
+    await expectEcho(server);
+  });
+
+  test("1,000 connections of random bytes in the place of a handshake are answered and ended", async () => {
+    const random = new Random(0xbad);
+    for (let begun = 0; begun < connections; begun += batch) {
+      await Promise.all(Array.from({ length: batch }, async () => {
+        // The first byte can begin no request: the answer comes at once.
+        const bytes = random.bytes(1 + random.below(2000));
+        bytes[0] |= 0x80;
+        expect(await rawRequest(server.port, bytes)).toMatch(/^(HTTP\/1\.1 400 |$)/);
+      }));
+    }
+    await expectEcho(server);
+  });
+});
+
+describe("sizes", () => {
+  const server = echoServer();
+
+  test("a frame of any size was accepted (CVE-2016-10542): its header alone ends the connection", async () => {
+    for (const payloadLength of [MiB + 1, 2 ** 31, 2 ** 40, 2 ** 52]) {
+      const { client, reported } = await server.connect();
+      client.send(binary("", { payloadLength }));
+      expect((await client.closed()).code).toBe(1009);
+      await reported;
+    }
+  });
+
+  test("a 64-bit length lost precision as a float (CVE-2026-54466)", async () => {
+    for (const payloadLength of [2n ** 53n + 1n, 2n ** 54n + 3n, 2n ** 62n + 1n]) {
+      const { client, reported } = await server.connect();
+      client.send(text("first"), text("hello", { payloadLength }), text("second"));
+      expect((await client.closed()).code).toBe(1009);
+      expect(client.frames.map(({ payload }) => payload.toString())).not.toContain("second");
+      await reported;
+    }
+  });
+
+  test("a 64-bit length with its top bit set crashed the server (CVE-2020-27813)", async () => {
+    for (const payloadLength of [2n ** 63n, 2n ** 63n + 1n, 2n ** 64n - 1n, 2n ** 64n - 14n]) {
+      const { client, reported } = await server.connect();
+      client.send(binary("hello", { payloadLength }));
+      expect((await client.closed()).code).toBe(1002);
+      await reported;
+    }
+    await expectEcho(server);
+  });
+
+  test("a length that is only announced took memory: 200 × 1 MiB announced take less than 32 KiB each", async () => {
+    const before = await usedBytes();
+    const all = await Promise.all(Array.from({ length: 200 }, () => server.connect()));
+    for (const { client } of all) client.send(ping("here"), binary("x", { payloadLength: MiB }));
+    // The pong shows that the server has read the header behind the ping, which came in the same turn or one later.
+    for (const { client } of all) await client.nextFrame();
+    await expectEcho(server);
+    expect(await usedBytes() - before).toBeLessThan(200 * 32 * 1024);
+    for (const { client, reported } of all) {
+      client.end();
+      await client.closed();
+      await reported;
+    }
+  });
+});
+
+describe("fragments", () => {
+  const server = echoServer();
+  const patient = echoServer({ maxFragments: 200_000 });
+  const count = 131_000;
+
+  test.each([["one byte", "x"], ["nothing", ""]])(
+    "131,000 fragments of %s held far more memory than they had bytes (CVE-2026-48779): they end in 1008",
+    async (_name, payload) => {
+      const { client, reported } = await server.connect();
+      const fragment = continuation(payload, more);
+      client.send(text(payload, more), Buffer.alloc(fragment.length * count, fragment));
+      expect((await client.closed()).code).toBe(1008);
+      await reported;
+    },
+  );
+
+  test.each([["one byte", "x"], ["nothing", ""]])(
+    "131,000 fragments of %s, where they are allowed, take no more than 1 MiB while they are held",
+    async (_name, payload) => {
+      const { client, reported } = await patient.connect();
+      const fragment = continuation(payload, more);
+      const fragments = Buffer.alloc(fragment.length * (count - 2), fragment);
+      const before = await usedBytes();
+      client.send(text(payload, more), fragments, ping("read"));
+      expect((await client.nextFrame()).opcode).toBe(opcodes.pong);
+      expect(await usedBytes() - before).toBeLessThan(MiB);
+      client.send(continuation(payload), close(1000));
+      expect(await client.nextMessage()).toBe(payload.repeat(count));
+      await client.closed();
+      await reported;
+    },
+  );
+
+  test("many fragments took quadratic time: eight times as many take less than 24 times as long", async () => {
+    const fragment = continuation("f".repeat(64), more);
+    const timeFor = async (fragments: number): Promise<number> => {
+      const { client, reported } = await patient.connect();
+      const bytes = Buffer.concat([
+        binary("f", more),
+        Buffer.alloc(fragment.length * (fragments - 2), fragment),
+        continuation("!"),
+      ]);
+      const before = performance.now();
+      client.send(bytes);
+      await client.nextMessage();
+      const elapsedMs = performance.now() - before;
+      client.send(close(1000));
+      await client.closed();
+      await reported;
+      return elapsedMs;
+    };
+    const fastest = async (fragments: number): Promise<number> =>
+      Math.min(await timeFor(fragments), await timeFor(fragments), await timeFor(fragments));
+    const few = await fastest(2000);
+    // 100 ms are for the machine's own hiccups; quadratic time would be 64 times as long.
+    expect(await fastest(16_000)).toBeLessThan(24 * few + 100);
+  });
+});
+
+describe("control frames", () => {
+  const server = echoServer();
+
+  test("a flood of 20,000 pings in one write is answered in order and to the last", async () => {
+    const { client, reported } = await server.connect();
+    client.send(Buffer.concat(Array.from({ length: 20_000 }, (_, i) => ping(`${i}`))), close(1000));
+    await client.closed();
+    await reported;
+    const pongs = client.frames.filter(({ opcode }) => opcode === opcodes.pong).map(({ payload }) =>
+      payload.toString()
+    );
+    expect(pongs).toEqual(Array.from({ length: 20_000 }, (_, i) => `${i}`));
+  });
+
+  test("a flood of pongs and of empty messages is taken", async () => {
+    const { client, reported } = await server.connect();
+    client.send(
+      Buffer.concat(Array.from({ length: 20_000 }, () => pong())),
+      Buffer.concat([text(), binary()]),
+      ping("end"),
+    );
+    expect(await client.nextMessage()).toBe("");
+    expect(await client.nextMessage()).toEqual(Buffer.alloc(0));
+    client.send(close(1000));
+    expect((await client.closed()).code).toBe(1000);
+    await reported;
+  });
+
+  test("a reserved close code from the peer threw inside close() (socketcluster #146)", async () => {
+    for (const code of [0, 1004, 1005, 1006, 1015, 65_535]) {
+      const { client, report, reported, socket } = await server.connect();
+      const bystander = await server.connect();
+      // What an application may well do: tell the others with the code it was told.
+      socket.on("close", (reportedCode, reason) => bystander.socket.close(reportedCode, reason));
+      client.send(close(code, "reserved"));
+      expect((await client.closed()).code).toBe(1002);
+      await reported;
+      expect(report.closes).toMatchObject([{ code: 1002, wasClean: false }]);
+      expect((await bystander.client.nextFrame()).payload.readUInt16BE(0)).toBe(1002);
+      bystander.client.send(close(1002));
+      await bystander.client.closed();
+      await bystander.reported;
+    }
+    await expectEcho(server);
+  });
+
+  test("1006, which no Close may carry, is refused when it is passed on", async () => {
+    const { client, reported, socket } = await server.connect();
+    const bystander = await server.connect();
+    const thrown = new Promise<unknown>((resolve) => {
+      socket.on("close", (code) => {
+        try {
+          resolve(bystander.socket.close(code));
+        } catch (error) {
+          resolve(error);
+        }
+      });
+    });
+    client.reset();
+    await reported;
+    expect(await thrown).toBeInstanceOf(RangeError);
+    bystander.client.send(text("unharmed"), close(1000));
+    expect(await bystander.client.nextMessage()).toBe("unharmed");
+    await bystander.client.closed();
+    await bystander.reported;
+  });
+});
+
+function countProcessListeners(): number {
+  return process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
+}

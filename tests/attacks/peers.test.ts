@@ -1,0 +1,279 @@
+// Attacks by peers that do not read, do not answer, do not leave, or leave badly.
+
+import { connect as connectTcp } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import type { Socket } from "../../mod.ts";
+import { echoServer, expectEcho } from "../support/echo-server.ts";
+import { binary, close, continuation, opcodes, ping, pong, text } from "../support/frames.ts";
+import { Census, usedBytes } from "../support/memory.ts";
+import { rawRequest, upgradeRequest } from "../support/raw-client.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+const maxBufferedBytes = 256 * KiB;
+const message = Buffer.alloc(16 * KiB, "m");
+/** More than the systems at both ends take for a connection that nobody reads. */
+const plenty = 64 * MiB;
+
+describe("a slow consumer, while others publish to it", () => {
+  const closing = echoServer({ maxBufferedBytes, closeTimeoutMs: 200 });
+  const dropping = echoServer({ maxBufferedBytes, slowConsumer: "drop" });
+
+  /** Sends until `isEnough`, a message a turn, and gives how many; never waits for the peer, as a publisher does not. */
+  async function publish(socket: Socket, isEnough: () => boolean): Promise<number> {
+    let count = 0;
+    while (!isEnough() && count * message.length < plenty) {
+      socket.send(message);
+      expect(socket.bufferedAmount).toBeLessThan(maxBufferedBytes + message.length);
+      count++;
+      await nextTurn();
+    }
+    return count;
+  }
+
+  test("is closed with 1013, within bounds, and nobody else notices", async () => {
+    const slow = await closing.connect();
+    const other = await closing.connect();
+    slow.client.pause();
+    const before = await usedBytes();
+    await publish(slow.socket, () => slow.socket.readyState !== 1);
+    expect(slow.socket.readyState).not.toBe(1);
+    expect(slow.socket.send("too late")).toBe(false);
+    expect(await usedBytes() - before).toBeLessThan(4 * MiB);
+
+    other.client.send(text("not my fault"));
+    expect(await other.client.nextMessage()).toBe("not my fault");
+    // It does not read the Close either: after closeTimeoutMs it is cut.
+    await slow.reported;
+    expect(slow.report.closes).toEqual([{ code: 1013, reason: expect.any(String), wasClean: false }]);
+    expect(slow.report.errors).toHaveLength(1);
+    expect([...closing.app.sockets]).toEqual([other.socket]);
+
+    slow.client.terminate();
+    other.client.send(close(1000));
+    await other.client.closed();
+    await other.reported;
+  });
+
+  test("gets its Close after all when it begins to read again in time", async () => {
+    const { client, reported, socket } = await closing.connect();
+    client.pause();
+    await publish(socket, () => socket.readyState !== 1);
+    client.resume();
+    expect((await client.closed()).code).toBe(1013);
+    await reported;
+    for (const { opcode, payload } of client.frames.slice(0, -1)) {
+      expect(opcode).toBe(opcodes.binary);
+      expect(payload.equals(message)).toBe(true);
+    }
+  });
+
+  test("loses messages and nothing else where slowConsumer is drop", async () => {
+    const { client, reported, socket } = await dropping.connect();
+    client.pause();
+    const sent = await publish(socket, () => dropping.app.stats().droppedMessages >= 10);
+    const dropped = dropping.app.stats().droppedMessages;
+    expect(dropped).toBe(10);
+    expect(socket.readyState).toBe(1);
+
+    client.resume();
+    for (let i = 0; i < sent - dropped; i++) expect(message.equals(await client.nextMessage() as Buffer)).toBe(true);
+    await socket.drained();
+    socket.send("back again");
+    expect(await client.nextMessage()).toBe("back again");
+    client.send(close(1000));
+    await client.closed();
+    await reported;
+  });
+
+  test("that makes the server echo and never reads is closed too", async () => {
+    const { client, report, reported } = await closing.connect();
+    client.pause();
+    const frame = binary(message);
+    for (let sent = 0; report.errors.length === 0 && sent < plenty; sent += message.length) {
+      client.send(frame);
+      await nextTurn();
+    }
+    await reported;
+    expect(report.closes).toEqual([{ code: 1013, reason: expect.any(String), wasClean: false }]);
+    client.terminate();
+  });
+
+  test("that pings and reads no pong costs no more than maxBufferedBytes", async () => {
+    const { client, reported, socket } = await closing.connect();
+    client.pause();
+    const pings = Buffer.concat(Array.from({ length: 500 }, () => ping("p".repeat(125))));
+    let most = 0;
+    for (let sent = 0; sent < plenty / 2; sent += pings.length) {
+      client.send(pings);
+      await nextTurn();
+      most = Math.max(most, socket.bufferedAmount);
+    }
+    expect(most).toBeLessThan(maxBufferedBytes + KiB);
+    client.terminate();
+    await reported;
+  });
+});
+
+describe("a silent peer", () => {
+  const server = echoServer({ heartbeat: { intervalMs: 100, timeoutMs: 300 } });
+
+  test.each<[string, readonly Uint8Array[]]>([
+    ["that does not answer a ping", []],
+    ["that stops in the middle of a header", [text("cut").subarray(0, 3)]],
+    ["that stops in the middle of a payload", [text("cut").subarray(0, 8)]],
+  ])("%s is cut off with 1006, and one that answers is not", async (_name, sends) => {
+    const silent = await server.connect();
+    const alive = await server.connect();
+    silent.client.send(...sends);
+    let pings = 0;
+    const answering = (async () => {
+      while ((await alive.client.nextFrame()).opcode === opcodes.ping) {
+        pings++;
+        alive.client.send(pong());
+      }
+    })();
+    await silent.reported;
+    expect(silent.report.closes).toEqual([{ code: 1006, reason: "", wasClean: false }]);
+    await silent.client.closed();
+    expect(silent.client.frames.map(({ opcode }) => opcode)).toContain(opcodes.ping);
+
+    expect(alive.report.closes).toEqual([]);
+    alive.client.send(close(1000));
+    await answering;
+    expect(pings).toBeGreaterThan(0);
+    await alive.client.closed();
+    await alive.reported;
+    expect(alive.report.closes).toEqual([{ code: 1000, reason: "", wasClean: true }]);
+  });
+});
+
+describe("a peer that does not leave", () => {
+  const server = echoServer({ closeTimeoutMs: 150 });
+
+  test.each<[string, Uint8Array]>([
+    ["after its own Close", close(1000, "but I stay")],
+    ["after a fault of its own", text("bad", { rsv: 1 })],
+  ])("%s is cut off after closeTimeoutMs", async (_name, farewell) => {
+    const { client, report, reported } = await server.connect();
+    // A client that does not read sees no FIN, and sends none.
+    client.pause();
+    client.send(farewell);
+    await reported;
+    expect(report.closes).toHaveLength(1);
+    expect(server.app.sockets.size).toBe(0);
+    client.terminate();
+  });
+
+  test("and goes on sending after a fault fills no memory, and reaches no listener", async () => {
+    const { client, report, reported, socket } = await server.connect();
+    let heard = 0;
+    for (const event of ["message", "ping", "pong"] as const) socket.on(event, () => void heard++);
+    const before = await usedBytes();
+    client.pause();
+    client.send(text("bad", { rsv: 1 }));
+    const late = Buffer.concat([binary(message), ping("late"), continuation("late")]);
+    for (let sent = 0; report.closes.length === 0 && sent < plenty; sent += late.length) {
+      client.send(late);
+      await nextTurn();
+    }
+    await reported;
+    expect(heard).toBe(0);
+    expect(report.closes).toEqual([{ code: 1002, reason: expect.any(String), wasClean: false }]);
+    client.terminate();
+    expect(await usedBytes() - before).toBeLessThan(4 * MiB);
+  });
+});
+
+describe("sockets that have ended, however that was", () => {
+  const server = echoServer();
+  type Connection = Awaited<ReturnType<typeof server.connect>>;
+
+  test.each<[string, (connection: Connection) => unknown]>([
+    ["by a Close", ({ client }) => client.send(close(1000))],
+    ["by the server's Close", async ({ client, socket }) => {
+      socket.close();
+      await client.nextFrame();
+      client.send(close(1000));
+    }],
+    ["by a fault", ({ client }) => client.send(text("", { rsv: 1 }))],
+    ["by FIN in the middle of a message", ({ client }) => {
+      client.send(text("begun", { fin: false }));
+      client.end();
+    }],
+    ["by a reset", ({ client }) => client.reset()],
+    ["by a reset with bytes on their way", ({ client, socket }) => {
+      socket.send(Buffer.alloc(100_000));
+      client.reset();
+    }],
+    ["by the server's terminate", ({ socket }) => socket.terminate()],
+    ["by terminate inside a listener", ({ client, socket }) => {
+      socket.on("message", () => socket.terminate());
+      client.send(text("one"), text("two"), text("three"));
+    }],
+    ["while they were paused", ({ client, socket }) => {
+      socket.pause();
+      client.send(text("unread"));
+      client.reset();
+      socket.resume();
+    }],
+    ["while somebody waited for drained()", ({ client, socket }) => {
+      client.pause();
+      for (let i = 0; i < 10; i++) socket.send(Buffer.alloc(MiB));
+      const drained = socket.drained().catch((error) => error);
+      socket.terminate();
+      client.terminate();
+      return drained.then((error) => expect(error).toBeInstanceOf(Error));
+    }],
+    ["while their iterator waited", async ({ client, socket }) => {
+      const iterator = socket[Symbol.asyncIterator]();
+      const waiting = iterator.next();
+      client.send(close(1000));
+      expect((await waiting).done).toBe(true);
+    }],
+  ])("%s are held by nobody (a leak in redis-adapter #197, socket.io #1793)", async (_name, end) => {
+    const census = new Census();
+    await Promise.all(Array.from({ length: 50 }, async () => {
+      const connection = await server.connect();
+      census.track(connection.socket);
+      await end(connection);
+      await connection.client.closed();
+      await connection.reported;
+      expect(connection.report.closes).toHaveLength(1);
+      expect(connection.socket.readyState).toBe(3);
+      expect(connection.socket.send("too late")).toBe(false);
+      expect(connection.socket.bufferedAmount).toBe(0);
+    }));
+    expect(server.app.sockets.size).toBe(0);
+    expect(await census.count(), "of 50 sockets").toBeLessThan(5);
+    await expectEcho(server);
+  });
+
+  test("resets in the middle of 200 handshakes, and right after, do no harm", async () => {
+    const request = Buffer.concat([Buffer.from(upgradeRequest()), text("Hello")]);
+    await Promise.all(Array.from({ length: 200 }, (_, i) => {
+      return new Promise<void>((resolve) => {
+        const raw = connectTcp({ port: server.port, host: "127.0.0.1" }, () => {
+          raw.write(request.subarray(0, i), () => raw.resetAndDestroy());
+        });
+        raw.on("error", () => {});
+        raw.on("close", () => resolve());
+      });
+    }));
+    await expectEcho(server);
+  });
+
+  test("refused handshakes and plain requests leave no connection behind", async () => {
+    await Promise.all(
+      Array.from({ length: 100 }, (_, i) =>
+        rawRequest(
+          server.port,
+          i % 2 ? upgradeRequest("/nowhere") : "GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        )),
+    );
+    expect(server.app.stats().connections).toBe(0);
+    await expectEcho(server);
+  });
+});

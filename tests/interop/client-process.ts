@@ -1,0 +1,85 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { Mailbox } from "./mailbox.ts";
+import { type ClientEvent, type Command, toLine } from "./messages.ts";
+
+type Unaddressed<T> = T extends { connection: number } ? Omit<T, "connection"> : never;
+export type ConnectionEvent = Unaddressed<ClientEvent>;
+
+/** A running client program, with any number of connections. */
+export class ClientProcess {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #connections: ClientConnection[] = [];
+  #ended: Error | undefined;
+
+  constructor(command: readonly string[]) {
+    const [executable, ...args] = command;
+    this.#child = spawn(executable!, args, { stdio: ["pipe", "pipe", "inherit"] });
+    createInterface({ input: this.#child.stdout }).on("line", (line) => {
+      const { connection, ...event } = JSON.parse(line) as ClientEvent;
+      this.#connections[connection]!.events.put(event);
+    });
+    this.#child.once("exit", (code, signal) => {
+      this.#ended = new Error(`The client program ended with ${signal ?? `exit code ${code}`}`);
+      for (const { events } of this.#connections) events.end(this.#ended);
+    });
+    // Writing to a program that has ended fails; its exit says all there is to say.
+    this.#child.stdin.on("error", () => {});
+  }
+
+  /** Begins a connection; its first event is `open` or `refused`. */
+  connect(url: string): ClientConnection {
+    const connection = this.#connections.length;
+    const send = (command: Unaddressed<Command>): void => {
+      this.#child.stdin.write(toLine({ connection, ...command } as Command));
+    };
+    const client = new ClientConnection(send);
+    this.#connections.push(client);
+    if (this.#ended) client.events.end(this.#ended);
+    send({ do: "open", url });
+    return client;
+  }
+
+  /** Ends the program as a power cut would: nobody says goodbye. */
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+}
+
+export class ClientConnection {
+  readonly events: Mailbox<ConnectionEvent> = new Mailbox();
+  readonly #command: (command: Unaddressed<Command>) => void;
+
+  constructor(command: (command: Unaddressed<Command>) => void) {
+    this.#command = command;
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#command(typeof data === "string" ? { do: "send", text: data } : { do: "send", binary: base64(data) });
+  }
+
+  sendFragments(isBinary: boolean, fragments: readonly Uint8Array[]): void {
+    this.#command({ do: "sendFragments", isBinary, fragments: fragments.map(base64) });
+  }
+
+  ping(data: Uint8Array): void {
+    this.#command({ do: "ping", data: base64(data) });
+  }
+
+  close(code?: number, reason?: string): void {
+    this.#command({ do: "close", ...(code !== undefined && { code }), ...(reason !== undefined && { reason }) });
+  }
+
+  terminate(): void {
+    this.#command({ do: "terminate" });
+  }
+}
+
+export function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
+}

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["tests/packages/*.test.ts"],
+    allowOnly: false,
+    expect: { requireAssertions: true },
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+  },
+});

@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { acceptKey, codec, runtime } from "../src/platform.ts";
+import { hex } from "./support/hex.ts";
+import { actualRuntime } from "./support/runtime.ts";
+
+test("the runtime is the one that the tests are on", () => {
+  expect(runtime).toBe(actualRuntime().split("@")[0]);
+});
+
+test("the accept value is that of RFC 6455 §1.3", () => {
+  expect(acceptKey("dGhlIHNhbXBsZSBub25jZQ==")).toBe("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+});
+
+test("memory for payloads is a Buffer of exactly the length that was asked for", () => {
+  for (const byteLength of [0, 1, 125, 4_096, 70_000]) {
+    const bytes = codec.allocate(byteLength);
+    expect(Buffer.isBuffer(bytes)).toBe(true);
+    expect(bytes.length).toBe(byteLength);
+  }
+});
+
+test.each([
+  ["nothing", "", ""],
+  ["one character", "41", "A"],
+  ["all of ASCII", Buffer.from(Array.from({ length: 128 }, (_, i) => i)).toString("hex"), undefined],
+])("ASCII is decoded: %s", (_name, digits, expected) => {
+  const bytes = hex(digits);
+  const text = codec.decodeAscii(bytes, 0, bytes.length);
+  expect(text).toBe(expected ?? String.fromCharCode(...bytes));
+});
+
+test.each([
+  ["two bytes a character", "grüße"],
+  ["three bytes a character", "世界 €"],
+  ["four bytes a character", "🌍🏳️‍🌈"],
+  ["a byte order mark, which is part of the text", "\ufeffmark"],
+  ["NUL", "a\0b"],
+  ["more than a few bytes", "ünïcödé ".repeat(10_000)],
+])("UTF-8 is decoded: %s", (_name, text) => {
+  const bytes = Buffer.from(text);
+  expect(codec.decodeUtf8(bytes, 0, bytes.length)).toBe(text);
+});
+
+test("only the range that is given is decoded", () => {
+  const bytes = Buffer.from("<grüße>");
+  expect(codec.decodeUtf8(bytes, 1, bytes.length - 1)).toBe("grüße");
+  expect(codec.decodeAscii(bytes, 0, 3)).toBe("<gr");
+  expect(codec.decodeUtf8(bytes.subarray(1), 0, 4)).toBe("grü");
+  expect(codec.decodeUtf8(bytes, 3, 3)).toBe("");
+});
+
+test.each([
+  ["nothing", "", true],
+  ["a text in many scripts", Buffer.from("aé世🌍").toString("hex"), true],
+  ["a lone continuation byte", "80", false],
+  ["an overlong slash", "c0af", false],
+  ["a surrogate", "eda080", false],
+  ["a character above U+10FFFF", "f4908080", false],
+  ["a character cut short", "e282", false],
+])("UTF-8 is checked: %s", (_name, digits, expected) => {
+  expect(codec.isUtf8(hex(digits))).toBe(expected);
+});

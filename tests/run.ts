@@ -1,0 +1,76 @@
+/**
+ * Runs the same tests under every runtime, one after the other, and ends in one total line.
+ *
+ *     npm test                                 everything, everywhere
+ *     npm test -- node                         one runtime: node (26), node@24, node@22, deno or bun
+ *     npm test -- deno bun tests/protocol      two runtimes, some files; whatever names no runtime goes to vitest
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join, relative } from "node:path";
+import { runBounded } from "./runner/process.ts";
+import { type Outcome, readReport, summarise, type VitestReport } from "./runner/report.ts";
+import { type TestRuntime, testRuntimes } from "./runner/runtimes.ts";
+
+const RUN_TIMEOUT_MS = 300_000;
+const root = join(import.meta.dirname, "..");
+
+process.chdir(root);
+process.env.PATH = join(root, "node_modules", ".bin") + delimiter + process.env.PATH;
+if (!process.stdout.isTTY) {
+  process.env.NO_COLOR = "1";
+  delete process.env.FORCE_COLOR;
+}
+
+const words = process.argv.slice(2);
+const named = testRuntimes.filter((runtime) => words.includes(runtime.id));
+const vitestArguments = words.filter((word) => !testRuntimes.some((runtime) => runtime.id === word));
+const folder = await mkdtemp(join(tmpdir(), "spacenode-tests-"));
+try {
+  const outcomes: Outcome[] = [];
+  for (const runtime of named.length > 0 ? named : testRuntimes) outcomes.push(await runUnder(runtime));
+  const { text, failed } = summarise(outcomes);
+  console.log(`\n${text}`);
+  process.exitCode = failed === 0 ? 0 : 1;
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function runUnder(runtime: TestRuntime): Promise<Outcome> {
+  const startedAt = performance.now();
+  const ended = (result: Partial<Outcome>): Outcome => ({
+    runtime: runtime.expected,
+    passed: 0,
+    failed: 0,
+    leftOut: [],
+    faults: [],
+    testsByFile: new Map(),
+    durationMs: performance.now() - startedAt,
+    ...result,
+  });
+  try {
+    const [executable, ...args] = runtime.vitest();
+    const version = execFileSync(executable!, ["--version"], { encoding: "utf8" }).split("\n", 1)[0];
+    console.log(`\n--- ${runtime.expected}: ${executable} ${version}`);
+
+    const reportPath = join(folder, `${runtime.id}.json`);
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
+    const command = [executable!, ...args, "run", ...reporters, "--silent=passed-only", ...vitestArguments];
+    const env = { ...process.env, SPACENODE_TEST_RUNTIME: runtime.expected };
+    const { exitCode, timedOut } = await runBounded(command, env, RUN_TIMEOUT_MS);
+    if (timedOut) {
+      return ended({ faults: [`killed, still running after ${RUN_TIMEOUT_MS / 1000} s; a file missing above hangs`] });
+    }
+    if (!existsSync(reportPath)) return ended({ faults: [`vitest left no report; its exit code was ${exitCode}`] });
+
+    const report = JSON.parse(await readFile(reportPath, "utf8")) as VitestReport;
+    for (const file of report.testResults) file.name = relative(root, file.name);
+    // On a developer's machine a tool such as python3 may be missing; the gate has everything.
+    const mayLeaveOut = process.env.CI === undefined;
+    return ended(readReport(report, exitCode, mayLeaveOut));
+  } catch (error) {
+    return ended({ faults: [(error as Error).message] });
+  }
+}

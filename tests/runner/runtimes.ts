@@ -1,0 +1,31 @@
+import { spawnSync } from "node:child_process";
+import { DEFAULT_RUNTIME } from "../support/runtime.ts";
+
+const VITEST = "node_modules/vitest/vitest.mjs";
+const FETCH_TIMEOUT_MS = 180_000;
+
+export interface TestRuntime {
+  /** What chooses it on the command line: `npm test -- deno`. */
+  readonly id: string;
+  /** What the tests must find themselves on, as `name@major`. */
+  readonly expected: string;
+  /** The command that starts vitest under it; throws when the runtime cannot be had. */
+  readonly vitest: () => string[];
+}
+
+/** The floor and the line in between come from npm on demand; the others are development dependencies. */
+export const testRuntimes: readonly TestRuntime[] = [
+  { id: "node", expected: DEFAULT_RUNTIME, vitest: () => ["node", VITEST] },
+  { id: "node@24", expected: "node@24", vitest: () => [fetchNode("24"), VITEST] },
+  { id: "node@22", expected: "node@22", vitest: () => [fetchNode("22"), VITEST] },
+  { id: "deno", expected: "deno@2", vitest: () => ["deno", "run", "--allow-all", VITEST] },
+  { id: "bun", expected: "bun@1", vitest: () => ["bun", "--bun", VITEST] },
+];
+
+/** The path of a Node executable of that major version, downloaded once into npm's cache. */
+export function fetchNode(major: string): string {
+  const npx = ["--yes", "--package", `node@${major}`, "-c", 'node -p "process.execPath"'];
+  const { status, stdout, stderr, error } = spawnSync("npx", npx, { encoding: "utf8", timeout: FETCH_TIMEOUT_MS });
+  if (status !== 0) throw new Error(`npx could not provide node@${major}: ${error?.message ?? stderr.trim()}`);
+  return stdout.trim();
+}

@@ -1,0 +1,37 @@
+/** A certificate for localhost that is made anew for each run, so that none is kept and none runs out. */
+
+import { execFileSync } from "node:child_process";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { onTestFinished } from "vitest";
+
+export interface Certificate {
+  readonly key: string;
+  /** Its own issuer: clients take it as their `ca`. */
+  readonly cert: string;
+}
+
+let made: Certificate | undefined;
+
+/** One certificate for the whole file. */
+export function certificate(): Certificate {
+  return made ??= makeCertificate();
+}
+
+/** A certificate that no other call has made. */
+export function makeCertificate(): Certificate {
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const command = ["req", "-x509", ...curve, ...names, "-days", "1", "-keyout", "-", "-out", "-"];
+  const both = execFileSync("openssl", command, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  const [key, cert] = both.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----\n/g) ?? [];
+  if (key === undefined || cert === undefined) throw new Error(`openssl made no certificate:\n${both}`);
+  return { key, cert };
+}
+
+/** A TLS connection to this machine that trusts our certificate and no other. */
+export function connectSecurely(port: number, ca: string = certificate().cert): TLSSocket {
+  const stream = connectTls({ port, host: "127.0.0.1", servername: "localhost", ca });
+  stream.on("error", () => {});
+  onTestFinished(() => void stream.destroy());
+  return stream;
+}

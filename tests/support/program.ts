@@ -1,0 +1,99 @@
+/** Programs that run on their own, on the runtime that the test is on. */
+
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { onTestFinished } from "vitest";
+import { actualRuntime } from "./runtime.ts";
+
+const RUN_FILE: Record<string, string[]> = { node: [], deno: ["run", "-A"], bun: [] };
+const RUN_TEXT: Record<string, string[]> = { node: ["--input-type=module", "-e"], deno: ["eval"], bun: ["-e"] };
+const TIMEOUT_MS = 15_000;
+
+export interface Exit {
+  /** Null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export class Program {
+  readonly lines: string[] = [];
+  /** Resolves when it has ended. */
+  readonly exited: Promise<Exit>;
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  #errors = "";
+  #onLine: () => void = () => {};
+
+  /** Starts a file, its path seen from the repository. */
+  static file(path: string, env: NodeJS.ProcessEnv = {}): Program {
+    return new Program([...RUN_FILE[runtimeName()], path], env);
+  }
+
+  /** Starts a module's source; `{root}` in it stands for the repository's URL. */
+  static source(text: string, env: NodeJS.ProcessEnv = {}): Program {
+    return new Program([...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
+  }
+
+  private constructor(args: string[], env: NodeJS.ProcessEnv) {
+    this.#child = spawn(process.execPath, args, {
+      cwd: root,
+      env: { ...process.env, NO_COLOR: "1", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    onTestFinished(() => void this.#child.kill("SIGKILL"));
+    createInterface({ input: this.#child.stdout }).on("line", (line) => {
+      this.lines.push(line);
+      this.#onLine();
+    });
+    this.#child.stderr.on("data", (chunk) => this.#errors += chunk);
+    this.exited = this.#waitForExit();
+  }
+
+  /** The first line that matches, when it has been printed. */
+  async line(pattern: RegExp): Promise<RegExpExecArray> {
+    const found = Promise.withResolvers<RegExpExecArray>();
+    this.#onLine = () => {
+      const match = this.lines.map((line) => pattern.exec(line)).find((each) => each !== null);
+      if (match) found.resolve(match);
+    };
+    this.#onLine();
+    const ended = this.exited.then(() => {
+      this.#onLine();
+      found.reject(this.#complaint(`ended without printing ${pattern}`));
+    });
+    const timeout = setTimeout(() => found.reject(this.#complaint(`did not print ${pattern}`)), TIMEOUT_MS);
+    ended.catch(() => {});
+    try {
+      return await found.promise;
+    } finally {
+      clearTimeout(timeout);
+    }
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** What it said on stderr. */
+  get errors(): string {
+    return this.#errors;
+  }
+
+  async #waitForExit(): Promise<Exit> {
+    const timeout = setTimeout(() => this.#child.kill("SIGKILL"), TIMEOUT_MS);
+    const [code, signal] = await once(this.#child, "close") as [number | null, NodeJS.Signals | null];
+    clearTimeout(timeout);
+    return { code, signal };
+  }
+
+  #complaint(what: string): Error {
+    return new Error(`The program ${what}; it said:\n${this.lines.join("\n")}\n${this.#errors}`);
+  }
+}
+
+const root = new URL("../../", import.meta.url);
+
+function runtimeName(): string {
+  return actualRuntime().split("@")[0];
+}
