@@ -66,3 +66,8 @@ export function freeChunk(chunk: Buffer): void {
 export function needsFrontServer(isTls: boolean, reusePort: boolean): boolean {
   return runtime === "bun" && (isTls || reusePort);
 }
+
+/** Whether a write of nothing ends the connection: under TLS, Deno answers it with EPERM. */
+export function failsOnEmptyWrite(raw: RawSocket): boolean {
+  return runtime === "deno" && "encrypted" in raw;
+}

@@ -68,9 +68,10 @@ function readBody(request: IncomingMessage, { maxBodyBytes, messageTimeoutMs }: 
   };
   const refuse = (status: number, message: string): void => {
     stop();
-    // What still comes is nobody's: it is thrown away, and the connection ends with the answer.
+    // What still comes is thrown away, for as long as a connection may be silent. To end the connection here would reset it, and the reset could overtake
+    // the answer.
     request.on("error", () => {}).resume();
-    reject(new HttpError(status, message, { Connection: "close" }));
+    reject(new HttpError(status, message));
   };
   const timeout = setTimeout(
     () => refuse(408, `The body was not complete after ${messageTimeoutMs} ms`),

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { RequestBody } from "./body.ts";
@@ -50,7 +50,10 @@ export function toErrorAnswer({ status, message, headers }: HttpError): Answer {
   return { status, headers: [...own, ...Object.entries(headers)], body };
 }
 
-/** Sends an answer. Rejects when its body fails on the way: the connection is cut then, so that nobody takes it for whole. */
+/**
+ * Sends an answer. Rejects when its body fails on the way: the connection is cut then, so that nobody takes it for whole. An answer to a request that is still
+ * coming ends with the request, or after a second: some runtimes reset the connection otherwise, and the reset could overtake the answer.
+ */
 export async function sendAnswer(response: ServerResponse, { status, headers, body }: Answer): Promise<void> {
   response.statusCode = status;
   for (const [name, value] of headers) {
@@ -63,8 +66,27 @@ export async function sendAnswer(response: ServerResponse, { status, headers, bo
     await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), response);
   } else {
     discard(body);
-    response.end(isBodiless ? undefined : body);
+    if (!isBodiless && isStillComing(response.req)) {
+      response.write(body);
+      await ended(response.req);
+      response.end();
+    } else response.end(isBodiless ? undefined : body);
   }
+}
+
+const LINGER_MS = 1_000;
+
+function isStillComing({ headers, readableEnded, destroyed }: IncomingMessage): boolean {
+  const announcesBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return announcesBody && !readableEnded && !destroyed;
+}
+
+/** Throws away what still comes, until it has come or the time is up. */
+function ended(request: IncomingMessage): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timeout = setTimeout(resolve, LINGER_MS);
+  request.on("error", () => {}).once("close", resolve).once("end", resolve).resume();
+  return promise.finally(() => clearTimeout(timeout));
 }
 
 /** A stream that nobody will read is told so; that it may fail at that is nobody's loss. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { hasTooManyHeaders } from "../transport/guard.ts";
 import { type BodyLimits, bodyOf } from "./body.ts";
 import { type Answer, type Controller, type Method, sendAnswer, toAnswer, toErrorAnswer } from "./controllers.ts";
 import { HttpError } from "./http-error.ts";
@@ -61,6 +62,7 @@ export class Http {
   /** The answer to a request. Never rejects. */
   async answer(message: IncomingMessage, services: object): Promise<Answer> {
     try {
+      if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
       const request = toAppRequest(message);
       const found = this.#findRoute(request);
       if (!("route" in found)) return found;

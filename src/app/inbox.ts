@@ -32,6 +32,11 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
     return this;
   }
 
+  /** Whether a message waits for the loop. */
+  get isBehind(): boolean {
+    return this.#messages.length > 0;
+  }
+
   next(): Promise<IteratorResult<Message, undefined>> {
     const value = this.#messages.shift();
     if (value !== undefined) return Promise.resolve({ done: false, value });
@@ -50,10 +55,11 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
   }
 
   push(value: Message): void {
-    const waiter = this.#waiters.shift();
-    if (waiter !== undefined) return waiter.resolve({ done: false, value });
-    this.#messages.push(value);
+    // Also when the loop takes it at once: a Close right behind it must not be answered before the loop has had its turn.
     this.#tap.pause();
+    const waiter = this.#waiters.shift();
+    if (waiter === undefined) this.#messages.push(value);
+    else waiter.resolve({ done: false, value });
   }
 
   /** The socket has ended, with an error when it was not clean. */

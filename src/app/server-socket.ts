@@ -27,6 +27,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
   data: unknown;
   #id: string | undefined;
   #inbox: Inbox | undefined;
+  #end: Error | undefined;
   #readable: ReadableStream<string | Buffer> | undefined;
   #writable: WritableStream<string | BinaryData> | undefined;
   #drainWaiters: PromiseWithResolvers<void>[] | undefined;
@@ -159,6 +160,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
 
   /** A handler of this socket has thrown: the socket ends, the server lives on. */
   onHandlerError(where: string, error: unknown): void {
+    // A loop over the messages has thrown what ended it: that is told as `close`, and no fault of the handler.
+    if (error === this.#end) return;
     this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
     // One exception is enough: what else has come is not given to who has thrown.
     this.removeListeners("message");
@@ -175,7 +178,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
   // Receiver
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
-    this.#inbox?.push(data as string | Buffer);
+    // Nobody is held back any more once we have said goodbye, so what a busy loop would have to keep is not kept.
+    if (this.#duplex.isOpen || !this.#inbox?.isBehind) this.#inbox?.push(data as string | Buffer);
     this.emitPair("message", data as string | Buffer, isBinary);
   }
 
@@ -198,7 +202,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
 
   onClose(code: number, reason: string, wasClean: boolean): void {
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
-    this.#inbox?.end(wasClean ? undefined : new Error(`The socket has ended with ${code} ${reason}`.trimEnd()));
+    this.#end = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
+    this.#inbox?.end(wasClean ? undefined : this.#end);
     this.emit("close", code, reason, wasClean);
     this.removeListeners();
     this.#settings.onClosed(this, wasClean);

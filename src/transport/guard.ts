@@ -21,13 +21,13 @@ export class Guard {
   readonly #onClose: (this: RawSocket) => void;
 
   constructor(handshakeTimeoutMs: number) {
-    const forget = (raw: RawSocket): void => this.#forget(raw);
+    const forget = (raw: RawSocket): void => this.#handshakes.delete(raw);
     this.#onClose = function (): void {
       forget(this);
     };
     this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => {
-      writeRefusal(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
-      destroyAfterWrites(raw);
+      this.#refuse(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
+      if (!raw.destroyed) destroyAfterWrites(raw);
     });
   }
 
@@ -41,7 +41,7 @@ export class Guard {
 
   /** Watches one connection. If TLS has just begun on it, it takes the place of the socket below. */
   watch(raw: RawSocket): void {
-    if (this.#belowTls.size > 0) this.#forget(this.#belowTls.get(peerOf(raw)));
+    if (this.#belowTls.size > 0) this.#takeOver(peerOf(raw));
     raw.on("error", ignore);
     raw.once("close", this.#onClose);
     this.#handshakes.add(raw);
@@ -50,20 +50,20 @@ export class Guard {
   /** Watches a connection on which TLS has still to begin. */
   watchBelowTls(raw: RawSocket): void {
     const peer = peerOf(raw);
+    this.watch(raw);
     this.#belowTls.set(peer, raw);
     raw.once("close", () => this.#belowTls.get(peer) === raw && this.#belowTls.delete(peer));
-    this.watch(raw);
   }
 
   /** The handshake on this connection has succeeded: it has no deadline any more. */
   pass(raw: RawSocket): void {
-    this.#forget(raw);
+    this.#handshakes.delete(raw);
     raw.off("close", this.#onClose);
   }
 
   /** The server is going away: who has not said yet what it wants is told so. */
   refuseAll(): void {
-    for (const raw of this.#handshakes) if (raw.writable) writeRefusal(raw, 503, "The server is going away");
+    for (const raw of this.#handshakes) if (raw.writable) this.#refuse(raw, 503, "The server is going away");
   }
 
   /** Cuts everybody who is still watched. */
@@ -76,8 +76,17 @@ export class Guard {
     this.#handshakes.clear();
   }
 
-  #forget(raw: RawSocket | undefined): void {
-    if (raw !== undefined) this.#handshakes.delete(raw);
+  /** HTTP cannot be said to who has not begun to speak TLS. */
+  #refuse(raw: RawSocket, status: number, message: string): void {
+    if (this.#belowTls.get(peerOf(raw)) === raw) raw.destroy();
+    else writeRefusal(raw, status, message);
+  }
+
+  #takeOver(peer: string): void {
+    const below = this.#belowTls.get(peer);
+    if (below === undefined) return;
+    this.#belowTls.delete(peer);
+    this.#handshakes.delete(below);
   }
 
   /** While requests are answered the time is ours; after the last of them the client has as long again to send the next. */

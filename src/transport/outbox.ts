@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
 import process from "node:process";
-import { corksLargeFrames } from "../platform.ts";
+import { corksLargeFrames, failsOnEmptyWrite } from "../platform.ts";
 import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/header.ts";
 import { Opcode } from "../protocol/opcode.ts";
 
@@ -99,9 +99,13 @@ export class Outbox {
   #isStalled = false;
   #onWritten: ((error?: Error | null) => void) | undefined;
 
+  /** Given to every write where an empty one cannot be used to be called back. */
+  readonly #onEachWritten: ((error?: Error | null) => void) | undefined;
+
   constructor(raw: RawSocket, onDrain: () => void) {
     this.#raw = raw;
     this.#onDrain = onDrain;
+    if (failsOnEmptyWrite(raw)) this.#onEachWritten = (error) => this.#onWritten?.(error);
   }
 
   /** Bytes, headers included, that were sent and that the operating system has not taken yet. */
@@ -124,7 +128,7 @@ export class Outbox {
       this.#onDrain();
     };
     // What is already on its way was written without a callback; an empty write calls back behind it.
-    if (this.#waitingBytes > 0) return;
+    if (this.#waitingBytes > 0 || this.#onEachWritten !== undefined) return;
     if (this.#raw.writableEnded) this.#raw.once("finish", onWritten);
     else this.#raw.write(NO_BYTES, onWritten);
   }
@@ -172,8 +176,9 @@ export class Outbox {
   }
 
   #write(bytes: Uint8Array): void {
-    if (this.#onWritten === undefined) this.#raw.write(bytes);
-    else this.#raw.write(bytes, this.#onWritten);
+    const onWritten = this.#onWritten ?? this.#onEachWritten;
+    if (onWritten === undefined) this.#raw.write(bytes);
+    else this.#raw.write(bytes, onWritten);
     this.#isStalled = this.#raw.writableLength > 0;
   }
 
