@@ -55,9 +55,9 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
   }
 
   push(value: Message): void {
-    // Also when the loop takes it at once: a Close right behind it must not be answered before the loop has had its turn.
-    this.#tap.pause();
     const waiter = this.#waiters.shift();
+    // Also when the loop takes it at once: a Close right behind it must not be answered before the loop has had its turn.
+    if (this.#waiters.length === 0) this.#tap.pause();
     if (waiter === undefined) this.#messages.push(value);
     else waiter.resolve({ done: false, value });
   }

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request as startRequest } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { text as textOf } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 import { type App, type AppOptions, createApp, type Logger, type Socket, type SocketEvents } from "../../mod.ts";
@@ -81,6 +82,15 @@ export async function connectPair(
 /** The arguments of a socket's next event of that name. */
 export function eventOf<Event extends keyof SocketEvents>(socket: Socket, event: Event): Promise<SocketEvents[Event]> {
   return new Promise((resolve) => socket.once(event, (...args: SocketEvents[Event]) => resolve(args)));
+}
+
+const UNTIL_MS = 10_000;
+
+/** Lets the loop turn until something holds, for what is told by no event. The clock of `Date` is never faked. */
+export async function until(holds: () => boolean): Promise<void> {
+  for (const endMs = Date.now() + UNTIL_MS; !holds(); await nextTurn()) {
+    if (Date.now() > endMs) throw new Error(`Not so within ${UNTIL_MS} ms: ${holds}`);
+  }
 }
 
 export interface LogEntry {

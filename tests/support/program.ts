@@ -72,7 +72,8 @@ export class Program {
   }
 
   kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
+    // Deno takes whoever was signalled by `child.kill` for killed, however it has ended.
+    process.kill(this.#child.pid!, signal);
   }
 
   /** What it said on stderr. */

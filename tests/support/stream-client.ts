@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
 import { closeBody, opcodes, ServerFrameReader } from "./frames.ts";
 import { acceptFor, headerOf, statusOf, upgradeRequest } from "./raw-client.ts";
 
@@ -34,6 +35,7 @@ export class StreamClient {
     this.response = response;
     stream.on("data", (bytes: Buffer) => this.#read(bytes));
     this.#read(early);
+    stream.resume();
   }
 
   send(...frames: Uint8Array[]): void {
@@ -59,6 +61,41 @@ export class StreamClient {
       else if (opcode === opcodes.text) this.#messages.push(payload.toString());
       else if (opcode === opcodes.binary) this.#messages.push(payload);
     }
+  }
+}
+
+/** A sending of many frames, and how far it has got. */
+export interface Flood {
+  /** Bytes that the system has taken: what is not read at the other end stops them. */
+  readonly takenBytes: number;
+  /** Resolves when the last has been taken, or the stream has ended. */
+  readonly done: Promise<void>;
+}
+
+/** Sends many frames, without regard for who reads. */
+export function flood(stream: Duplex, count: number, frameAt: (index: number) => Uint8Array): Flood {
+  const state = { takenBytes: 0, done: Promise.resolve() };
+  state.done = (async () => {
+    for (let i = 0; i < count && stream.writable; i++) {
+      const frame = frameAt(i);
+      await new Promise<void>((resolve) =>
+        stream.write(frame, (error) => {
+          if (!error) state.takenBytes += frame.length;
+          resolve();
+        })
+      );
+    }
+  })();
+  return state;
+}
+
+/** Resolves when a figure has not changed for a while. */
+export async function untilStill(figure: () => number): Promise<void> {
+  let last = -1;
+  for (let quietRounds = 0; quietRounds < 8; quietRounds++) {
+    await delay(50);
+    if (figure() !== last) quietRounds = 0;
+    last = figure();
   }
 }
 

@@ -125,6 +125,19 @@ describe("the clocks", () => {
     },
   );
 
+  test("a socket that was paused after its Ping has its time again when it is resumed", async () => {
+    const { client, duplex, recorder } = await pair({ clocks: fakeClocks({ heartbeat: HEARTBEAT }) });
+    duplex.start();
+    vi.advanceTimersByTime(1_000);
+    expect((await client.nextFrame()).opcode).toBe(opcodes.ping);
+    duplex.pause();
+    vi.advanceTimersByTime(490);
+    duplex.resume();
+    vi.advanceTimersByTime(400);
+    expect(duplex.isOpen).toBe(true);
+    expect(recorder.events).toEqual([]);
+  });
+
   test("nothing is left in them when a connection has ended", async () => {
     const clocks = fakeClocks({ heartbeat: HEARTBEAT });
     const ends = [
@@ -132,15 +145,25 @@ describe("the clocks", () => {
       ({ client }: Pair) => client.reset(),
       ({ client }: Pair) => client.end(),
       ({ client }: Pair) => client.send(text("begin", { fin: false }), close(1000)),
-      ({ client }: Pair) => client.send(text("bad", { rsv: 1 })),
+      ({ client }: Pair) => client.send(text("begin", { fin: false }), text("bad", { rsv: 1 })),
       ({ duplex }: Pair) => duplex.terminate(),
+      async ({ raw, duplex, client }: Pair) => {
+        client.send(text("begin", { fin: false }));
+        await once(raw, "data");
+        duplex.terminate();
+      },
+      async ({ raw, client }: Pair) => {
+        client.send(text("begin", { fin: false }));
+        await once(raw, "data");
+        client.reset();
+      },
       ({ duplex, client }: Pair) => (duplex.close(1000, ""), client.send(close(1000))),
     ];
     for (const end of ends) {
       const one = await pair({ clocks });
       one.duplex.start();
       expect(clocks.heartbeat!.size).toBe(1);
-      end(one);
+      await end(one);
       await one.recorder.closed.promise;
       expect([clocks.heartbeat!.size, clocks.messages.size, clocks.closings.size]).toEqual([0, 0, 0]);
     }

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import { Clocks } from "../../src/transport/clocks.ts";
 import { Duplex } from "../../src/transport/duplex.ts";
-import { upgradeServer } from "../support/app.ts";
+import { until, upgradeServer } from "../support/app.ts";
 import { block, pair, Recorder, roundTrips, SETTINGS, stall } from "../support/duplex.ts";
 import { binary, close, opcodes, ping, text } from "../support/frames.ts";
 import { upgradeRequest } from "../support/raw-client.ts";
@@ -37,7 +37,7 @@ describe("reading", () => {
   });
 
   test("stops in the middle of a chunk, and goes on where it stopped", async () => {
-    const { client, duplex, recorder } = await pair();
+    const { raw, client, duplex, recorder } = await pair();
     recorder.react = () => duplex.pause();
     duplex.start();
     const texts = Array.from({ length: 200 }, (_, i) => `${i} ${"x".repeat(i)}`);
@@ -47,6 +47,7 @@ describe("reading", () => {
       await recorder.messages(count);
       await nextTurn();
       expect(recorder.events.length).toBe(count);
+      expect(raw.isPaused()).toBe(true);
       duplex.resume();
     }
     expect(await recorder.messages(200)).toEqual(texts);
@@ -135,7 +136,7 @@ describe("answers", () => {
     const before = duplex.bufferedAmount;
     const pings = Buffer.concat(Array.from({ length: 8_000 }, () => ping("x".repeat(125))));
     for (let i = 0; i < 3; i++) client.send(pings);
-    while (recorder.of("ping").length < 24_000) await nextTurn();
+    await until(() => recorder.of("ping").length === 24_000);
     expect(before).toBeLessThan(duplex.bufferedAmount);
     expect(duplex.bufferedAmount).toBeLessThan(SETTINGS.maxBufferedBytes + 64 * 1024);
     expect(recorder.of("error")).toEqual([]);
@@ -149,7 +150,7 @@ describe("the end", () => {
     duplex.start();
     const sent = await stall(one, 3_000_000);
     client.end();
-    while (duplex.isOpen) await nextTurn();
+    await until(() => !duplex.isOpen);
     client.resume();
     expect(await client.closed()).toMatchObject({ code: 1006, ended: "fin" });
     expect(client.frames.length).toBe(sent);

@@ -4,20 +4,9 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { Outbox } from "../../src/transport/outbox.ts";
-import { upgradeServer } from "../support/app.ts";
 import { says, transcript } from "../support/conformance.ts";
+import { ends } from "../support/outbox.ts";
 import type { RawClient } from "../support/raw-client.ts";
-
-async function ends(count: number): Promise<{ outbox: Outbox; client: RawClient }[]> {
-  const server = await upgradeServer();
-  const result: { outbox: Outbox; client: RawClient }[] = [];
-  for (let i = 0; i < count; i++) {
-    const { raw, client } = await server.connect();
-    result.push({ client, outbox: new Outbox(raw, () => {}) });
-  }
-  return result;
-}
 
 /** The next frames as lines. */
 async function next(client: RawClient, count: number): Promise<string[]> {

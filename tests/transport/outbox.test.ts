@@ -1,37 +1,8 @@
-import type { Socket as RawSocket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { hold, Outbox, release } from "../../src/transport/outbox.ts";
-import { upgradeServer } from "../support/app.ts";
-import type { RawClient } from "../support/raw-client.ts";
-
-interface End {
-  raw: RawSocket;
-  outbox: Outbox;
-  client: RawClient;
-}
-
-/** Outboxes over real connections. */
-async function ends(count: number, onDrain: () => void = () => {}): Promise<End[]> {
-  const server = await upgradeServer();
-  const result: End[] = [];
-  for (let i = 0; i < count; i++) {
-    const { raw, client } = await server.connect();
-    result.push({ raw, client, outbox: new Outbox(raw, onDrain) });
-  }
-  return result;
-}
-
-async function end(onDrain?: () => void): Promise<End> {
-  return (await ends(1, onDrain))[0];
-}
-
-async function nextMessages(client: RawClient, count: number): Promise<(string | Buffer)[]> {
-  const messages: (string | Buffer)[] = [];
-  while (messages.length < count) messages.push(await client.nextMessage());
-  return messages;
-}
+import { hold, release } from "../../src/transport/outbox.ts";
+import { end, ends, nextMessages } from "../support/outbox.ts";
 
 describe("one write a turn", () => {
   test("all that is sent in one turn leaves in one write, in order", async () => {
@@ -153,7 +124,7 @@ describe("every size arrives whole, and harms no neighbour", () => {
   test("texts by their number of characters, with the last one alone not ASCII", async () => {
     const { outbox, client } = await end();
     const texts = [...Array(140).keys()].flatMap((length) =>
-      ["x", "é", "€", "🌍"].map((last) => "x".repeat(length) + last)
+      ["x", "\u007f", "\u0080", "é", "€", "🌍"].map((last) => "x".repeat(length) + last)
     );
     for (const text of texts) outbox.sendText(text);
     expect(await nextMessages(client, texts.length)).toEqual(texts);
@@ -178,138 +149,4 @@ describe("every size arrives whole, and harms no neighbour", () => {
     for (const text of halves) outbox.sendText(text);
     expect(await nextMessages(client, halves.length)).toEqual(halves.map((text) => text.toWellFormed()));
   });
-});
-
-describe("what waits", () => {
-  const block = Buffer.alloc(1_000_000, "x");
-
-  /** Fills the operating system's buffers of a peer that does not read, and then some. */
-  async function stall({ outbox, client }: End): Promise<number> {
-    client.pause();
-    let sent = 0;
-    do {
-      outbox.sendBytes(Opcode.BINARY, block);
-      sent++;
-      await nextTurn();
-    } while (outbox.bufferedAmount < 3 * block.length && sent < 200);
-    expect(outbox.bufferedAmount).toBeGreaterThanOrEqual(3 * block.length);
-    return sent;
-  }
-
-  test("is counted with its headers, before and after it is written", async () => {
-    const { outbox, client } = await end();
-    expect(outbox.bufferedAmount).toBe(0);
-    outbox.sendText("12345");
-    expect(outbox.bufferedAmount).toBe(7);
-    outbox.sendBytes(Opcode.BINARY, Buffer.alloc(200));
-    expect(outbox.bufferedAmount).toBe(7 + 204);
-    await nextMessages(client, 2);
-    expect(outbox.bufferedAmount).toBe(0);
-  });
-
-  test("is counted while the peer does not read, and falls to zero when it does", async () => {
-    const drained = Promise.withResolvers<number>();
-    const one: End = await end(() => drained.resolve(one.outbox.bufferedAmount));
-    const sent = await stall(one);
-    const before = one.outbox.bufferedAmount;
-    one.outbox.sendText("small");
-    expect(one.outbox.bufferedAmount).toBe(before + 7);
-    one.outbox.notifyDrain();
-    one.client.resume();
-    expect(await drained.promise).toBe(0);
-    const messages = await nextMessages(one.client, sent + 1);
-    expect(messages.slice(0, sent).every((message) => block.equals(message as Buffer))).toBe(true);
-    expect(messages.at(-1)).toBe("small");
-  });
-
-  test("is announced once, when all of it has gone, also what was sent meanwhile", async () => {
-    const onDrain = vi.fn();
-    const one = await end(onDrain);
-    const sent = await stall(one);
-    one.outbox.notifyDrain();
-    one.outbox.notifyDrain();
-    await nextTurn();
-    for (let i = 0; i < 3; i++) one.outbox.sendBytes(Opcode.BINARY, block);
-    one.outbox.sendText("last");
-    expect(onDrain).not.toHaveBeenCalled();
-    one.client.resume();
-    const amounts: number[] = [];
-    await new Promise<void>((resolve) => {
-      onDrain.mockImplementation(() => {
-        amounts.push(one.outbox.bufferedAmount);
-        resolve();
-      });
-    });
-    await nextMessages(one.client, sent + 4);
-    await nextTurn();
-    expect(amounts).toEqual([0]);
-    one.outbox.sendText("no more announcements");
-    await one.client.nextMessage();
-    await nextTurn();
-    expect(onDrain).toHaveBeenCalledOnce();
-  });
-
-  test("can be waited for before it is written", async () => {
-    const drained = Promise.withResolvers<void>();
-    const { outbox, client } = await end(drained.resolve);
-    outbox.sendText("one");
-    outbox.notifyDrain();
-    await drained.promise;
-    expect(outbox.bufferedAmount).toBe(0);
-    expect(await client.nextMessage()).toBe("one");
-  });
-
-  test("is not announced when it is discarded", async () => {
-    const onDrain = vi.fn();
-    const one = await end(onDrain);
-    await stall(one);
-    one.outbox.notifyDrain();
-    one.outbox.discard();
-    one.raw.destroy();
-    one.client.resume();
-    await one.client.closed();
-    await nextTurn();
-    expect(onDrain).not.toHaveBeenCalled();
-  });
-});
-
-test("behind a slow reader 6,000 messages of all sizes and kinds stay whole, while others use the slab", async () => {
-  const [slow, ...others] = await ends(4);
-  const count = 6_000;
-  const message = (i: number): string | Buffer => {
-    const size = i % 50 === 0 ? 70_000 - i : i % 7 === 0 ? i * 13 % 17_500 : i * 37 % 3_000;
-    if (i % 3 === 0) return Buffer.alloc(size, `${i}|`);
-    return `${i}${i % 3 === 1 ? "-" : "€"}`.repeat(size / 2).slice(0, size);
-  };
-  const send = (outbox: Outbox, data: string | Buffer): void => {
-    if (typeof data === "string") outbox.sendText(data);
-    else outbox.sendBytes(Opcode.BINARY, data);
-  };
-
-  slow.client.pause();
-  let waited = 0;
-  for (let i = 0; i < count; i += 20) {
-    for (let j = i; j < i + 20; j++) {
-      send(slow.outbox, message(j));
-      if (j % 4 === 0) { for (const { outbox } of others) send(outbox, j % 8 === 0 ? message(j) : `${j} for others`); }
-    }
-    await nextTurn();
-    waited = Math.max(waited, slow.outbox.bufferedAmount);
-    // Towards the end the slow one takes a sip now and then.
-    if (i >= 4_000 && i % 200 === 0) slow.client.resume();
-    if (i >= 4_000 && i % 200 === 20) slow.client.pause();
-  }
-  slow.client.resume();
-  expect(waited, "the reader was slow").toBeGreaterThan(1_000_000);
-
-  const damaged = (received: (string | Buffer)[], expected: (i: number) => string | Buffer): number[] =>
-    [...received.keys()].filter((i) => {
-      const wanted = expected(i);
-      return Buffer.compare(Buffer.from(received[i] as string), Buffer.from(wanted as string)) !== 0;
-    });
-  expect(damaged(await nextMessages(slow.client, count), message)).toEqual([]);
-  for (const { client } of others) {
-    const received = await nextMessages(client, count / 4);
-    expect(damaged(received, (i) => i % 2 === 0 ? message(i * 4) : `${i * 4} for others`)).toEqual([]);
-  }
 });
