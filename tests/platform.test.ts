@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { acceptKey, codec, runtime } from "../src/platform.ts";
+import { acceptKey, codec, freeChunk, runtime } from "../src/platform.ts";
 import { hex } from "./support/hex.ts";
 import { actualRuntime } from "./support/runtime.ts";
 
@@ -59,4 +59,16 @@ test.each([
   ["a character cut short", "e282", false],
 ])("UTF-8 is checked: %s", (_name, digits, expected) => {
   expect(codec.isUtf8(hex(digits))).toBe(expected);
+});
+
+test.each<[string, Buffer]>([
+  ["a part of something larger", Buffer.alloc(32_768, "x").subarray(0, 16_384)],
+  ["the end of something larger", Buffer.alloc(32_768, "x").subarray(16_384)],
+  ["a few bytes", Buffer.from(new Uint8Array(100).fill(120).buffer)],
+  ["memory that is shared", Buffer.from(new SharedArrayBuffer(16_384)).fill("x")],
+])("memory that is not a chunk's own, or little, is not given back: %s", (_name, chunk) => {
+  const { length } = chunk;
+  freeChunk(chunk);
+  expect(chunk.length).toBe(length);
+  expect(chunk.equals(Buffer.alloc(length, "x"))).toBe(true);
 });

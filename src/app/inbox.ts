@@ -50,7 +50,6 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
 
   /** Leaving a loop keeps what has come for the next one. */
   return(): Promise<IteratorResult<Message, undefined>> {
-    this.#tap.pause();
     return Promise.resolve({ done: true, value: undefined });
   }
 

@@ -28,6 +28,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
   #id: string | undefined;
   #inbox: Inbox | undefined;
   #end: Error | undefined;
+  /** `send()` has returned false, and `drain` has not been emitted since. */
+  #isDrainDue = false;
   #readable: ReadableStream<string | Buffer> | undefined;
   #writable: WritableStream<string | BinaryData> | undefined;
   #drainWaiters: PromiseWithResolvers<void>[] | undefined;
@@ -89,7 +91,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
   }
 
   send(data: string | BinaryData): boolean {
-    return this.#duplex.send(typeof data === "string" ? data : toBytes(data));
+    const hasRoom = this.#duplex.send(typeof data === "string" ? data : toBytes(data));
+    if (!hasRoom) this.#isDrainDue = true;
+    return hasRoom;
   }
 
   close(code: number = CloseCode.NORMAL, reason: string = ""): void {
@@ -161,7 +165,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
   /** A handler of this socket has thrown: the socket ends, the server lives on. */
   onHandlerError(where: string, error: unknown): void {
     // A loop over the messages has thrown what ended it: that is told as `close`, and no fault of the handler.
-    if (error === this.#end) return;
+    if (this.#end !== undefined && error === this.#end) return;
     this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
     // One exception is enough: what else has come is not given to who has thrown.
     this.removeListeners("message");
@@ -193,6 +197,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
 
   onDrain(): void {
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.resolve();
+    if (!this.#isDrainDue) return;
+    this.#isDrainDue = false;
     this.emit("drain");
   }
 

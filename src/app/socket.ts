@@ -72,8 +72,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   send(data: string | BinaryData): boolean;
 
   /**
-   * Starts the closing handshake (RFC 6455 §7.1.2). What was sent before is delivered first; messages that the peer sends until its own
-   * Close still arrive. After `closeTimeoutMs` without an answer the connection is cut. Without effect on a socket that is not open.
+   * Starts the closing handshake (RFC 6455 §7.1.2). What was sent before is delivered first; what the peer sends until its own
+   * Close still reaches `message` listeners. After `closeTimeoutMs` without an answer the connection is cut. Without effect on a socket that is not open.
    *
    * @param code 1000 by default; a registered code that may be sent, or 3000–4999. 1005 sends a Close without a code
    * @param reason at most 123 bytes of UTF-8

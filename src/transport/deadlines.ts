@@ -55,16 +55,17 @@ export class Deadlines<Item> {
 
   #run(): void {
     const nowMs = Math.floor(performance.now());
-    let nextAtMs: number | undefined;
-    // `#timer` stays set until the end: what is added meanwhile is due later than all that is here.
-    for (const [item, dueAtMs] of this.#dueAtMs) {
-      if (dueAtMs > nowMs) {
-        nextAtMs = dueAtMs;
-        break;
+    try {
+      // `#timer` stays set until the end: what is added meanwhile is due later than all that is here.
+      for (const [item, dueAtMs] of this.#dueAtMs) {
+        if (dueAtMs > nowMs) break;
+        this.#dueAtMs.delete(item);
+        this.#onDue(item);
       }
-      this.#dueAtMs.delete(item);
-      this.#onDue(item);
+    } finally {
+      // Also when `onDue` has thrown, or nothing would fall due any more.
+      const [next] = this.#dueAtMs.values();
+      this.#timer = next === undefined ? undefined : this.#startTimer(next - nowMs);
     }
-    this.#timer = nextAtMs === undefined ? undefined : this.#startTimer(nextAtMs - nowMs);
   }
 }

@@ -213,12 +213,11 @@ export class Duplex implements Sink, Beating {
   // Heartbeat
 
   sendPing(): void {
-    // While we do not read, no answer can be seen.
-    if (this.#connection.isPaused) this.isHeard = true;
     this.ping(NO_BYTES);
   }
 
   giveUp(): void {
+    // While we do not read, no answer can be seen.
     if (this.#connection.isPaused) this.#settings.clocks.heartbeat?.add(this);
     else this.terminate();
   }
@@ -266,7 +265,6 @@ export class Duplex implements Sink, Beating {
   }
 
   onRawClosed(): void {
-    if (this.isClosed) return;
     const { closeReceived, error } = this.#connection;
     this.#connection.abandon();
     this.#outbox.discard();

@@ -94,7 +94,11 @@ describe("a handshake that is refused", () => {
   });
 
   test("is told so even while it goes on sending: no reset overtakes the answer", async () => {
-    const { port } = await upgradeServer((raw) => refuseUpgrade(raw, new HandshakeError(403, "No")));
+    const ended = Promise.withResolvers<void>();
+    const { port } = await upgradeServer((raw) => {
+      raw.once("close", () => ended.resolve());
+      refuseUpgrade(raw, new HandshakeError(403, "No"));
+    });
     const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     onTestFinished(() => void client.destroy());
     await once(client, "connect");
@@ -104,6 +108,8 @@ describe("a handshake that is refused", () => {
     const response = await textOf(client);
     expect(statusOf(response)).toBe(403);
     expect(response.endsWith("\r\n\r\nNo\n")).toBe(true);
+    // All that it has sent has been read, and the server has let go.
+    await ended.promise;
   });
 
   test("of which the client has gone already is only cleaned up", async () => {

@@ -1,0 +1,295 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type App, createApp } from "../../mod.ts";
+import { ask, connectTo, eventOf, listeningApp, portOf, runScript } from "../support/app.ts";
+import { close } from "../support/frames.ts";
+import { type RawClient, statusOf, upgradeRequest } from "../support/raw-client.ts";
+
+function isRefused(port: number, host: string = "127.0.0.1"): Promise<boolean> {
+  const client = connect({ port, host });
+  return new Promise((resolve) => {
+    client.on("error", () => resolve(true)).on("connect", () => {
+      client.destroy();
+      resolve(false);
+    });
+  });
+}
+
+/** The client's half of the closing handshake. */
+async function answerClose(client: RawClient): Promise<void> {
+  while (client.closeFrame === undefined) await client.nextFrame();
+  client.send(close(client.closeFrame.payload.readUInt16BE(0)));
+}
+
+describe("close", () => {
+  async function appWithClients(count: number, options: Parameters<typeof createApp>[0] = {}): Promise<
+    { app: App; clients: RawClient[] }
+  > {
+    const app = await listeningApp(options, (app) => app.ws("/", () => {}));
+    const clients: RawClient[] = [];
+    while (clients.length < count) clients.push(await connectTo(app));
+    return { app, clients };
+  }
+
+  test("sends everyone 1001 behind all that was sent before, and tells how they ended", async () => {
+    const { app, clients } = await appWithClients(5);
+    const large = "x".repeat(300_000);
+    for (const socket of app.sockets) {
+      socket.send("first");
+      socket.send(large);
+    }
+    const closing = app.close();
+    for (const client of clients) {
+      expect(await client.nextMessage()).toBe("first");
+      expect(await client.nextMessage()).toBe(large);
+      await answerClose(client);
+      expect(await client.closed()).toEqual({ code: 1001, reason: "", ended: "fin" });
+    }
+    expect(await closing).toEqual({ closed: 5, terminated: 0 });
+    expect([app.sockets.size, app.stats().connections]).toEqual([0, 0]);
+  });
+
+  test("says the code and reason that it is given", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const closing = app.close({ code: 1012, reason: "restarting, bis gleich" });
+    await answerClose(client);
+    expect(await client.closed()).toMatchObject({ code: 1012, reason: "restarting, bis gleich" });
+    expect(await closing).toEqual({ closed: 1, terminated: 0 });
+  });
+
+  test("cuts who has not answered after timeoutMs, and counts them", async () => {
+    const { app, clients } = await appWithClients(3);
+    const before = performance.now();
+    const closing = app.close({ timeoutMs: 100 });
+    await answerClose(clients[0]);
+    expect(await closing).toEqual({ closed: 1, terminated: 2 });
+    expect(performance.now() - before).toBeGreaterThan(95);
+    expect(performance.now() - before).toBeLessThan(2_000);
+    for (const client of clients) expect((await client.closed()).code).toBe(1001);
+  });
+
+  test("counts them also when the time is closeTimeoutMs, the default", async () => {
+    const { app } = await appWithClients(3, { closeTimeoutMs: 100 });
+    expect(await app.close()).toEqual({ closed: 0, terminated: 3 });
+  });
+
+  test("gives everybody timeoutMs, also when that is longer than closeTimeoutMs", async () => {
+    const { app, clients: [client] } = await appWithClients(1, { closeTimeoutMs: 50 });
+    const closed = eventOf([...app.sockets][0], "close");
+    const closing = app.close({ timeoutMs: 2_000 });
+    await client.nextFrame();
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    client.send(close(1001));
+    expect(await closing).toEqual({ closed: 1, terminated: 0 });
+    expect(await closed).toEqual([1001, "", true]);
+  });
+
+  test("does not count as closed who ended without a Close", async () => {
+    const { app, clients } = await appWithClients(3);
+    const closing = app.close();
+    for (const client of clients) await client.nextFrame();
+    clients[0].reset();
+    clients[1].end();
+    clients[2].send(close(1001));
+    expect((await closing).closed).toBe(1);
+  });
+
+  test("cuts who does not read", async () => {
+    const { app, clients: [client] } = await appWithClients(1, { maxBufferedBytes: 100_000_000 });
+    const [socket] = app.sockets;
+    client.pause();
+    for (let i = 0; i < 200 && socket.bufferedAmount < 1_000_000; i++) {
+      socket.send(Buffer.alloc(500_000));
+      await nextTurn();
+    }
+    expect(await app.close({ timeoutMs: 100 })).toEqual({ closed: 0, terminated: 1 });
+  });
+
+  test("with timeoutMs 0 cuts at once", async () => {
+    const { app, clients } = await appWithClients(2);
+    expect(await app.close({ timeoutMs: 0 })).toEqual({ closed: 0, terminated: 2 });
+    for (const client of clients) expect([1001, 1006]).toContain((await client.closed()).code);
+  });
+
+  test("tells the handlers", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const [socket] = app.sockets;
+    const closed = eventOf(socket, "close");
+    const closing = app.close();
+    expect(socket.readyState).toBe(socket.CLOSING);
+    await answerClose(client);
+    expect(await closed).toEqual([1001, "", true]);
+    await closing;
+  });
+
+  test("waits for sockets that are closing already, and for paused ones", async () => {
+    const { app, clients } = await appWithClients(2);
+    const [first, second] = app.sockets;
+    first.close(4000);
+    second.pause();
+    const closing = app.close();
+    for (const client of clients) await answerClose(client);
+    expect(await closing).toEqual({ closed: 2, terminated: 0 });
+    expect([(await clients[0].closed()).code, (await clients[1].closed()).code]).toEqual([4000, 1001]);
+  });
+
+  test("a second call gives the promise of the first", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const first = app.close({ code: 1012 });
+    expect(app.close({ code: 4000, timeoutMs: 1 })).toBe(first);
+    await answerClose(client);
+    expect(await first).toEqual({ closed: 1, terminated: 0 });
+    expect(await app.close()).toEqual({ closed: 1, terminated: 0 });
+    expect((await client.closed()).code).toBe(1012);
+  });
+
+  test("refuses new handshakes, on new connections and on those that are open", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const port = portOf(app);
+    const open = connect({ port, host: "127.0.0.1" });
+    onTestFinished(() => void open.destroy());
+    open.write("GET / HTTP/1.1\r\nHost: a\r\n");
+    await once(open, "connect");
+    // The server has heard of it when it has answered somebody who came later.
+    await ask(app, "/");
+    const closing = app.close({ timeoutMs: 2_000 });
+    await client.nextFrame();
+    expect(await isRefused(port)).toBe(true);
+    open.write(upgradeRequest().split("\r\n").slice(2).join("\r\n"));
+    const [answer] = await once(open, "data");
+    expect(statusOf(String(answer))).toBe(503);
+    client.send(close(1001));
+    expect(await closing).toEqual({ closed: 1, terminated: 0 });
+  });
+
+  test("lets a request that is being answered come to its end", async () => {
+    const held = Promise.withResolvers<string>();
+    const asked = Promise.withResolvers<void>();
+    const app = await listeningApp({}, (app) =>
+      app.get("/", async () => {
+        asked.resolve();
+        return await held.promise;
+      }));
+    const answer = ask(app, "/");
+    await asked.promise;
+    const closing = app.close({ timeoutMs: 5_000 });
+    held.resolve("an answer after all");
+    expect(await answer).toMatchObject({ status: 200, body: "an answer after all" });
+    expect(await closing).toEqual({ closed: 0, terminated: 0 });
+  });
+
+  test("cuts a request that is not answered in time", async () => {
+    const asked = Promise.withResolvers<void>();
+    const app = await listeningApp({}, (app) =>
+      app.get("/", async () => {
+        asked.resolve();
+        return await new Promise(() => {});
+      }));
+    const answer = ask(app, "/").then(() => "answered", () => "cut");
+    await asked.promise;
+    await app.close({ timeoutMs: 50 });
+    expect(await answer).toBe("cut");
+  });
+
+  test.each([
+    ["says nothing", ""],
+    ["says half a request", "GET / HTTP/1.1\r\nHost:"],
+    ["has had an answer", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+    ["has been refused, and does not end its side", upgradeRequest("/nowhere")],
+    ["sends a handshake with a body", upgradeRequest("/", { "Content-Length": "5" })],
+  ])("does not wait longer than timeoutMs for a connection that %s", async (_name, request) => {
+    const app = await listeningApp({ handshakeTimeoutMs: 60_000 }, (app) => app.get("/", () => "hello"));
+    const client = connect({ port: portOf(app), host: "127.0.0.1", allowHalfOpen: true });
+    client.on("error", () => {});
+    onTestFinished(() => void client.destroy());
+    await once(client, "connect");
+    if (request !== "") client.write(request);
+    if (/\r\n\r\n$/.test(request)) await once(client, "data");
+    else await ask(app, "/");
+    client.resume();
+    const closing = app.close({ timeoutMs: 100 }).then(() => "closed");
+    const tooLong = new Promise((resolve) => setTimeout(resolve, 2_500, "too long"));
+    expect(await Promise.race([closing, tooLong])).toBe("closed");
+  });
+
+  test("ends a connection that waits for its next request at once", async () => {
+    const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
+    const client = connect({ port: portOf(app), host: "127.0.0.1" });
+    onTestFinished(() => void client.destroy());
+    client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(client, "data");
+    const ended = once(client, "end");
+    expect(await app.close({ timeoutMs: 60_000 })).toEqual({ closed: 0, terminated: 0 });
+    await ended;
+  });
+
+  test.each<[object, RegExp]>([
+    [{ code: 1006 }, /got 1006/],
+    [{ reason: "r".repeat(124) }, /got 124/],
+    [{ timeoutMs: -1 }, /got -1/],
+  ])("rejects %o, and stays open", async (options, message) => {
+    const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
+    const attempt = async (): Promise<unknown> => await app.close(options);
+    await expect(attempt()).rejects.toThrow(message);
+    expect((await ask(app, "/")).body).toBe("hello");
+  });
+
+  test("before listen is possible, and during it: nothing listens afterwards", async () => {
+    expect(await (await createApp()).close()).toEqual({ closed: 0, terminated: 0 });
+
+    const app = await createApp();
+    const listening = app.listen({ port: 0, host: "127.0.0.1" }).then(() => "listens", (error) => error.message);
+    expect(await app.close()).toEqual({ closed: 0, terminated: 0 });
+    expect(await listening).toMatch(/closed/);
+    expect(app.address).toBeUndefined();
+  });
+
+  test("is what await using does", async () => {
+    let port: number;
+    {
+      await using app = await createApp({ logger: false });
+      await app.listen({ port: 0, host: "127.0.0.1" });
+      port = portOf(app);
+      expect(await isRefused(port)).toBe(false);
+    }
+    expect(await isRefused(port)).toBe(true);
+  });
+});
+
+describe("a process", () => {
+  const HEAD = 'import { createApp } from "{root}mod.ts";\nconst app = await createApp();\n';
+
+  test("ends by itself when its app has been closed", async () => {
+    const script = `${HEAD}
+      app.ws("/", (socket) => { socket.on("message", (data) => socket.send(data)); });
+      app.get("/", () => "hello");
+      await app.listen({ port: 0, host: "127.0.0.1" });
+      const client = new WebSocket(app.url.replace("http", "ws"));
+      await new Promise((resolve) => client.onopen = resolve);
+      client.send("hello");
+      const { data } = await new Promise((resolve) => client.onmessage = resolve);
+      const closed = new Promise((resolve) => client.onclose = ({ code }) => resolve(code));
+      const { closed: count, terminated } = await app.close();
+      console.log(data, await closed, count, terminated);
+    `;
+    expect(await runScript(script)).toEqual({ exitCode: 0, output: "hello 1001 1 0" });
+  });
+
+  test("ends by itself when its app never listened", async () => {
+    const script = `${HEAD} app.ws("/", () => {}); console.log("done");`;
+    expect(await runScript(script)).toEqual({ exitCode: 0, output: "done" });
+  });
+
+  test("stays while its app listens, with await or without", async () => {
+    const script = `${HEAD}
+      app.listen({ port: 0, host: "127.0.0.1" });
+      setTimeout(async () => {
+        console.log(app.address.port > 0);
+        await app.close();
+      }, 300).unref();
+    `;
+    expect(await runScript(script)).toEqual({ exitCode: 0, output: "true" });
+  });
+});

@@ -1,0 +1,480 @@
+/** The upgrade hook: what it may decide, how long it may take, and what never gets past it. */
+
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { type App, type AppOptions, HttpError, type RouteOptions, type Socket } from "../../mod.ts";
+import { connectTo, eventOf, listeningApp, portOf, recordingLogger, runScript } from "../support/app.ts";
+import { close, text } from "../support/frames.ts";
+import { headerOf, RawClient, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
+import { streamFrom } from "../support/web-stream.ts";
+
+type Hook = NonNullable<RouteOptions<object, unknown>["upgrade"]>;
+type Headers = Record<string, string>;
+
+/** An app whose route `/` has a hook, and sends what it made as JSON. */
+function appWith(hook: Hook, options: AppOptions = {}, route: object = {}): Promise<App> {
+  return listeningApp(options, (app) =>
+    app.ws("/", { ...route, upgrade: hook }, (socket) => {
+      socket.send(JSON.stringify([socket.data ?? null, socket.protocol]));
+    }));
+}
+
+function handshake(app: App, headers: Headers = {}, path: string = "/"): Promise<string> {
+  return rawRequest(portOf(app), upgradeRequest(path, headers));
+}
+
+function bodyOf(response: string): string {
+  return response.slice(response.indexOf("\r\n\r\n") + 4);
+}
+
+/** A hook that waits until it is let go, and says when it was asked. */
+function slowHook(verdict: () => unknown = () => undefined): { hook: Hook; asked: Promise<void>; release(): void } {
+  const asked = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const hook: Hook = async () => {
+    asked.resolve();
+    await released.promise;
+    return verdict();
+  };
+  return { hook, asked: asked.promise, release: () => released.resolve() };
+}
+
+describe("what a hook returns", () => {
+  test.each<[unknown, unknown]>([
+    [{ user: "Ada" }, { user: "Ada" }],
+    ["text", "text"],
+    [0, 0],
+    ["", ""],
+    [false, false],
+    [null, null],
+    [undefined, null],
+  ])("is socket.data, at once or later: %o", async (data, expected) => {
+    for (const hook of [() => data, async () => await nextTurn(data)]) {
+      const app = await appWith(hook as Hook);
+      expect(JSON.parse(await (await connectTo(app)).nextMessage() as string)).toEqual([expected, ""]);
+    }
+  });
+
+  test("is the same object for the hook and the handler", async () => {
+    const data = { name: "Ada" };
+    const got = Promise.withResolvers<unknown>();
+    const app = await listeningApp(
+      {},
+      (app) => app.ws("/", { upgrade: () => data }, (socket) => got.resolve(socket.data)),
+    );
+    await connectTo(app);
+    expect(await got.promise).toBe(data);
+  });
+});
+
+test("a hook gets the request with its address taken apart, headers and all", async () => {
+  const got = Promise.withResolvers<unknown>();
+  const app = await listeningApp({ services: { clock: { now: () => 42 } } }, (app) =>
+    app.ws("/rooms/:room", {
+      upgrade: ({ params, path, query, ip, headers }, { clock }) =>
+        got.resolve({
+          params: { ...params },
+          path,
+          key: query.get("key"),
+          ip,
+          cookie: headers.cookie,
+          at: clock.now(),
+        }),
+    }, () => {}));
+  await connectTo(app, { path: "/rooms/a%20b?key=1", headers: { Cookie: "sid=7" } });
+  const params = { room: "a b" };
+  expect(await got.promise).toEqual({
+    params,
+    path: "/rooms/a%20b",
+    key: "1",
+    ip: "127.0.0.1",
+    cookie: "sid=7",
+    at: 42,
+  });
+});
+
+describe("refusing", () => {
+  const later = (make: () => unknown): Hook => async () => {
+    await nextTurn();
+    return make();
+  };
+
+  test("with an HttpError sends its status, message and headers", async () => {
+    const make = (): never => {
+      throw new HttpError(401, "Sign in first", { "WWW-Authenticate": 'Bearer realm="chat"', "Retry-After": "5" });
+    };
+    for (const hook of [make, later(make)]) {
+      const response = await handshake(await appWith(hook));
+      expect(statusOf(response)).toBe(401);
+      expect(bodyOf(response)).toBe("Sign in first\n");
+      expect(headerOf(response, "WWW-Authenticate")).toBe('Bearer realm="chat"');
+      expect(headerOf(response, "Retry-After")).toBe("5");
+      expect(headerOf(response, "Connection")).toBe("close");
+    }
+  });
+
+  test("with a Response sends it as it is: status, headers, cookies, body", async () => {
+    const make = (): Response => {
+      const response = new Response("Nur für Freunde", { status: 403, headers: { "X-Why": "because" } });
+      response.headers.append("Set-Cookie", "a=1");
+      response.headers.append("Set-Cookie", "b=2; HttpOnly");
+      return response;
+    };
+    for (const hook of [make, later(make)]) {
+      const response = await handshake(await appWith(hook as Hook));
+      expect(statusOf(response)).toBe(403);
+      expect(Buffer.from(bodyOf(response), "latin1").toString()).toBe("Nur für Freunde");
+      expect(headerOf(response, "X-Why")).toBe("because");
+      expect(response.match(/^set-cookie: .*$/gim)?.map((line) => line.slice(12))).toEqual(["a=1", "b=2; HttpOnly"]);
+    }
+  });
+
+  test("with a Response may redirect, have bytes, or stream", async () => {
+    const redirect = await handshake(await appWith(() => Response.redirect("https://mysite.com/login?next=%2F", 302)));
+    expect([statusOf(redirect), headerOf(redirect, "Location")]).toEqual([302, "https://mysite.com/login?next=%2F"]);
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+    const binary = await handshake(await appWith(() => new Response(bytes, { status: 400 })));
+    expect(Buffer.from(bodyOf(binary), "latin1")).toEqual(Buffer.from(bytes));
+    const stream = (): ReadableStream => streamFrom([Buffer.from("one "), Buffer.from("by one")]);
+    const streamed = await handshake(await appWith(() => new Response(stream(), { status: 418 })));
+    expect([statusOf(streamed), bodyOf(streamed)]).toEqual([418, "one by one"]);
+  });
+
+  test("is the server's to frame: a Response says nothing about lengths and connections", async () => {
+    const lies = { "Content-Length": "3", Connection: "keep-alive", "Transfer-Encoding": "chunked" };
+    const response = await handshake(await appWith(() => new Response("whole", { status: 403, headers: lies })));
+    expect(headerOf(response, "Connection")).toBe("close");
+    expect(headerOf(response, "Content-Length")).toBe("5");
+    expect(response).not.toMatch(/transfer-encoding/i);
+    expect(bodyOf(response)).toBe("whole");
+  });
+
+  test.each<[string, unknown]>([
+    ["an error", new Error("the password is 12345")],
+    ["a text", "the password is 12345"],
+    ["nothing", undefined],
+    ["an object", { status: 200, message: "the password is 12345" }],
+  ])("by throwing %s is a 500 without details, logged with them", async (_name, thrown) => {
+    const make = (): never => {
+      throw thrown;
+    };
+    for (const hook of [make, later(make)]) {
+      const { logger, entries } = recordingLogger();
+      const app = await appWith(hook, { logger });
+      const response = await handshake(app);
+      expect([statusOf(response), bodyOf(response)]).toEqual([500, "The handshake has failed\n"]);
+      expect(entries).toEqual([{ level: "error", args: [expect.any(String), thrown] }]);
+      expect(app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 1 });
+    }
+  });
+
+  test("with what cannot be sent is a 500 too, and the process lives on", async () => {
+    const { exitCode, output } = await runScript(`
+      import { createApp, HttpError } from "{root}mod.ts";
+      import { connect } from "node:net";
+      const app = await createApp({ logger: false, handshakeTimeoutMs: 2000 });
+      const failing = () => new Response(new ReadableStream({ pull() { throw new Error("dried up"); } }), { status: 403 });
+      const used = () => { const response = new Response("once"); void response.text(); return response; };
+      const evil = () => { throw new HttpError(401, "No", { "X-Name": "a\\r\\nX-Evil: 1" }); };
+      const hooks = { failing, used, evil };
+      for (const [name, hook] of Object.entries(hooks)) {
+        app.ws("/" + name, { upgrade: hook }, () => {});
+        app.ws("/later/" + name, { upgrade: async () => hook() }, () => {});
+      }
+      await app.listen({ port: 0, host: "127.0.0.1" });
+      for (const path of Object.keys(hooks).flatMap((name) => ["/" + name, "/later/" + name])) {
+        const socket = connect(app.address.port, "127.0.0.1");
+        socket.write("GET " + path + " HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n" +
+          "Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: c3BhY2Vub2RlLWtleS0wMQ==\\r\\n\\r\\n");
+        let response = "";
+        for await (const chunk of socket) response += chunk;
+        console.log(path, response.slice(9, 12), response.includes("X-Evil"));
+      }
+      await app.close();
+    `);
+    const paths = ["failing", "used", "evil"].flatMap((name) => [`/${name}`, `/later/${name}`]);
+    expect(output.split("\n")).toEqual(paths.map((path) => `${path} 500 false`));
+    expect(exitCode).toBe(0);
+  });
+
+  test.each<[string, Headers, string, number]>([
+    ["a path that nobody has", {}, "/nowhere", 404],
+    ["another origin", { Origin: "https://evil.com" }, "/", 403],
+    ["a bad key", { "Sec-WebSocket-Key": "short" }, "/", 400],
+    ["another subprotocol", { "Sec-WebSocket-Protocol": "v9" }, "/", 400],
+  ])("is not the hook's affair for %s: it is not asked", async (_name, headers, path, status) => {
+    let asked = 0;
+    const hook = (): void => void asked++;
+    const app = await appWith(hook, { wsOrigins: "https://mysite.com" }, { subprotocols: ["v1"] });
+    expect(statusOf(await handshake(app, headers, path))).toBe(status);
+    expect(asked).toBe(0);
+  });
+});
+
+describe("a hook that takes its time", () => {
+  test("and never settles is answered for with 408 after handshakeTimeoutMs", async () => {
+    const app = await appWith(() => new Promise(() => {}), { handshakeTimeoutMs: 200 });
+    const startedAt = performance.now();
+    const response = await handshake(app);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(195);
+    expect([statusOf(response), bodyOf(response)]).toEqual([408, "The handshake was not complete after 200 ms\n"]);
+  });
+
+  test("and settles too late changes nothing, whatever it says", async () => {
+    const { logger, entries } = recordingLogger();
+    let handled = 0;
+    const verdicts: (() => unknown)[] = [() => undefined, () => new Response("No", { status: 403 }), () => {
+      throw new HttpError(401, "No");
+    }];
+    for (const verdict of verdicts) {
+      const { hook, release } = slowHook(verdict);
+      const app = await listeningApp(
+        { handshakeTimeoutMs: 100, logger },
+        (app) => app.ws("/", { upgrade: hook }, () => void handled++),
+      );
+      expect(statusOf(await handshake(app))).toBe(408);
+      release();
+      await nextTurn();
+      await nextTurn();
+      expect(app.stats()).toMatchObject({ connections: 0, accepted: 0 });
+    }
+    expect(handled).toBe(0);
+    expect(entries).toEqual([]);
+  });
+
+  test("has the deadline to itself: a connection that was accepted has none", async () => {
+    const app = await listeningApp(
+      { handshakeTimeoutMs: 100 },
+      (app) =>
+        app.ws("/", { upgrade: () => delay(50) }, (socket) => {
+          socket.on("message", (data) => socket.send(data));
+        }),
+    );
+    const client = await connectTo(app);
+    await delay(200);
+    client.send(text("still here"));
+    expect(await client.nextMessage()).toBe("still here");
+  });
+
+  test("loses nothing that the client sends meanwhile", async () => {
+    const { hook, asked, release } = slowHook();
+    const app = await listeningApp({}, (app) =>
+      app.ws("/", { upgrade: hook }, (socket) => {
+        socket.on("message", (data) => socket.send(data));
+      }));
+    const large = "x".repeat(300_000);
+    const connecting = RawClient.connect(portOf(app), { early: Buffer.concat([text("1"), text(large)]) });
+    await asked;
+    await delay(20);
+    release();
+    const client = await connecting;
+    client.send(text("3"), close(1000));
+    expect([await client.nextMessage(), await client.nextMessage(), await client.nextMessage()]).toEqual([
+      "1",
+      large,
+      "3",
+    ]);
+    expect((await client.closed()).code).toBe(1000);
+  });
+
+  test("and whose client has gone meanwhile leaves nothing behind", async () => {
+    const { hook, asked, release } = slowHook();
+    const closes: unknown[] = [];
+    const app = await listeningApp(
+      {},
+      (app) => app.ws("/", { upgrade: hook }, (socket) => void socket.on("close", (...args) => closes.push(args))),
+    );
+    const connecting = RawClient.connect(portOf(app)).catch((error: Error) => error);
+    void connecting;
+    await asked;
+    const other = await import("node:net");
+    const gone = other.connect(portOf(app), "127.0.0.1");
+    gone.write(upgradeRequest("/"));
+    await delay(50);
+    gone.resetAndDestroy();
+    await delay(50);
+    release();
+    const client = await connecting as RawClient;
+    client.send(close(1000));
+    await client.closed();
+    const { terminated } = await app.close({ timeoutMs: 2_000 });
+    expect(terminated).toBe(0);
+    expect(app.sockets.size).toBe(0);
+    // A handler that ran for nobody has been told.
+    expect(app.stats().accepted).toBe(closes.length);
+  });
+
+  test("while the app begins to close refuses its client with 503", async () => {
+    const { hook, asked, release } = slowHook();
+    const app = await appWith(hook);
+    const response = handshake(app);
+    await asked;
+    const closing = app.close({ timeoutMs: 5_000 });
+    release();
+    expect(statusOf(await response)).toBe(503);
+    expect(await closing).toEqual({ closed: 0, terminated: 0 });
+  });
+
+  test.each([
+    ["maxConnections", { maxConnections: 1 }, 503],
+    ["maxConnectionsPerIp", { maxConnectionsPerIp: 1 }, 429],
+  ])("does not let more in than %s allows", async (_name, options, status) => {
+    const hooks = [slowHook(), slowHook()];
+    const app = await listeningApp(options, (app) =>
+      app
+        .ws("/0", { upgrade: hooks[0].hook }, () => {})
+        .ws("/1", { upgrade: hooks[1].hook }, () => {}));
+    const first = RawClient.connect(portOf(app), { path: "/0" });
+    const second = handshake(app, {}, "/1");
+    await Promise.all(hooks.map(({ asked }) => asked));
+    hooks[0].release();
+    const client = await first;
+    hooks[1].release();
+    expect(statusOf(await second)).toBe(status);
+    expect(app.sockets.size).toBe(1);
+    client.send(close(1000));
+    await client.closed();
+  });
+});
+
+describe("subprotocols", () => {
+  const offer = (...names: string[]): Headers => ({ "Sec-WebSocket-Protocol": names.join(", ") });
+
+  test.each<[string, string[], string[], string]>([
+    ["the server's preference goes first", ["v3", "v2", "v1"], ["v1", "v2"], "v2"],
+    ["also when the client's list is long", ["v1"], ["a", "b", "v2", "v1", "v3"], "v1"],
+    ["a client that offers none is accepted without", ["v2", "v1"], [], ""],
+    ["a route that speaks none takes no notice", [], ["v1"], ""],
+  ])("%s", async (_name, subprotocols, offered, expected) => {
+    const app = await listeningApp(
+      {},
+      (app) => app.ws("/", { subprotocols }, (socket) => void socket.send(socket.protocol)),
+    );
+    const client = await connectTo(app, { headers: offered.length > 0 ? offer(...offered) : {} });
+    expect(headerOf(client.response, "Sec-WebSocket-Protocol") ?? "").toBe(expected);
+    expect(await client.nextMessage()).toBe(expected);
+  });
+
+  test("none in common is 400, and says what is spoken", async () => {
+    const app = await listeningApp({}, (app) => app.ws("/", { subprotocols: ["v2.chat", "v1.chat"] }, () => {}));
+    const response = await handshake(app, offer("v3.chat", "V2.CHAT"));
+    expect(statusOf(response)).toBe(400);
+    expect(bodyOf(response)).toContain("v2.chat, v1.chat");
+  });
+
+  test("a hook sees the choice and what was offered, and may choose another or none", async () => {
+    const seen: unknown[] = [];
+    const choose = (subprotocol: string | undefined): Hook => (_req, _services, answer) => {
+      seen.push([answer.subprotocol, answer.offered]);
+      answer.subprotocol = subprotocol;
+      return null;
+    };
+    for (const [choice, expected] of [["v1", "v1"], ["extra", "extra"], [undefined, ""]] as const) {
+      const app = await appWith(choose(choice), {}, { subprotocols: ["v2", "v1"] });
+      const client = await connectTo(app, { headers: offer("v1", "v2", "extra") });
+      expect(headerOf(client.response, "Sec-WebSocket-Protocol") ?? "").toBe(expected);
+      expect(JSON.parse(await client.nextMessage() as string)).toEqual([null, expected]);
+    }
+    expect(seen).toEqual(Array(3).fill(["v2", ["v1", "v2", "extra"]]));
+  });
+
+  test.each<[string, Headers, string]>([
+    ["when others were", offer("v1", "v2"), 'chose the subprotocol "v9"; the client offers v1, v2'],
+    ["when none was", {}, 'chose the subprotocol "v9"; the client offers none'],
+  ])("a hook that chooses one that was not offered is in error, %s: 500, logged", async (_name, headers, message) => {
+    const { logger, entries } = recordingLogger();
+    const app = await appWith((_req, _services, answer) => void (answer.subprotocol = "v9"), { logger });
+    const response = await handshake(app, headers);
+    expect(statusOf(response)).toBe(500);
+    expect(response).not.toContain("v9");
+    expect(entries.map(({ args }) => String(args[1]))).toEqual([expect.stringContaining(message)]);
+  });
+});
+
+describe("headers of the 101", () => {
+  const setting = (name: string, value: (path: string) => string): Hook => (req, _services, answer) => {
+    answer.headers.append(name, value(req.query.get("name") ?? ""));
+  };
+
+  test("may be added, and cookies be set, each in a line of its own", async () => {
+    const app = await appWith((_req, _services, { headers }) => {
+      headers.set("X-Server", "grüße".normalize());
+      headers.append("Set-Cookie", "sid=7; HttpOnly; SameSite=Strict");
+      headers.append("Set-Cookie", "seen=1");
+    });
+    const { response } = await connectTo(app);
+    expect(headerOf(response, "X-Server")).toBe("grüße");
+    const cookies = response.match(/^set-cookie: .*$/gim)?.map((line) => line.slice(12));
+    expect(cookies).toEqual(["sid=7; HttpOnly; SameSite=Strict", "seen=1"]);
+  });
+
+  test.each([
+    "Upgrade",
+    "Connection",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Sec-WebSocket-Accept",
+    "Sec-WebSocket-Protocol",
+    "Sec-WebSocket-Extensions",
+    "sec-websocket-anything",
+  ])("that the handshake consists of are not the hook's: %s is a 500, logged", async (name) => {
+    const { logger, entries } = recordingLogger();
+    const response = await handshake(await appWith(setting(name, () => "7"), { logger }));
+    expect(statusOf(response)).toBe(500);
+    expect(entries.map(({ args }) => String(args[1]))).toEqual([
+      expect.stringContaining(`set the header "${name.toLowerCase()}", which is the server's`),
+    ]);
+  });
+
+  test.each<[string, string]>([
+    ["CR and LF", "a%0D%0AX-Evil:%201"],
+    ["LF", "a%0AX-Evil:%201"],
+    ["CR", "a%0DX-Evil:%201"],
+    ["NUL", "a%00X-Evil:%201"],
+    ["what is not latin-1", "%E2%82%AC"],
+  ])("never break out of their line: %s from the query is a 500", async (_name, name) => {
+    const { logger, entries } = recordingLogger();
+    const app = await appWith(setting("X-Name", (value) => value), { logger });
+    const response = await handshake(app, {}, `/?name=${name}`);
+    expect(statusOf(response)).toBe(500);
+    expect(response).not.toContain("X-Evil");
+    expect(entries.length).toBe(1);
+    expect(statusOf(await handshake(app, { "Sec-WebSocket-Key": "" }))).toBe(400);
+  });
+});
+
+describe("limits of a route", () => {
+  test("go before the app's, and only there", async () => {
+    const app = await listeningApp({ maxMessageBytes: 100 }, (app) => {
+      const echo = (socket: Socket): void => void socket.on("message", (data) => socket.send(data));
+      return app.ws("/app", echo).ws("/small", { maxMessageBytes: 10 }, echo).ws(
+        "/large",
+        { maxMessageBytes: 1_000 },
+        echo,
+      );
+    });
+    for (const [path, limit] of [["/small", 10], ["/app", 100], ["/large", 1_000]] as const) {
+      const client = await connectTo(app, path);
+      client.send(text("x".repeat(limit)));
+      expect(await client.nextMessage()).toBe("x".repeat(limit));
+      client.send(text("x".repeat(limit + 1)));
+      expect((await client.nextFrame()).payload.readUInt16BE(0), path).toBe(1009);
+    }
+  });
+
+  test("of what waits to be sent are the route's too", async () => {
+    const sockets: Socket[] = [];
+    const app = await listeningApp(
+      {},
+      (app) => app.ws("/", { highWaterMark: 10, maxBufferedBytes: 1_000_000 }, (socket) => void sockets.push(socket)),
+    );
+    const client = await connectTo(app);
+    expect([sockets[0].send("x".repeat(8)), sockets[0].send("x")]).toEqual([true, false]);
+    client.pause();
+    const closed = eventOf(sockets[0], "close");
+    while (sockets[0].readyState === sockets[0].OPEN) sockets[0].send("x".repeat(100_000));
+    client.resume();
+    client.send(close(1013));
+    expect((await closed)[0]).toBe(1013);
+  });
+});
