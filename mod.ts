@@ -30,4 +30,5 @@ export type { AppRequest } from "./src/app/request.ts";
 export type { ParamOf, ParamsOf, PathParams } from "./src/app/router.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { BinaryData, Socket, SocketEvents } from "./src/app/socket.ts";
+export type { TlsOptions } from "./src/app/tls.ts";
 export type { RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";

@@ -22,6 +22,8 @@ export class HttpError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   /**
+   * An answer with a status, a message for the client, and headers.
+   *
    * @throws RangeError for a status that is none of an error, TypeError for a header that would break out of its line
    */
   constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
