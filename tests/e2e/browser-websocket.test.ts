@@ -218,6 +218,26 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     await other.close();
   });
 
+  test("agrees on the subprotocol that the server likes best", async () => {
+    const report = await page.evaluate(visit, {
+      url: `${origin}/chat`,
+      protocols: ["v1.chat", "v2.chat"],
+      send: ["?"],
+      close: {},
+    });
+    expect(report).toMatchObject({ opened: true, protocol: "v2.chat", heard: ["v2.chat"] });
+  });
+
+  test("shows its cookies to the upgrade hook, and keeps the one that comes with the 101", async () => {
+    const url = `${origin}/account`;
+    expect(await page.evaluate(visit, { url })).toMatchObject({ opened: false, close: { code: 1006 } });
+
+    await page.evaluate(() => (document.cookie = "session=ada"));
+    const report = await page.evaluate(visit, { url, send: ["?"], close: {} });
+    expect(report).toMatchObject({ opened: true, heard: ["Hello, Ada"] });
+    expect(await page.evaluate(() => document.cookie)).toContain("seen=yes");
+  });
+
   test("turns down a path that has no WebSocket", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/nowhere` });
     expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006, wasClean: false } });

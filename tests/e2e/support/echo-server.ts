@@ -1,7 +1,7 @@
 /** A server that does what a page asks of it, for the browser's own WebSocket. Prints its address once it listens. */
 
 import process from "node:process";
-import { createApp } from "../../../mod.ts";
+import { createApp, HttpError } from "../../../mod.ts";
 
 /** How a socket ended, as the server saw it. */
 interface End {
@@ -39,6 +39,14 @@ app.ws("/ping", (socket) => {
   socket.ping("are you there?");
 });
 app.ws("/small", { maxMessageBytes: 1_000 }, (socket) => socket.on("message", () => {}));
+app.ws("/chat", { subprotocols: ["v2.chat", "v1.chat"] }, (socket) => socket.send(socket.protocol));
+app.ws("/account", {
+  upgrade: ({ headers: { cookie } }, _services, answer) => {
+    if (!cookie?.includes("session=ada")) throw new HttpError(401, "Please log in");
+    answer.headers.append("Set-Cookie", "seen=yes; Path=/");
+    return { name: "Ada" };
+  },
+}, (socket) => socket.send(`Hello, ${socket.data.name}`));
 app.ws("/ours", { wsOrigins: "same-origin" }, (socket) => socket.send("welcome"));
 
 await app.listen({ port: Number(process.env.PORT ?? 0), host: "127.0.0.1" });
