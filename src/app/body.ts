@@ -26,9 +26,15 @@ export interface RequestBody {
 /** Readers for a request's body. */
 export function bodyOf(request: IncomingMessage, limits: BodyLimits): RequestBody {
   let whole: Promise<Buffer> | undefined;
-  const bytes = (): Promise<Buffer> => whole ??= readBody(request, limits);
-  const text = async (): Promise<string> => decode(await bytes());
-  return { bytes, text, json: async () => parse(await text()) };
+  const bytes = (): Promise<Buffer> => whole ??= forgiving(readBody(request, limits));
+  const text = (): Promise<string> => forgiving(bytes().then(decode));
+  return { bytes, text, json: () => forgiving(text().then(parse)) };
+}
+
+/** A controller may give up before it awaits a body that it has asked for: a bad one must not end the process then. */
+function forgiving<Result>(promise: Promise<Result>): Promise<Result> {
+  promise.catch(() => {});
+  return promise;
 }
 
 function decode(bytes: Buffer): string {
@@ -48,6 +54,7 @@ function parse(text: string): unknown {
 }
 
 function readBody(request: IncomingMessage, { maxBodyBytes, messageTimeoutMs }: BodyLimits): Promise<Buffer> {
+  if (request.readableEnded) return Promise.reject(new TypeError("The body was read already, and not by this reader"));
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let byteLength = 0;
@@ -78,7 +85,8 @@ function readBody(request: IncomingMessage, { maxBodyBytes, messageTimeoutMs }: 
     messageTimeoutMs,
   );
 
-  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
+  if (request.destroyed) onClose();
+  else if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {
     refuse(413, `The body is larger than ${maxBodyBytes} bytes`);
   } else request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
   return promise;

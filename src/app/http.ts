@@ -48,8 +48,11 @@ export class Http {
   async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
     const answer = await this.answer(message, services);
     try {
-      if (this.#isClosing) response.setHeader("Connection", "close");
+      const isLast = this.#isClosing;
+      if (isLast) response.setHeader("Connection", "close");
       await sendAnswer(response, answer);
+      // The end of the app has come while the answer was on its way, too late for its header to say so.
+      if (this.#isClosing && !isLast) message.socket.end();
     } catch (error) {
       // When the client has gone there is nobody left to tell.
       if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") {
