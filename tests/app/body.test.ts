@@ -1,5 +1,6 @@
 /** Request bodies: read whole, within limits, or refused with what is wrong. */
 
+import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -205,6 +206,23 @@ describe("a body that does not come", () => {
     await expect(reading).rejects.toMatchObject({ status: 400, message: "The connection ended before the body did" });
     expect((await ask(app, "/text", "POST", "well")).body).toBe("well");
     expect(entries).toEqual([]);
+  });
+
+  test("because the client had gone before anybody asked for it is 400 at once, and holds nobody up", async () => {
+    const app = await readingApp({ ...OPTIONS, messageTimeoutMs: 60_000 });
+    const reading = Promise.withResolvers<string>();
+    const arrived = Promise.withResolvers<void>();
+    app.post("/later", async (req) => {
+      const gone = once(req, "close");
+      arrived.resolve();
+      await gone.catch(() => {});
+      req.text().then(reading.resolve, reading.reject);
+    });
+    const client = connectTcp(portOf(app), "127.0.0.1");
+    client.write(post("/later", "begun", { "Content-Length": 100 }));
+    await arrived.promise;
+    client.resetAndDestroy();
+    await expect(Promise.race([reading.promise, delay(3_000, "still waiting")])).rejects.toMatchObject({ status: 400 });
   });
 
   test.each<[string, string]>([

@@ -285,7 +285,7 @@ test("a socket that is closing keeps no more than maxBufferedBytes of what a pee
   const closed = eventOf(socket, "close");
   client.send(text("the last that is wanted"));
   const before = await usedBytes();
-  await flood(client.stream, 1_024, numbered).done;
+  await flood(client.stream, 512, numbered).done;
   await untilStill(() => 0);
   expect(await usedBytes() - before).toBeLessThan(16 * MiB);
   client.stream.destroy();

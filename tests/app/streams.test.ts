@@ -132,7 +132,7 @@ describe("readable", () => {
     await socket.readable.cancel();
     const before = await usedBytes();
     const frame = binary(Buffer.alloc(BLOCK));
-    await flood(client.stream, 1_024, () => frame).done;
+    await flood(client.stream, 512, () => frame).done;
     await untilStill(() => 0);
     expect(await usedBytes() - before).toBeLessThan(16 * MiB);
     client.send(close(1000));

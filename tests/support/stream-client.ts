@@ -92,7 +92,7 @@ export function flood(stream: Duplex, count: number, frameAt: (index: number) =>
 /** Resolves when a figure has not changed for a while. */
 export async function untilStill(figure: () => number): Promise<void> {
   let last = -1;
-  for (let quietRounds = 0; quietRounds < 8; quietRounds++) {
+  for (let quietRounds = 0; quietRounds < 6; quietRounds++) {
     await delay(50);
     if (figure() !== last) quietRounds = 0;
     last = figure();

@@ -1,0 +1,118 @@
+/** What a socket, a hook and an injected client know of their types. This file only has to compile: `tsc -p tsconfig.json` checks it. */
+
+import type { Buffer } from "node:buffer";
+import {
+  type App,
+  type CloseResult,
+  createApp,
+  HttpError,
+  type InjectedClient,
+  type Socket,
+  type SocketHandler,
+  type UpgradeHook,
+} from "../../mod.ts";
+import { type Equal, exactly } from "./exactly.ts";
+
+interface User {
+  readonly name: string;
+}
+
+const app = await createApp();
+
+// `socket.data` is what the hook makes, sync or async, whatever else it may answer.
+app.ws("/sync", { upgrade: (): User => ({ name: "Ada" }) }, (socket) => {
+  exactly<Equal<typeof socket.data, User>>();
+  // @ts-expect-error -- a User has no age
+  void socket.data.age;
+});
+app.ws("/async", { upgrade: async () => await Promise.resolve({ name: "Ada", age: 36 }) }, (socket) => {
+  exactly<Equal<typeof socket.data, { name: string; age: number }>>();
+});
+app.ws("/refusing", {
+  upgrade: ({ headers }): User | Response => {
+    if (headers.cookie === undefined) throw new HttpError(401, "Sign in first");
+    return headers.cookie === "old" ? Response.redirect("https://mysite.com/login") : { name: headers.cookie };
+  },
+}, (socket) => {
+  exactly<Equal<typeof socket.data, User>>();
+});
+app.ws("/none", (socket) => {
+  exactly<Equal<typeof socket.data, unknown>>();
+  // @ts-expect-error -- without a hook nothing is known about it
+  void socket.data.name;
+});
+app.ws("/no-hook", { subprotocols: ["v1"] }, (socket) => {
+  exactly<Equal<typeof socket.protocol, string>>();
+});
+
+// A hook of its own, for more than one route.
+const authenticate: UpgradeHook<object, User> = (req, _services, answer) => {
+  answer.headers.append("Set-Cookie", "seen=1");
+  answer.subprotocol = answer.offered[0];
+  // @ts-expect-error -- what was offered is the client's to say
+  answer.offered = [];
+  return { name: req.headers.cookie ?? "nobody" };
+};
+app.ws("/own", { upgrade: authenticate }, (socket) => {
+  exactly<Equal<typeof socket.data, User>>();
+});
+
+// A handler of its own.
+const greet: SocketHandler<object, User, { readonly room: string }> = (socket, { params }) => {
+  socket.send(`${socket.data.name} is in ${params.room}`);
+};
+app.ws("/rooms/:room", { upgrade: authenticate }, greet);
+// @ts-expect-error -- this path has no room
+app.ws("/room", { upgrade: authenticate }, greet);
+
+function listen(socket: Socket<User>): void {
+  socket.on("message", (data, isBinary) => {
+    exactly<Equal<typeof data, string | Buffer>>();
+    exactly<Equal<typeof isBinary, boolean>>();
+  });
+  socket.on("close", (code, reason, wasClean) => {
+    exactly<Equal<[typeof code, typeof reason, typeof wasClean], [number, string, boolean]>>();
+  });
+  // @ts-expect-error -- there is no event "data"
+  socket.on("data", () => {});
+  // @ts-expect-error -- a number is no message
+  socket.send(42);
+  // @ts-expect-error -- nor is an object
+  socket.send({ text: "hello" });
+  // @ts-expect-error -- its state is the engine's
+  socket.readyState = 3;
+  socket.data = { name: "somebody else" };
+  exactly<Equal<typeof socket.readable, ReadableStream<string | Buffer>>>();
+}
+app.ws("/listen", { upgrade: authenticate }, listen);
+
+async function loop(socket: Socket): Promise<void> {
+  for await (const message of socket) exactly<Equal<typeof message, string | Buffer>>();
+}
+app.ws("/loop", loop);
+
+// Every chainable method gives the app back, with its services.
+const chained: App = app.ws("/1", () => {}).get("/2", () => {}).post("/3", () => {}).put("/4", () => {}).patch(
+  "/5",
+  () => {},
+)
+  .delete("/6", () => {});
+exactly<Equal<Awaited<ReturnType<typeof chained.listen>>, App>>();
+exactly<Equal<Awaited<ReturnType<typeof app.close>>, CloseResult>>();
+
+// What is injected depends on what is asked for.
+exactly<Equal<typeof client, InjectedClient>>();
+exactly<Equal<typeof response, Response>>();
+const client = await app.inject("/loop", { headers: { Origin: "https://mysite.com" }, subprotocols: ["v1"] });
+const response = await app.inject(new Request("http://app/"));
+// @ts-expect-error -- neither a path nor a Request
+await app.inject(42);
+
+// Options.
+await createApp({ signals: true, heartbeat: false, logger: false, tls: { key: "", cert: "" } });
+// @ts-expect-error -- there is no option "wsOrigin"
+await createApp({ wsOrigin: "https://mysite.com" });
+// @ts-expect-error -- a time is a number
+await createApp({ closeTimeoutMs: "5s" });
+// @ts-expect-error -- a logger has four levels
+await createApp({ logger: { error() {} } });
