@@ -136,7 +136,7 @@ export class App<Services extends object = object> {
 
   /**
    * Adds a service: a value, or a factory that is run once, before the app listens, and gets the services that were added before it. One that has
-   * `Symbol.asyncDispose`, `Symbol.dispose` or `dispose` is disposed of when the app closes, the last added first.
+   * `Symbol.asyncDispose`, `Symbol.dispose` or `dispose` is disposed of when the app closes, the last that became ready first.
    *
    * @returns the app, whose handlers know the service by its type
    * @throws TypeError for a name that is taken, Error when the app listens already
