@@ -31,10 +31,14 @@ async function createClockApp(clock: Clock): Promise<App<{ clock: Clock }>> {
 }
 
 async function test(name: string, body: (app: App) => Promise<void>): Promise<void> {
-  // At the end of the block the app closes, and its sockets with it.
-  await using app = await createClockApp({ now: () => "12:00" });
-  await body(app);
-  console.log(`ok: ${name}`);
+  const app = await createClockApp({ now: () => "12:00" });
+  try {
+    await body(app);
+    console.log(`ok: ${name}`);
+  } finally {
+    // Whoever is still connected is said goodbye to.
+    await app.close();
+  }
 }
 
 await test("the handler answers", async (app) => {
