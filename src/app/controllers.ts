@@ -6,10 +6,10 @@ import type { RequestBody } from "./body.ts";
 import type { AppRequest } from "./request.ts";
 import type { PathParams } from "./router.ts";
 import type { HttpError } from "./http-error.ts";
-import { show } from "./values.ts";
+import { show, toBytes } from "./values.ts";
 
 /**
- * Answers an HTTP request. A string is sent as text, a `Uint8Array` as bytes, a web `Response` as it is, `undefined` as 204, and anything else as JSON.
+ * Answers an HTTP request. A string is sent as text, bytes of any kind as they are, a web `Response` as it is, `undefined` as 204, and anything else as JSON.
  * A thrown {@link HttpError} is sent as it says; anything else that is thrown is logged and becomes a 500 without details.
  */
 export type Controller<Services, Params = PathParams> = (request: HttpRequest<Params>, services: Services) => unknown;
@@ -34,14 +34,21 @@ export interface Answer {
  * @throws TypeError for a result that has no JSON, or a `Response` whose body was read already
  */
 export function toAnswer(result: unknown): Answer {
-  if (result instanceof Response) {
-    if (result.bodyUsed || result.body?.locked) throw new TypeError("The body of the Response was read already");
-    return { status: result.status, headers: [...result.headers], body: result.body ?? undefined };
-  }
+  if (result instanceof Response) return toResponseAnswer(result);
   if (result === undefined) return { status: 204, headers: [], body: undefined };
   if (typeof result === "string") return whole(200, "text/plain; charset=utf-8", result);
-  if (result instanceof Uint8Array) return whole(200, "application/octet-stream", result);
+  if (result instanceof ArrayBuffer || ArrayBuffer.isView(result)) {
+    return whole(200, "application/octet-stream", toBytes(result));
+  }
   return whole(200, "application/json; charset=utf-8", toJson(result));
+}
+
+function toResponseAnswer({ status, headers, body, bodyUsed }: Response): Answer {
+  if (bodyUsed || body?.locked) throw new TypeError("The body of the Response was read already");
+  if (status < 200) throw new TypeError(`The status of a Response must be 200 to 599; got ${status}`);
+  // Whether a stream is as long as was announced shows too late: it goes out in chunks.
+  const own = [...headers].filter(([name]) => body === null || name !== "content-length");
+  return { status, headers: own, body: body ?? undefined };
 }
 
 /** The answer that an error stands for: its message as plain text. */

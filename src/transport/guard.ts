@@ -61,6 +61,11 @@ export class Guard {
     raw.off("close", this.#onClose);
   }
 
+  /** Whether a request on this connection has still to be answered. */
+  isAnswering(raw: RawSocket): boolean {
+    return (this.#answering.get(raw) ?? 0) > 0;
+  }
+
   /** The server is going away: who has not said yet what it wants is told so. */
   refuseAll(): void {
     for (const raw of this.#handshakes) if (raw.writable) this.#refuse(raw, 503, "The server is going away");

@@ -148,6 +148,7 @@ describe("attach", () => {
 
   test("makes the services at the first handshake, which waits for them", async () => {
     const database = Promise.withResolvers<{ name: string }>();
+    const begun = Promise.withResolvers<void>();
     let made = 0;
     const seen: unknown[] = [];
     const server = await plainServer();
@@ -156,6 +157,7 @@ describe("attach", () => {
       services: {
         database: () => {
           made++;
+          begun.resolve();
           return database.promise;
         },
       },
@@ -168,7 +170,7 @@ describe("attach", () => {
     await nextTurn();
     expect(made).toBe(0);
     const connecting = [0, 1].map(() => RawClient.connect(portOf(server), { early: text("early") }));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await begun.promise;
     expect([made, seen.length]).toEqual([1, 0]);
     database.resolve({ name: "db" });
     for (const client of await Promise.all(connecting)) {

@@ -33,16 +33,18 @@ function post(path: string, body: string, headers: Record<string, string | numbe
   return `POST ${path} HTTP/1.1\r\n${lines.join("")}\r\n${Buffer.from(body).toString("latin1")}`;
 }
 
-/** Adds a route, and gives what its controller is told about the body. */
-function watchBody(app: App, path: string): Promise<string> {
+/** Adds a route `/watched`, and gives what its controller is told about the body. */
+function watchBody(app: App): { arrived: Promise<void>; reading: Promise<string> } {
+  const arrived = Promise.withResolvers<void>();
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   promise.catch(() => {});
-  app.post(path, (req) => {
+  app.post("/watched", (req) => {
     const reading = req.text();
     reading.then(resolve, reject);
+    arrived.resolve();
     return reading;
   });
-  return promise;
+  return { arrived: arrived.promise, reading: promise };
 }
 
 /** A request whose body comes in chunks, as HTTP calls them. */
@@ -198,9 +200,9 @@ describe("a body that does not come", () => {
     const { logger, entries } = recordingLogger();
     const app = await readingApp({ ...OPTIONS, logger });
     const client = connectTcp(portOf(app), "127.0.0.1");
-    const reading = watchBody(app, "/watched");
+    const { arrived, reading } = watchBody(app);
     client.write(post("/watched", "begun", { "Content-Length": 100 }));
-    await delay(50);
+    await arrived;
     client.resetAndDestroy();
     await expect(reading).rejects.toThrow(HttpError);
     await expect(reading).rejects.toMatchObject({ status: 400, message: "The connection ended before the body did" });
@@ -230,7 +232,7 @@ describe("a body that does not come", () => {
     ["in chunks", postChunked("/watched", ["begun"], "")],
   ])("because the client has ended its side, %s, is 400 for the controller at once", async (_name, request) => {
     const app = await readingApp({ ...OPTIONS, messageTimeoutMs: 60_000 });
-    const reading = watchBody(app, "/watched");
+    const { reading } = watchBody(app);
     const client = connectTcp({ port: portOf(app), host: "127.0.0.1", allowHalfOpen: true });
     onTestFinished(() => void client.destroy());
     client.end(request, "latin1");
@@ -287,10 +289,42 @@ describe("a body that lies about its length", () => {
     ["a chunk whose length is no number", postChunked("/watched", [], "zz\r\nab\r\n0\r\n\r\n")],
   ])("%s: the body is never taken for whole", async (_name, request) => {
     const app = await readingApp({ ...OPTIONS, messageTimeoutMs: 60_000 });
-    const reading = watchBody(app, "/watched");
+    const { reading } = watchBody(app);
     const response = await rawRequest(portOf(app), request);
     expect(new Set(statusesOf(response))).toEqual(new Set([400]));
     await expect(reading).rejects.toMatchObject({ status: 400 });
+  });
+});
+
+describe("an answer", () => {
+  test.each([["less", 3], ["more", 8]])(
+    "whose Response announces %s than its body has misleads nobody",
+    async (_name, length) => {
+      const app = await listeningApp({}, (app) =>
+        app
+          .get("/lying", () => new Response("hello", { headers: { "Content-Length": String(length) } }))
+          .get("/honest", () => "honest"));
+      const get = (path: string, connection: string): string =>
+        `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n`;
+      const response = await rawRequest(portOf(app), get("/lying", "keep-alive") + get("/honest", "close"));
+      if (/^content-length: [38]\r$/im.test(response.split("\r\n\r\n")[0])) {
+        // Cut: what the client has is not more than it was promised, and no other answer is taken for the rest.
+        expect(statusesOf(response).length).toBeLessThanOrEqual(1);
+        expect(bodyOf(response).length).toBeLessThanOrEqual(length);
+      } else {expect([statusesOf(response), response.includes("hello"), response.endsWith("honest")]).toEqual([
+          [200, 200],
+          true,
+          true,
+        ]);}
+      expect((await ask(app, "/honest")).body).toBe("honest");
+    },
+  );
+
+  test("that is an error Response of fetch's is a 500", async () => {
+    const { logger, entries } = recordingLogger();
+    const app = await listeningApp({ logger }, (app) => app.get("/", () => Response.error()));
+    expect(statusOf(await rawRequest(portOf(app), "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))).toBe(500);
+    expect(entries.map(({ level }) => level)).toEqual(["error"]);
   });
 });
 

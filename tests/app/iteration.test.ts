@@ -237,10 +237,11 @@ describe("the end of a loop", () => {
     ["text that is not UTF-8", (client) => client.send(text(Buffer.from([0xff]))), /ended with 1007/],
     ["a message that is too long", (client) => client.send(text("x".repeat(101))), /ended with 1009/],
   ])("is an error after %s, behind the messages that had come", async (_name, end, message) => {
-    const { app, ended } = await loopingApp(() => {}, { maxMessageBytes: 100 });
+    const taken = Promise.withResolvers<void>();
+    const { app, ended } = await loopingApp(() => taken.resolve(), { maxMessageBytes: 100 });
     const client = await connectTo(app);
     client.send(text("before"));
-    await untilRead(app, client);
+    await taken.promise;
     end(client);
     const { messages, error } = await ended;
     expect(messages).toEqual(["before"]);
@@ -344,10 +345,3 @@ describe("a handler that is nothing but a loop", () => {
     expect(entries).toEqual([]);
   });
 });
-
-/** Waits until the server has taken what the client has sent, which its next Pong shows. */
-async function untilRead(app: App, client: RawClient): Promise<void> {
-  for (const socket of app.sockets) socket.ping();
-  await client.nextFrame();
-  await delay(20);
-}
