@@ -40,7 +40,7 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
   maxBodyBytes?: number | undefined;
   /** Certificate, key and whatever else `node:tls` takes: the app then speaks https and wss. Default: none. */
   tls?: TlsOptions | undefined;
-  /** Whether SIGTERM and SIGINT close the app, after which the process can end by itself. Default false. */
+  /** Whether SIGTERM and SIGINT close the app, after which the process can end by itself; a second one ends it at once. Default false. */
   signals?: boolean | undefined;
   /** Pings, and how long one may stay unanswered, before which it is not repeated; `false` for none. Default `{ intervalMs: 30_000, timeoutMs: 60_000 }`. */
   heartbeat?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | false | undefined;
