@@ -1,29 +1,11 @@
 /** What the 101 says: the subprotocol that is agreed on, the headers that a hook adds; and the limits that a route has for itself. */
 
 import { describe, expect, test } from "vitest";
-import type { App, AppOptions, RouteOptions, Socket } from "../../mod.ts";
-import { connectTo, eventOf, listeningApp, portOf, recordingLogger } from "../support/app.ts";
+import type { Socket } from "../../mod.ts";
+import { connectTo, eventOf, listeningApp, recordingLogger } from "../support/app.ts";
 import { close, text } from "../support/frames.ts";
-import { headerOf, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
-
-type Hook = NonNullable<RouteOptions<object, unknown>["upgrade"]>;
-type Headers = Record<string, string>;
-
-/** An app whose route `/` has a hook, and sends what it made as JSON. */
-function appWith(hook: Hook, options: AppOptions = {}, route: object = {}): Promise<App> {
-  return listeningApp(options, (app) =>
-    app.ws("/", { ...route, upgrade: hook }, (socket) => {
-      socket.send(JSON.stringify([socket.data ?? null, socket.protocol]));
-    }));
-}
-
-function handshake(app: App, headers: Headers = {}, path: string = "/"): Promise<string> {
-  return rawRequest(portOf(app), upgradeRequest(path, headers));
-}
-
-function bodyOf(response: string): string {
-  return response.slice(response.indexOf("\r\n\r\n") + 4);
-}
+import { headerOf, statusOf } from "../support/raw-client.ts";
+import { appWith, bodyOf, handshake, type Headers, type Hook } from "../support/upgrade-hook.ts";
 
 describe("subprotocols", () => {
   const offer = (...names: string[]): Headers => ({ "Sec-WebSocket-Protocol": names.join(", ") });

@@ -4,31 +4,13 @@ import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type App, type AppOptions, HttpError, type RouteOptions } from "../../mod.ts";
+import { HttpError } from "../../mod.ts";
 import { connectTo, listeningApp, portOf, recordingLogger, runScript } from "../support/app.ts";
 import { close, text } from "../support/frames.ts";
 import { headerOf, RawClient, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 import { StreamClient } from "../support/stream-client.ts";
 import { streamFrom } from "../support/web-stream.ts";
-
-type Hook = NonNullable<RouteOptions<object, unknown>["upgrade"]>;
-type Headers = Record<string, string>;
-
-/** An app whose route `/` has a hook, and sends what it made as JSON. */
-function appWith(hook: Hook, options: AppOptions = {}, route: object = {}): Promise<App> {
-  return listeningApp(options, (app) =>
-    app.ws("/", { ...route, upgrade: hook }, (socket) => {
-      socket.send(JSON.stringify([socket.data ?? null, socket.protocol]));
-    }));
-}
-
-function handshake(app: App, headers: Headers = {}, path: string = "/"): Promise<string> {
-  return rawRequest(portOf(app), upgradeRequest(path, headers));
-}
-
-function bodyOf(response: string): string {
-  return response.slice(response.indexOf("\r\n\r\n") + 4);
-}
+import { appWith, bodyOf, handshake, type Headers, type Hook } from "../support/upgrade-hook.ts";
 
 /** A hook that waits until it is let go, and says when it was asked. */
 function slowHook(verdict: () => unknown = () => undefined): { hook: Hook; asked: Promise<void>; release(): void } {

@@ -1,0 +1,28 @@
+/** An app with one route that has an `upgrade` hook, and what it answers to a handshake. */
+
+import type { App, AppOptions, RouteOptions } from "../../mod.ts";
+import { listeningApp, portOf } from "./app.ts";
+import { rawRequest, upgradeRequest } from "./raw-client.ts";
+
+/** An `upgrade` hook of any route. */
+export type Hook = NonNullable<RouteOptions<object, unknown>["upgrade"]>;
+/** What a client adds to its handshake. */
+export type Headers = Record<string, string>;
+
+/** An app whose route `/` has a hook, and sends what it made as JSON. */
+export function appWith(hook: Hook, options: AppOptions = {}, route: object = {}): Promise<App> {
+  return listeningApp(options, (app) =>
+    app.ws("/", { ...route, upgrade: hook }, (socket) => {
+      socket.send(JSON.stringify([socket.data ?? null, socket.protocol]));
+    }));
+}
+
+/** What the app answers to a handshake, as it came. */
+export function handshake(app: App, headers: Headers = {}, path: string = "/"): Promise<string> {
+  return rawRequest(portOf(app), upgradeRequest(path, headers));
+}
+
+/** What follows the head of an answer. */
+export function bodyOf(response: string): string {
+  return response.slice(response.indexOf("\r\n\r\n") + 4);
+}
