@@ -19,6 +19,9 @@
 export { type App, type AppStats, type CloseResult, createApp, type SocketHandler } from "./src/app/app.ts";
 export type { RequestBody } from "./src/app/body.ts";
 export type { SocketView } from "./src/app/connections.ts";
+export type { AppEvents } from "./src/app/pubsub.ts";
+export type { Present } from "./src/app/presence.ts";
+export type { BrokerStats } from "./src/app/relay.ts";
 export type { Controller, HttpRequest } from "./src/app/controllers.ts";
 export { HttpError } from "./src/app/http-error.ts";
 export { type InjectedClient, type InjectedClose, InjectError } from "./src/app/inject/client.ts";
@@ -29,6 +32,7 @@ export type { OriginPredicate, WsOrigins } from "./src/app/origins.ts";
 export type { AppRequest } from "./src/app/request.ts";
 export type { ParamOf, ParamsOf, PathParams } from "./src/app/router.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
-export type { BinaryData, Socket, SocketEvents } from "./src/app/socket.ts";
+export type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./src/app/socket.ts";
 export type { TlsOptions } from "./src/app/tls.ts";
 export type { RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";
+export type { Broker, BrokerStatus } from "./src/brokers/broker.ts";

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import process from "node:process";
@@ -12,10 +13,13 @@ import { checkTarget, handshakeHeaders, type InjectOptions, makeRequest } from "
 import { type CloseOptions, type ListenOptions, resolveClose, resolveListen } from "./lifecycle.ts";
 import { Listener } from "./listener.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import type { Present } from "./presence.ts";
+import { type AppEvents, PubSub } from "./pubsub.ts";
+import type { BrokerStats } from "./relay.ts";
 import type { AppRequest } from "./request.ts";
 import type { ParamsOf } from "./router.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
-import type { Socket } from "./socket.ts";
+import type { BinaryData, Socket } from "./socket.ts";
 import type { RouteOptions } from "./upgrade.ts";
 import { isObject, show } from "./values.ts";
 import { type AnyHandler, WebSockets } from "./websockets.ts";
@@ -37,6 +41,10 @@ export interface AppStats {
   readonly refused: number;
   /** Messages that were dropped for slow consumers, of the connections that are open. */
   readonly droppedMessages: number;
+  /** Topics that sockets of this process are subscribed to. */
+  readonly topics: number;
+  /** The link to other processes, when there is a broker. */
+  readonly broker: BrokerStats | undefined;
 }
 
 /** What `close()` did. */
@@ -58,8 +66,11 @@ const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 /** A WebSocket and HTTP server. Made by {@link createApp}. */
 export class App<Services extends object = object> {
+  /** A name of this app that no other has, in any process. */
+  readonly id: string = randomUUID();
   readonly #options: ResolvedOptions;
   readonly #registry: ServiceRegistry;
+  readonly #pubSub: PubSub;
   readonly #webSockets: WebSockets;
   readonly #http: Http;
   /** For connections that come through somebody else's server. */
@@ -74,7 +85,8 @@ export class App<Services extends object = object> {
   constructor(options: AppOptions<Services>) {
     this.#options = resolveOptions(options as AppOptions);
     this.#registry = new ServiceRegistry(this.#options.services, this.#options.logger);
-    this.#webSockets = new WebSockets(this.#options);
+    this.#pubSub = new PubSub(this.id, this.#options);
+    this.#webSockets = new WebSockets(this.#options, this.#pubSub);
     this.#http = new Http(this.#options, (path) => this.#webSockets.hasRoute(path));
     this.#guard = new Guard(this.#options.handshakeTimeoutMs);
     if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
@@ -273,12 +285,59 @@ export class App<Services extends object = object> {
     return this.#webSockets.connections.view;
   }
 
+  /**
+   * Sends a message to everyone who is subscribed to a topic, in this process and behind the broker. Locally it is sent at once, encoded once for all. Through a broker it is
+   * delivered at most once, and what one process publishes stays in order.
+   *
+   * @returns how many sockets of this process that were
+   * @throws TypeError or RangeError for what is no topic or no message; a broker that is away is no error
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.ws("/prices", (socket) => {
+   *   socket.subscribe("prices");
+   * });
+   * setInterval(() => app.publish("prices", JSON.stringify({ eur: Math.random() })), 1000);
+   * ```
+   */
+  publish(topic: string, data: string | BinaryData): number {
+    return this.#pubSub.publish(topic, data);
+  }
+
+  /** How many sockets of this process are subscribed to a topic. */
+  subscribers(topic: string): number {
+    return this.#pubSub.count(topic);
+  }
+
+  /**
+   * Who is at a topic, in all processes that share the broker: the sockets that subscribed with `presence`. What other processes tell arrives a moment later than it
+   * happens; a process that has died is forgotten after `presence.timeoutMs`.
+   */
+  presence(topic: string): Present[] {
+    return this.#pubSub.present(topic);
+  }
+
+  /** Adds a listener for sockets of this process that join or leave a topic. An exception in it is logged. */
+  on<Event extends keyof AppEvents>(event: Event, listener: (...args: AppEvents[Event]) => unknown): this {
+    this.#pubSub.on(event, listener);
+    return this;
+  }
+
+  /** Removes a listener. */
+  off<Event extends keyof AppEvents>(event: Event, listener: (...args: AppEvents[Event]) => unknown): this {
+    this.#pubSub.off(event, listener);
+    return this;
+  }
+
   /** Figures of this moment. */
   stats(): AppStats {
     const { accepted, refused, connections } = this.#webSockets;
     let droppedMessages = 0;
     for (const socket of connections) droppedMessages += socket.droppedMessages;
-    return { connections: connections.size, accepted, refused, droppedMessages };
+    const { size: topics, brokerStats: broker } = this.#pubSub;
+    return { connections: connections.size, accepted, refused, droppedMessages, topics, broker };
   }
 
   /**
@@ -323,13 +382,16 @@ export class App<Services extends object = object> {
     this.#guard.refuseAll();
     const { closed, terminated } = connections;
     for (const socket of connections) socket.closeWithApp(code, reason);
+    const { promise: isTimeOver, resolve } = Promise.withResolvers<void>();
     const timeout = setTimeout(() => {
       for (const socket of connections) socket.terminate();
       listener?.closeAll();
       this.#guard.cutAll();
+      resolve();
     }, timeoutMs);
     await isListenerClosed;
     await connections.whenEmpty();
+    await Promise.race([this.#pubSub.close(), isTimeOver]);
     clearTimeout(timeout);
     this.#guard.stop();
     this.#webSockets.stop();

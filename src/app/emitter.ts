@@ -16,6 +16,9 @@ interface OnceListener extends AnyListener {
 export abstract class Emitter<Events extends { [Event in keyof Events]: unknown[] }> {
   #listeners: Record<string, OnceListener | readonly OnceListener[] | undefined> | undefined;
 
+  /** Whose events they are, for error messages. */
+  protected abstract readonly owner: string;
+
   /** The events that there are: any other name is a mistake. */
   protected abstract readonly events: readonly (keyof Events & string)[];
 
@@ -109,7 +112,7 @@ export abstract class Emitter<Events extends { [Event in keyof Events]: unknown[
 
   #check(event: keyof Events & string, listener: unknown): void {
     if (!this.events.includes(event)) {
-      throw new TypeError(`A socket has no event ${show(event)}; it has ${this.events.join(", ")}`);
+      throw new TypeError(`${this.owner} has no event ${show(event)}; it has ${this.events.join(", ")}`);
     }
     if (typeof listener !== "function") {
       throw new TypeError(`The listener of ${show(event)} must be a function; got ${show(listener)}`);

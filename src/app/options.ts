@@ -1,5 +1,7 @@
+import type { Broker } from "../brokers/broker.ts";
 import type { HeartbeatOptions } from "../transport/heartbeat.ts";
 import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
+import type { PresenceOptions } from "./presence.ts";
 import type { ServiceDefinitions } from "./services.ts";
 import { checkTls, type TlsOptions } from "./tls.ts";
 import { checkNames, isObject, MAX_TIMEOUT_MS, show } from "./values.ts";
@@ -54,6 +56,12 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
   maxConnections?: number | undefined;
   /** Open WebSocket connections from one address; further handshakes get 429. Default: no limit. */
   maxConnectionsPerIp?: number | undefined;
+  /** Topics that one socket may be subscribed to. Default 10,000. */
+  maxTopicsPerSocket?: number | undefined;
+  /** What carries published messages to other processes: `redisBroker(client)`, `natsBroker(connection)`, or one's own. Default: none, all are in this process. */
+  broker?: Broker | undefined;
+  /** How often processes tell each other who is present, and after which silence one counts as dead. Default `{ intervalMs: 5_000, timeoutMs: 15_000 }`. */
+  presence?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | undefined;
   /** Where the app reports; `false` for nowhere. Default `console`. */
   logger?: Logger | false | undefined;
 }
@@ -80,6 +88,9 @@ export interface ResolvedOptions extends ResolvedSocketOptions {
   readonly handshakeTimeoutMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
+  readonly maxTopicsPerSocket: number;
+  readonly broker: Broker | undefined;
+  readonly presence: PresenceOptions;
   readonly logger: Logger;
 }
 
@@ -113,6 +124,9 @@ const APP_OPTION_NAMES = [
   "handshakeTimeoutMs",
   "maxConnections",
   "maxConnectionsPerIp",
+  "maxTopicsPerSocket",
+  "broker",
+  "presence",
   "logger",
 ];
 
@@ -123,7 +137,8 @@ const APP_OPTION_NAMES = [
  */
 export function resolveOptions(options: AppOptions): ResolvedOptions {
   checkNames("createApp", options, APP_OPTION_NAMES);
-  const { services = {}, logger = console, tls, signals = false } = options;
+  const { services = {}, logger = console, tls, signals = false, broker } = options;
+  if (broker !== undefined) checkBroker(broker);
   if (tls !== undefined) checkTls(tls);
   if (typeof signals !== "boolean") fail("signals", signals, "true or false");
   if (!isObject(services)) fail("services", services, "an object of named services");
@@ -142,6 +157,9 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
     handshakeTimeoutMs: timeoutMs("handshakeTimeoutMs", options.handshakeTimeoutMs, 10_000),
     maxConnections: limit("maxConnections", options.maxConnections, Infinity),
     maxConnectionsPerIp: limit("maxConnectionsPerIp", options.maxConnectionsPerIp, Infinity),
+    maxTopicsPerSocket: limit("maxTopicsPerSocket", options.maxTopicsPerSocket, 10_000),
+    broker,
+    presence: resolvePresence(options.presence),
     logger: logger === false ? SILENT : logger,
   });
 }
@@ -168,14 +186,37 @@ export function resolveSocketOptions(
 
 function resolveHeartbeat(heartbeat: AppOptions["heartbeat"]): HeartbeatOptions | false {
   if (heartbeat === false) return false;
-  if (heartbeat !== undefined && !isObject(heartbeat)) {
-    fail("heartbeat", heartbeat, "false, or { intervalMs, timeoutMs }");
-  }
-  checkNames("heartbeat", heartbeat ?? {}, ["intervalMs", "timeoutMs"]);
+  return resolveBeat("heartbeat", "false, or ", heartbeat, { intervalMs: 30_000, timeoutMs: 60_000 });
+}
+
+function resolvePresence(presence: AppOptions["presence"]): PresenceOptions {
+  const resolved = resolveBeat("presence", "", presence, { intervalMs: 5_000, timeoutMs: 15_000 });
+  if (resolved.timeoutMs > resolved.intervalMs) return resolved;
+  throw new RangeError(
+    `presence.timeoutMs must be more than presence.intervalMs, ${resolved.intervalMs}; got ${resolved.timeoutMs}`,
+  );
+}
+
+function resolveBeat(
+  name: string,
+  others: string,
+  value: { intervalMs?: number | undefined; timeoutMs?: number | undefined } = {},
+  otherwise: HeartbeatOptions,
+): HeartbeatOptions {
+  if (!isObject(value)) fail(name, value, `${others}{ intervalMs, timeoutMs }`);
+  checkNames(name, value, ["intervalMs", "timeoutMs"]);
   return {
-    intervalMs: timeoutMs("heartbeat.intervalMs", heartbeat?.intervalMs, 30_000),
-    timeoutMs: timeoutMs("heartbeat.timeoutMs", heartbeat?.timeoutMs, 60_000),
+    intervalMs: timeoutMs(`${name}.intervalMs`, value.intervalMs, otherwise.intervalMs),
+    timeoutMs: timeoutMs(`${name}.timeoutMs`, value.timeoutMs, otherwise.timeoutMs),
   };
+}
+
+const BROKER_METHODS = ["onMessage", "onStatus", "publish", "subscribe", "unsubscribe", "close"] as const;
+
+function checkBroker(broker: unknown): void {
+  if (!isObject(broker)) fail("broker", broker, "a broker, such as redisBroker(client)");
+  const missing = BROKER_METHODS.find((name) => typeof (broker as Record<string, unknown>)[name] !== "function");
+  if (missing !== undefined) fail("broker", broker, `a broker, such as redisBroker(client), with a method ${missing}`);
 }
 
 function pick(options: object, names: readonly string[]): SocketOptions {

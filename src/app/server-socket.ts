@@ -7,7 +7,9 @@ import { Emitter } from "./emitter.ts";
 import { Inbox } from "./inbox.ts";
 import { checkClose } from "./lifecycle.ts";
 import type { Logger } from "./options.ts";
-import type { BinaryData, Socket, SocketEvents } from "./socket.ts";
+import type { PubSub } from "./pubsub.ts";
+import type { BinaryData, Socket, SocketEvents, SubscribeOptions } from "./socket.ts";
+import type { Subscriber } from "./topics.ts";
 import { show, toBytes } from "./values.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
@@ -16,15 +18,17 @@ const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
 /** What a socket is told when it is made. */
 export interface ServerSocketSettings extends DuplexSettings {
   readonly logger: Logger;
+  readonly pubSub: PubSub;
   /** Called once, after the last event. */
   readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
 }
 
 /** The socket that handlers get: events and methods over a duplex. */
-export class ServerSocket extends Emitter<SocketEvents> implements Socket, Receiver {
+export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subscriber, Receiver {
   readonly protocol: string;
   readonly remoteAddress: string;
   data: unknown;
+  subscriptions: Set<string> | undefined;
   #id: string | undefined;
   #inbox: Inbox | undefined;
   #end: Error | undefined;
@@ -43,6 +47,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
     this.remoteAddress = raw.remoteAddress ?? "";
     this.#settings = settings;
     this.#duplex = new Duplex(raw, head, settings, this);
+  }
+
+  protected get owner(): string {
+    return "A socket";
   }
 
   protected get events(): typeof EVENTS {
@@ -94,6 +102,22 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
     const hasRoom = this.#duplex.send(typeof data === "string" ? data : toBytes(data));
     if (!hasRoom) this.#isDrainDue = true;
     return hasRoom;
+  }
+
+  get topics(): string[] {
+    return [...this.subscriptions ?? []];
+  }
+
+  subscribe(topic: string, options: SubscribeOptions = {}): boolean {
+    return this.#settings.pubSub.subscribe(this, topic, options);
+  }
+
+  unsubscribe(topic: string): boolean {
+    return this.#settings.pubSub.unsubscribe(this, topic);
+  }
+
+  publish(topic: string, data: string | BinaryData): number {
+    return this.#settings.pubSub.publish(topic, data, this);
   }
 
   close(code: number = CloseCode.NORMAL, reason: string = ""): void {
@@ -200,6 +224,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Recei
     if (!this.#isDrainDue) return;
     this.#isDrainDue = false;
     this.emit("drain");
+  }
+
+  onEnding(): void {
+    if (this.subscriptions !== undefined) this.#settings.pubSub.leaveAll(this);
   }
 
   onError(error: Error): void {

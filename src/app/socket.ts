@@ -22,6 +22,18 @@ export interface SocketEvents {
 /** What may be sent as a binary message, or as the payload of a Ping or Pong. */
 export type BinaryData = ArrayBuffer | ArrayBufferView;
 
+/** How a message is sent. */
+export interface SendOptions {
+  /** Where permessage-deflate was agreed on: `true` compresses whatever `threshold` and `filter` say, `false` does not. Default: as they say. */
+  compress?: boolean | undefined;
+}
+
+/** How a socket is subscribed. */
+export interface SubscribeOptions {
+  /** Who this is to the others, for `app.presence(topic)`: a value that JSON can say, of at most 1,024 bytes. Without it the socket is not listed there. */
+  presence?: unknown;
+}
+
 /**
  * One WebSocket connection.
  *
@@ -65,11 +77,12 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * Sends a message: a string as text, bytes as binary (RFC 6455 §5.6). All that is sent in one turn of the event loop leaves in one write.
    * Bytes are not copied when they are many: leave them as they are until `drain`.
    *
+   * @param options see {@link SendOptions}
    * @returns true; false when more than `highWaterMark` bytes are waiting, though the message is queued all the same: go on at `drain`.
    * Also false when the socket is not open, or when `slowConsumer: "drop"` dropped the message.
    * @throws TypeError for anything that is neither a string nor bytes
    */
-  send(data: string | BinaryData): boolean;
+  send(data: string | BinaryData, options?: SendOptions): boolean;
 
   /**
    * Starts the closing handshake (RFC 6455 §7.1.2). What was sent before is delivered first; what the peer sends until its own
@@ -99,6 +112,29 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /** Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it. Throws as `ping` does. */
   pong(data?: string | BinaryData): void;
+
+  /**
+   * Subscribes to a topic: from now on the socket gets what is published there, until it unsubscribes or begins to close. Subscribing again changes its `presence`.
+   *
+   * @param topic at most 512 characters
+   * @returns true when it is new; false also on a socket that is not open
+   * @throws TypeError or RangeError for what is no topic or no presence, RangeError above `maxTopicsPerSocket`
+   */
+  subscribe(topic: string, options?: SubscribeOptions): boolean;
+
+  /** Leaves a topic; true when the socket was subscribed to it. */
+  unsubscribe(topic: string): boolean;
+
+  /**
+   * Sends a message to everyone who is subscribed to a topic, in this process and behind the broker, except to this socket.
+   *
+   * @returns how many sockets of this process that were
+   * @throws TypeError or RangeError for what is no topic or no message
+   */
+  publish(topic: string, data: string | BinaryData): number;
+
+  /** The topics that the socket is subscribed to, the first one first. */
+  readonly topics: string[];
 
   /** Resolves once `bufferedAmount` is zero, and rejects when the socket ends before that. */
   drained(): Promise<void>;

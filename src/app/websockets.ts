@@ -10,6 +10,7 @@ import { Connections } from "./connections.ts";
 import { HttpError } from "./http-error.ts";
 import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "./options.ts";
 import { isSameOrigin } from "./origins.ts";
+import type { PubSub } from "./pubsub.ts";
 import { type AppRequest, toAppRequest } from "./request.ts";
 import { type RouteMatch, Router } from "./router.ts";
 import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
@@ -54,11 +55,13 @@ export class WebSockets {
   readonly #routes = new Router<SocketRoute>();
   readonly #options: ResolvedOptions;
   readonly #clocks: Clocks;
+  readonly #pubSub: PubSub;
   #isClosing = false;
   #hasWarnedOfOrigin = false;
 
-  constructor(options: ResolvedOptions) {
+  constructor(options: ResolvedOptions, pubSub: PubSub) {
     this.#options = options;
+    this.#pubSub = pubSub;
     this.#clocks = new Clocks(options);
     this.connections = new Connections(options);
   }
@@ -74,6 +77,7 @@ export class WebSockets {
       ...resolved,
       clocks: this.#clocks,
       logger: this.#options.logger,
+      pubSub: this.#pubSub,
       onClosed: (socket, wasClean) => this.connections.delete(socket, wasClean),
     };
     const { subprotocols = [], upgrade: hook } = options;

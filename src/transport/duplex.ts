@@ -29,6 +29,8 @@ export interface Receiver {
   /** All that was sent has been taken by the operating system, after `send` had returned false. */
   onDrain(): void;
   onError(error: Error): void;
+  /** Nothing more can be sent. Called at least once before `onClose`, and at once when it is so. */
+  onEnding(): void;
   /** The TCP connection has ended. Called once, after all others. */
   onClose(code: number, reason: string, wasClean: boolean): void;
 }
@@ -194,6 +196,7 @@ export class Duplex implements Sink, Beating {
   close(code: number, reason: string, isTimed = true): void {
     if (!this.isOpen) return;
     this.#connection.close(code, reason, Buffer.from(reason));
+    this.#receiver.onEnding();
     if (isTimed) this.#settings.clocks.closings.add(this);
     this.resume();
   }
@@ -208,6 +211,7 @@ export class Duplex implements Sink, Beating {
     this.#connection.abandon();
     this.#outbox.discard();
     this.#raw.destroy();
+    this.#receiver.onEnding();
   }
 
   // Heartbeat
@@ -252,6 +256,7 @@ export class Duplex implements Sink, Beating {
     clocks.messages.delete(this);
     clocks.heartbeat?.delete(this);
     clocks.closings.add(this);
+    this.#receiver.onEnding();
     if (error !== undefined) this.#receiver.onError(error);
   }
 
@@ -262,6 +267,7 @@ export class Duplex implements Sink, Beating {
     this.#connection.abandon();
     this.#outbox.flush();
     destroyAfterWrites(this.#raw);
+    this.#receiver.onEnding();
   }
 
   onRawClosed(): void {
@@ -274,6 +280,7 @@ export class Duplex implements Sink, Beating {
     clocks.closings.delete(this);
     clocks.pauses.delete(this);
     this.isClosed = true;
+    this.#receiver.onEnding();
     if (closeReceived !== undefined) this.#receiver.onClose(closeReceived.code, closeReceived.reason, true);
     else if (error !== undefined) this.#receiver.onClose(error.closeCode, error.message, false);
     else this.#receiver.onClose(CloseCode.ABNORMAL, "", false);

@@ -8,6 +8,7 @@ interface Events {
 }
 
 class TestEmitter extends Emitter<Events> {
+  protected readonly owner = "A test";
   readonly failures: [event: string, error: unknown][] = [];
 
   protected get events(): readonly ["message", "close", "error"] {

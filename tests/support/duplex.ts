@@ -63,6 +63,8 @@ export class Recorder implements Receiver {
     this.drained.resolve();
   }
 
+  onEnding(): void {}
+
   onError(error: Error): void {
     this.#record("error", error instanceof ProtocolError ? error.closeCode : error);
   }

@@ -1,0 +1,218 @@
+import { Buffer } from "node:buffer";
+import process from "node:process";
+import type { Broker, BrokerStatus } from "../brokers/broker.ts";
+import { decodeEnvelope, encodeEntry, encodePrefix } from "./envelope.ts";
+import type { Logger } from "./options.ts";
+import { show } from "./values.ts";
+
+/** Figures of the link to other processes. */
+export interface BrokerStats {
+  /** Whether what is published now can reach other processes. */
+  readonly isConnected: boolean;
+  /** Messages that were handed to the broker. */
+  readonly published: number;
+  /** Messages that came from other processes. */
+  readonly received: number;
+  /** Messages that could not be handed on, because the broker was away or too slow. This process's own sockets got them. */
+  readonly dropped: number;
+}
+
+/** Who hears of other processes. Must not throw. */
+export interface RelayEvents {
+  readonly onMessage: (topic: string, data: string | Buffer, origin: string) => void;
+  /** The broker is there, for the first time or again. */
+  readonly onConnected: () => void;
+}
+
+/** Messages to one topic that leave as one. */
+interface Batch {
+  readonly topic: string;
+  readonly parts: Buffer[];
+  byteLength: number;
+}
+
+/** Where processes tell each other who is present. No topic of a user begins with this character. */
+export const PRESENCE_TOPIC = "\0presence";
+
+/** What a broker may have on its way, in bytes; a slow one must not fill our memory. */
+const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+/** A batch that has grown to this does not wait for the end of the turn. */
+const MAX_BATCH_BYTES = 64 * 1024;
+
+/**
+ * The link between the topics of this process and a broker. Whatever the broker does, nothing is thrown here, and nobody waits: messages that it cannot take are counted
+ * and dropped, and its coming and going is logged once each.
+ */
+export class Relay {
+  readonly #broker: Broker;
+  readonly #prefix: Buffer;
+  readonly #origin: string;
+  readonly #events: RelayEvents;
+  readonly #logger: Logger;
+  /** What the broker shall bring, and what it has been asked for. */
+  readonly #wanted = new Set<string>();
+  readonly #asked = new Set<string>();
+  readonly #changed = new Set<string>();
+  #batch: Batch | undefined;
+  #isScheduled = false;
+  #isConnected: boolean | undefined;
+  #isClosed = false;
+  #inFlightBytes = 0;
+  #published = 0;
+  #received = 0;
+  #dropped = 0;
+  /** What has been warned of since the broker was last connected. */
+  readonly #warnings = new Set<string>();
+
+  constructor(broker: Broker, origin: string, logger: Logger, events: RelayEvents) {
+    this.#broker = broker;
+    this.#origin = origin;
+    this.#prefix = encodePrefix(origin);
+    this.#logger = logger;
+    this.#events = events;
+  }
+
+  /** Begins to listen. */
+  start(): void {
+    this.#broker.onMessage((topic, bytes) => this.#receive(topic, bytes));
+    this.#broker.onStatus((status) => this.#onStatus(status));
+  }
+
+  get stats(): BrokerStats {
+    return {
+      isConnected: this.#isConnected === true,
+      published: this.#published,
+      received: this.#received,
+      dropped: this.#dropped,
+    };
+  }
+
+  /** Whether messages of a topic shall be brought. Decided at the end of the turn, so that who leaves and comes back at once misses nothing. */
+  want(topic: string, isWanted: boolean): void {
+    if (isWanted) this.#wanted.add(topic);
+    else this.#wanted.delete(topic);
+    this.#changed.add(topic);
+    this.#schedule();
+  }
+
+  /** Hands a message on to the other processes. What is published to one topic in a row leaves as one at the end of the turn. */
+  publish(topic: string, data: string | Uint8Array): void {
+    if (this.#isConnected !== true || this.#isClosed) return void (this.#dropped += countOf(topic, 1));
+    const entry = encodeEntry(data);
+    // The order across topics is kept: only neighbours are joined.
+    if (this.#batch !== undefined && this.#batch.topic !== topic) this.#sendBatch();
+    const batch = this.#batch ??= { topic, parts: [this.#prefix], byteLength: this.#prefix.length };
+    batch.parts.push(entry);
+    batch.byteLength += entry.length;
+    if (batch.byteLength >= MAX_BATCH_BYTES) this.#sendBatch();
+    else this.#schedule();
+  }
+
+  /** Sends what waits and lets the broker go. */
+  async close(): Promise<void> {
+    this.#flush();
+    this.#isClosed = true;
+    await this.#ask("close", () => this.#broker.close());
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    if (this.#isClosed) return;
+    for (const topic of this.#changed) this.#subscribe(topic);
+    this.#changed.clear();
+    this.#sendBatch();
+  }
+
+  #subscribe(topic: string): void {
+    const isWanted = this.#wanted.has(topic);
+    if (isWanted === this.#asked.has(topic)) return;
+    if (isWanted) {
+      this.#asked.add(topic);
+      void this.#ask("subscribe", () => this.#broker.subscribe(topic));
+    } else {
+      this.#asked.delete(topic);
+      void this.#ask("unsubscribe", () => this.#broker.unsubscribe(topic));
+    }
+  }
+
+  #sendBatch(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    const { topic, byteLength } = batch;
+    const count = countOf(topic, batch.parts.length - 1);
+    if (this.#inFlightBytes + byteLength > MAX_IN_FLIGHT_BYTES) {
+      this.#dropped += count;
+      return this.#warn("slow", `the broker is too slow: ${this.#inFlightBytes} bytes are on their way to it`);
+    }
+    const bytes = Buffer.concat(batch.parts, byteLength);
+    this.#inFlightBytes += byteLength;
+    this.#published += count;
+    void this.#ask("publish", () => this.#broker.publish(topic, bytes)).then((isDone) => {
+      this.#inFlightBytes -= byteLength;
+      if (isDone) return;
+      this.#published -= count;
+      this.#dropped += count;
+    });
+  }
+
+  /** Calls the broker. True once that has succeeded; a failure is warned of, and never thrown. */
+  async #ask(what: string, call: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      // While it is away all fails, and that has been said.
+      if (this.#isConnected === true) this.#warn(what, `the broker could not ${what}:`, error);
+      return false;
+    }
+  }
+
+  #receive(topic: string, bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    const envelope = decodeEnvelope(bytes);
+    if (envelope === undefined) {
+      return this.#warn(
+        "garbage",
+        `the broker has brought ${bytes.length} bytes that are not from an app, at ${show(topic)}`,
+      );
+    }
+    if (envelope.origin === this.#origin || !this.#wanted.has(topic)) return;
+    for (const message of envelope.messages) {
+      this.#received += countOf(topic, 1);
+      this.#events.onMessage(topic, message, envelope.origin);
+    }
+  }
+
+  #onStatus({ isConnected, error }: BrokerStatus): void {
+    const before = this.#isConnected;
+    if (before === isConnected || this.#isClosed) return;
+    this.#isConnected = isConnected;
+    if (!isConnected) {
+      const reason = error === undefined ? [] : [error];
+      return this.#logger.warn("SpaceNode: the broker is away; messages reach this process only.", ...reason);
+    }
+    this.#warnings.clear();
+    if (before === false) this.#logger.info("SpaceNode: the broker is there; messages reach all processes.");
+    this.#asked.clear();
+    for (const topic of this.#wanted) this.#subscribe(topic);
+    this.#events.onConnected();
+  }
+
+  #warn(kind: string, ...message: [string, ...unknown[]]): void {
+    if (this.#warnings.has(kind)) return;
+    this.#warnings.add(kind);
+    this.#logger.warn(`SpaceNode: ${message[0]}`, ...message.slice(1));
+  }
+}
+
+/** What counts are the messages of users. */
+function countOf(topic: string, messages: number): number {
+  return topic === PRESENCE_TOPIC ? 0 : messages;
+}
