@@ -18,6 +18,7 @@
  */
 export { type App, type AppStats, type CloseResult, createApp, type SocketHandler } from "./src/app/app.ts";
 export type { RequestBody } from "./src/app/body.ts";
+export type { CompressionOptions } from "./src/app/compression-options.ts";
 export type { SocketView } from "./src/app/connections.ts";
 export type { AppEvents } from "./src/app/pubsub.ts";
 export type { Present } from "./src/app/presence.ts";

@@ -1,10 +1,13 @@
 import type { Broker } from "../brokers/broker.ts";
+import type { CompressionSettings } from "../transport/compression.ts";
 import type { HeartbeatOptions } from "../transport/heartbeat.ts";
+import { type CompressionOptions, resolveCompression } from "./compression-options.ts";
 import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
 import type { PresenceOptions } from "./presence.ts";
 import type { ServiceDefinitions } from "./services.ts";
 import { checkTls, type TlsOptions } from "./tls.ts";
-import { checkNames, isObject, MAX_TIMEOUT_MS, show } from "./values.ts";
+import { checkNames, isObject } from "./values.ts";
+import { fail, limit, timeoutMs } from "./checks.ts";
 
 /** Where the app reports what an operator should know. */
 export interface Logger {
@@ -32,6 +35,8 @@ export interface SocketOptions {
   slowConsumer?: "close" | "drop" | undefined;
   /** Unsent bytes of one socket, above which `send()` returns false. Default 64 KiB. */
   highWaterMark?: number | undefined;
+  /** permessage-deflate (RFC 7692), for clients that offer it: `true`, or how. Default `false`. See {@link CompressionOptions}. */
+  compression?: boolean | CompressionOptions | undefined;
 }
 
 /** Options of `createApp`. */
@@ -74,6 +79,7 @@ export interface ResolvedSocketOptions {
   readonly maxBufferedBytes: number;
   readonly slowConsumer: "close" | "drop";
   readonly highWaterMark: number;
+  readonly compression: CompressionSettings | undefined;
 }
 
 /** App options with every default in place. */
@@ -101,6 +107,7 @@ const SOCKET_DEFAULTS: ResolvedSocketOptions = {
   maxBufferedBytes: 16 * 1024 * 1024,
   slowConsumer: "close",
   highWaterMark: 64 * 1024,
+  compression: undefined,
 };
 
 const SOCKET_OPTION_NAMES = [
@@ -110,6 +117,7 @@ const SOCKET_OPTION_NAMES = [
   "maxBufferedBytes",
   "slowConsumer",
   "highWaterMark",
+  "compression",
 ];
 
 const APP_OPTION_NAMES = [
@@ -181,6 +189,7 @@ export function resolveSocketOptions(
     maxBufferedBytes: limit("maxBufferedBytes", options.maxBufferedBytes, defaults.maxBufferedBytes),
     slowConsumer,
     highWaterMark: limit("highWaterMark", options.highWaterMark, defaults.highWaterMark),
+    compression: options.compression === undefined ? defaults.compression : resolveCompression(options.compression),
   });
 }
 
@@ -223,32 +232,10 @@ function pick(options: object, names: readonly string[]): SocketOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
 }
 
-function limit(name: string, value: number | undefined, otherwise: number): number {
-  return inRange(name, value, otherwise, Number.MAX_SAFE_INTEGER);
-}
-
-function timeoutMs(name: string, value: number | undefined, otherwise: number): number {
-  return inRange(name, value, otherwise, MAX_TIMEOUT_MS);
-}
-
-function inRange(name: string, value: number | undefined, otherwise: number, most: number): number {
-  if (value === undefined) return otherwise;
-  const wanted = `a whole number from 1 to ${most}`;
-  if (typeof value !== "number") return fail(name, value, wanted);
-  if (!Number.isInteger(value) || value < 1 || value > most) {
-    throw new RangeError(`${name} must be ${wanted}; got ${value}`);
-  }
-  return value;
-}
-
 function isLogger(value: unknown): value is Logger {
   if (typeof value !== "object" || value === null) return false;
   const logger = value as Record<string, unknown>;
   return ["debug", "info", "warn", "error"].every((level) => typeof logger[level] === "function");
-}
-
-function fail(name: string, value: unknown, wanted: string): never {
-  throw new TypeError(`${name} must be ${wanted}; got ${show(value)}`);
 }
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };

@@ -2,13 +2,15 @@ import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../protocol/close.ts";
-import { Duplex, type DuplexSettings, type Receiver } from "../transport/duplex.ts";
+import type { AgreedCompression } from "../transport/compression.ts";
+import { Duplex } from "../transport/duplex.ts";
+import type { DuplexSettings, Receiver } from "../transport/receiver.ts";
 import { Emitter } from "./emitter.ts";
 import { Inbox } from "./inbox.ts";
 import { checkClose } from "./lifecycle.ts";
 import type { Logger } from "./options.ts";
 import type { PubSub } from "./pubsub.ts";
-import type { BinaryData, Socket, SocketEvents, SubscribeOptions } from "./socket.ts";
+import type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./socket.ts";
 import type { Subscriber } from "./topics.ts";
 import { show, toBytes } from "./values.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
@@ -23,9 +25,14 @@ export interface ServerSocketSettings extends DuplexSettings {
   readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
 }
 
+/** What was agreed on in the handshake. */
+export interface Agreed {
+  readonly subprotocol?: string | undefined;
+  readonly compression?: AgreedCompression | undefined;
+}
+
 /** The socket that handlers get: events and methods over a duplex. */
 export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subscriber, Receiver {
-  readonly protocol: string;
   readonly remoteAddress: string;
   data: unknown;
   subscriptions: Set<string> | undefined;
@@ -37,16 +44,17 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subsc
   #readable: ReadableStream<string | Buffer> | undefined;
   #writable: WritableStream<string | BinaryData> | undefined;
   #drainWaiters: PromiseWithResolvers<void>[] | undefined;
+  readonly #agreed: Agreed;
   readonly #settings: ServerSocketSettings;
   readonly #duplex: Duplex;
 
-  constructor(raw: RawSocket, head: Buffer, protocol: string, data: unknown, settings: ServerSocketSettings) {
+  constructor(raw: RawSocket, head: Buffer, agreed: Agreed, data: unknown, settings: ServerSocketSettings) {
     super();
-    this.protocol = protocol;
+    this.#agreed = agreed;
     this.data = data;
     this.remoteAddress = raw.remoteAddress ?? "";
     this.#settings = settings;
-    this.#duplex = new Duplex(raw, head, settings, this);
+    this.#duplex = new Duplex(raw, head, settings, this, agreed.compression);
   }
 
   protected get owner(): string {
@@ -81,8 +89,12 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subsc
     return this.#id ??= randomUUID();
   }
 
+  get protocol(): string {
+    return this.#agreed.subprotocol ?? "";
+  }
+
   get extensions(): string {
-    return "";
+    return this.#agreed.compression?.header ?? "";
   }
 
   get bufferedAmount(): number {
@@ -98,8 +110,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subsc
     return this.#duplex.droppedMessages;
   }
 
-  send(data: string | BinaryData): boolean {
-    const hasRoom = this.#duplex.send(typeof data === "string" ? data : toBytes(data));
+  send(data: string | BinaryData, options?: SendOptions): boolean {
+    const hasRoom = this.#duplex.send(typeof data === "string" ? data : toBytes(data), options?.compress);
     if (!hasRoom) this.#isDrainDue = true;
     return hasRoom;
   }

@@ -4,8 +4,9 @@ import type { Socket as RawSocket } from "node:net";
 import { HandshakeError } from "../protocol/errors.ts";
 import { type UpgradeOffer, validateUpgrade } from "../protocol/handshake.ts";
 import { Clocks } from "../transport/clocks.ts";
+import { Compression } from "../transport/compression.ts";
 import { hasTooManyHeaders } from "../transport/guard.ts";
-import { acceptUpgrade, refuseUpgrade, writeRefusal } from "../transport/upgrade.ts";
+import { acceptUpgrade, refuseUpgrade, type UpgradeExtras, writeRefusal } from "../transport/upgrade.ts";
 import { Connections } from "./connections.ts";
 import { HttpError } from "./http-error.ts";
 import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "./options.ts";
@@ -35,7 +36,11 @@ interface SocketRoute {
   readonly subprotocols: readonly string[];
   readonly options: ResolvedSocketOptions;
   readonly settings: ServerSocketSettings;
+  readonly compression: Compression | undefined;
 }
+
+/** What the route, or its hook, adds to the 101 answer. */
+type Chosen = Pick<UpgradeExtras, "subprotocol" | "headers">;
 
 /** One attempt to connect, from its `upgrade` event to its answer. */
 interface Attempt {
@@ -87,6 +92,7 @@ export class WebSockets {
       subprotocols: [...subprotocols],
       options: resolved,
       settings,
+      compression: resolved.compression && new Compression(resolved.compression),
     });
   }
 
@@ -211,15 +217,17 @@ export class WebSockets {
     attempt: Attempt,
     route: SocketRoute,
     offer: UpgradeOffer,
-    answer: Parameters<typeof acceptUpgrade>[2],
+    { subprotocol, headers }: Chosen,
     data: unknown,
   ): void {
     const { raw } = attempt;
-    acceptUpgrade(raw, offer, answer);
+    const compression = route.compression?.negotiate(offer.extensions);
+    acceptUpgrade(raw, offer, { subprotocol, extensions: compression?.header, headers });
     this.accepted++;
     try {
       attempt.onAccepted(raw);
-      this.#open(attempt, route, new ServerSocket(raw, attempt.head, answer.subprotocol ?? "", data, route.settings));
+      const socket = new ServerSocket(raw, attempt.head, { subprotocol, compression }, data, route.settings);
+      this.#open(attempt, route, socket);
     } catch (error) {
       this.#cut(raw, error);
     }

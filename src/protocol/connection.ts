@@ -1,10 +1,11 @@
 import { ByteQueue } from "./byte-queue.ts";
 import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYLOAD_BYTES } from "./close.ts";
+import type { Inflater } from "./deflate.ts";
 import { ProtocolError } from "./errors.ts";
 import { decodeHeader, type FrameHeader } from "./header.ts";
 import { unmask } from "./mask.ts";
 import { type Allocate, checkMessageBytes, invalidText, type MessageLimits, PartialMessage } from "./message.ts";
-import { isControl, Opcode } from "./opcode.ts";
+import { isControl, isData, Opcode } from "./opcode.ts";
 import type { IsUtf8 } from "./utf8.ts";
 
 /** What the protocol needs of its surroundings, because each runtime has it natively. */
@@ -25,6 +26,8 @@ export interface Sink {
   /** A Ping; the Pong has already gone out. */
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
+  /** A message is being inflated elsewhere: nothing is read until it is there. Then it is said again. */
+  onInflating(isInflating: boolean): void;
   /** A control frame to be sent behind all that was sent before. */
   writeControl(opcode: Opcode, payload: Uint8Array): void;
   /** Nothing more is read or sent: `closeReceived` or `error` say why. The TCP connection is to be ended. */
@@ -54,15 +57,19 @@ export class Connection {
   /** Something that was handed out or put back lies in the chunk that was received last. */
   #isChunkKept = false;
   #isPaused = false;
+  #isInflating = false;
 
   readonly #sink: Sink;
   readonly #codec: Codec;
   readonly #limits: MessageLimits;
+  readonly #inflater: Inflater | undefined;
 
-  constructor(sink: Sink, codec: Codec, limits: MessageLimits) {
+  /** The inflater is there when permessage-deflate was agreed on. */
+  constructor(sink: Sink, codec: Codec, limits: MessageLimits, inflater?: Inflater) {
     this.#sink = sink;
     this.#codec = codec;
     this.#limits = limits;
+    this.#inflater = inflater;
   }
 
   get state(): ConnectionState {
@@ -88,6 +95,11 @@ export class Connection {
     return this.#isPaused;
   }
 
+  /** Whether nothing is read for now: by a pause, or because a message is being inflated. */
+  get isHeld(): boolean {
+    return this.#isPaused || this.#isInflating;
+  }
+
   /** True while a message has begun to come and not ended. */
   get isMidMessage(): boolean {
     return this.#header !== undefined || this.#message !== undefined || this.#unread?.isEmpty === false;
@@ -105,7 +117,7 @@ export class Connection {
    */
   receive(chunk: Uint8Array): boolean {
     if (this.#state === "closed") return true;
-    if (this.#isReading || this.#isPaused || this.#unread?.isEmpty === false) {
+    if (this.#isReading || this.isHeld || this.#unread?.isEmpty === false) {
       this.#queue().push(chunk);
       this.#isChunkKept = true;
     } else {
@@ -161,6 +173,7 @@ export class Connection {
     this.#message = undefined;
     this.#control = undefined;
     this.#unread = undefined;
+    this.#inflater?.close();
   }
 
   #sendClose(status: CloseStatus, reasonBytes: Uint8Array): void {
@@ -174,7 +187,7 @@ export class Connection {
   }
 
   #readQueue(): void {
-    while (this.#unread !== undefined && !this.#isReading && !this.#isPaused) {
+    while (this.#unread !== undefined && !this.#isReading && !this.isHeld) {
       const chunk = this.#unread.shift();
       if (chunk === undefined) return;
       const consumed = this.#read(chunk);
@@ -185,7 +198,7 @@ export class Connection {
   /** Keeps what was not read; true when reading can go on at once. */
   #putBack(rest: Uint8Array): boolean {
     if (this.#state === "closed") return false;
-    if (!this.#isPaused) return this.#queue().unshiftJoined(rest, this.#codec.allocate);
+    if (!this.isHeld) return this.#queue().unshiftJoined(rest, this.#codec.allocate);
     this.#queue().unshift(rest);
     this.#isChunkKept = true;
     return false;
@@ -197,19 +210,23 @@ export class Connection {
     try {
       return this.#readFrames(bytes);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.fail(error);
+      this.#failFor(error);
       return bytes.length;
     } finally {
       this.#isReading = false;
     }
   }
 
+  #failFor(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    this.fail(error);
+  }
+
   #readFrames(bytes: Uint8Array): number {
     const end = bytes.length;
     let at = 0;
     // Each call out may pause or close the connection: both are looked at again before the next frame.
-    while (at < end && !this.#isPaused && this.#state !== "closed") {
+    while (at < end && !this.isHeld && this.#state !== "closed") {
       let header = this.#header;
       if (header === undefined) {
         header = decodeHeader(bytes, at, end);
@@ -231,8 +248,10 @@ export class Connection {
 
   /** §5.4: the fragments of one message follow each other, and only control frames stand between them. */
   #checkSequence(header: FrameHeader): void {
-    // No extension that gives RSV1 a meaning has been negotiated.
-    if (header.rsv1) throw new ProtocolError(CloseCode.PROTOCOL_ERROR, "RSV1 must be 0");
+    // RFC 7692 §6: only with permessage-deflate, and there on the first frame of a message.
+    if (header.rsv1 && (this.#inflater === undefined || !isData(header.opcode))) {
+      throw new ProtocolError(CloseCode.PROTOCOL_ERROR, "RSV1 must be 0");
+    }
     if (isControl(header.opcode)) return;
     if (header.opcode === Opcode.CONTINUATION) {
       if (this.#message !== undefined) return;
@@ -250,8 +269,9 @@ export class Connection {
   /** The short way of most frames: the payload lies in the chunk, and is unmasked where it lies. */
   #readWhole(header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
     const { opcode, payloadLength, maskingKey } = header;
-    if (!isControl(opcode)) checkMessageBytes(payloadLength, this.#limits);
+    if (!isControl(opcode)) checkMessageBytes(payloadLength, this.#limits, header.rsv1);
     const seen = unmask(bytes, start, end, maskingKey);
+    if (header.rsv1) return this.#inflate(opcode === Opcode.TEXT, bytes.subarray(start, end));
     if (opcode === Opcode.TEXT) return this.#handOutText(bytes, start, end, (seen & 0x80) === 0);
     // The receiver may keep it: a view costs less than a copy, and holds no more than the chunk.
     const payload = bytes.subarray(start, end);
@@ -259,6 +279,37 @@ export class Connection {
     if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
     this.#unitsRead++;
     this.#sink.onMessage(payload, true);
+  }
+
+  #inflate(isText: boolean, payload: Uint8Array): void {
+    const message = this.#inflater!.inflate(payload, this.#limits.maxMessageBytes);
+    if (!(message instanceof Promise)) return this.#handOutInflated(isText, message);
+    this.#isInflating = true;
+    this.#isChunkKept = true;
+    this.#sink.onInflating(true);
+    message.then(
+      (bytes) => this.#onInflated(() => this.#handOutInflated(isText, bytes)),
+      (error) => this.#onInflated(() => this.#failFor(error)),
+    );
+  }
+
+  /** Goes on where reading has stopped for the inflater. */
+  #onInflated(next: () => void): void {
+    if (this.#state === "closed") return;
+    this.#isInflating = false;
+    try {
+      next();
+    } catch (error) {
+      this.#failFor(error);
+    }
+    this.#readQueue();
+    if (!this.#isInflating) this.#sink.onInflating(false);
+  }
+
+  #handOutInflated(isText: boolean, message: Uint8Array): void {
+    if (isText) return this.#handOutText(message, 0, message.length, false);
+    this.#unitsRead++;
+    this.#sink.onMessage(message, true);
   }
 
   #handOutText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
@@ -272,10 +323,10 @@ export class Connection {
   #begin(header: FrameHeader): void {
     const { allocate, isUtf8 } = this.#codec;
     if (isControl(header.opcode)) {
-      this.#control = new PartialMessage(false, CONTROL_LIMITS, allocate, isUtf8);
+      this.#control = new PartialMessage(false, false, CONTROL_LIMITS, allocate, isUtf8);
       this.#control.addFragment(header.payloadLength, true);
     } else {
-      this.#message ??= new PartialMessage(header.opcode === Opcode.TEXT, this.#limits, allocate, isUtf8);
+      this.#message ??= new PartialMessage(header.opcode === Opcode.TEXT, header.rsv1, this.#limits, allocate, isUtf8);
       this.#message.addFragment(header.payloadLength, header.fin);
     }
     this.#header = header;
@@ -300,6 +351,7 @@ export class Connection {
       return this.#handleControl(header.opcode, payload);
     }
     this.#message = undefined;
+    if (message.isCompressed) return this.#inflate(message.isText, payload);
     this.#unitsRead++;
     if (!message.isText) return this.#sink.onMessage(payload, true);
     const { decodeAscii, decodeUtf8 } = this.#codec;

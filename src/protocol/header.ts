@@ -18,6 +18,9 @@ export interface FrameHeader {
 /** The longest header of a server's frame: two bytes and a 64-bit length (§5.2). */
 export const MAX_SERVER_HEADER_BYTES = 10;
 
+/** The bit of the first byte that says that a message is compressed, RFC 7692 §6. It is added to an opcode. */
+export const RSV1 = 0x40;
+
 /** Values of the seven-bit length that announce a longer one. */
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
@@ -88,11 +91,11 @@ export function headerBytes(payloadLength: number): number {
   return payloadLength < LENGTH_16 ? 2 : payloadLength < 0x10000 ? 4 : MAX_SERVER_HEADER_BYTES;
 }
 
-/** Writes the header of an unmasked, unfragmented frame at `at` and gives the position behind it. */
+/** Writes the header of an unmasked, unfragmented frame at `at` and gives the position behind it. `RSV1` may be added to the opcode. */
 export function encodeHeader(
   target: Uint8Array,
   at: number,
-  opcode: Opcode,
+  opcode: number,
   payloadLength: number,
 ): number {
   target[at] = 0x80 | opcode;

@@ -27,6 +27,7 @@ const SMALLEST_BYTES = 256;
  */
 export class PartialMessage {
   readonly isText: boolean;
+  readonly isCompressed: boolean;
   #bytes: Uint8Array | undefined;
   #length = 0;
   #announced = 0;
@@ -37,11 +38,12 @@ export class PartialMessage {
   readonly #limits: MessageLimits;
   readonly #allocate: Allocate;
 
-  constructor(isText: boolean, limits: MessageLimits, allocate: Allocate, isUtf8: IsUtf8) {
+  constructor(isText: boolean, isCompressed: boolean, limits: MessageLimits, allocate: Allocate, isUtf8: IsUtf8) {
     this.isText = isText;
+    this.isCompressed = isCompressed;
     this.#limits = limits;
     this.#allocate = allocate;
-    this.#validator = isText ? new Utf8Validator(isUtf8) : undefined;
+    this.#validator = isText && !isCompressed ? new Utf8Validator(isUtf8) : undefined;
   }
 
   /** Whether all bytes so far are below 128. */
@@ -57,7 +59,7 @@ export class PartialMessage {
   addFragment(payloadLength: number, isLast: boolean): void {
     this.#announced += payloadLength;
     this.#isWholeAnnounced = isLast;
-    checkMessageBytes(this.#announced, this.#limits);
+    checkMessageBytes(this.#announced, this.#limits, this.isCompressed);
     if (++this.#fragments > this.#limits.maxFragments) {
       throw new ProtocolError(
         CloseCode.POLICY_VIOLATION,
@@ -110,14 +112,21 @@ export class PartialMessage {
   }
 }
 
+/**
+ * Compressed, a message may be a little longer than it is: what cannot be compressed is sent in blocks with a few bytes of their own. A 32nd part is more than any compressor
+ * needs for them.
+ */
+const COMPRESSED_SLACK_PARTS = 32;
+const COMPRESSED_SLACK_BYTES = 64;
+
 /** @throws ProtocolError 1009 above `maxMessageBytes` */
-export function checkMessageBytes(byteLength: number, limits: MessageLimits): void {
-  if (byteLength > limits.maxMessageBytes) {
-    throw new ProtocolError(
-      CloseCode.MESSAGE_TOO_BIG,
-      `The message has ${byteLength} bytes or more, the limit is ${limits.maxMessageBytes}`,
-    );
-  }
+export function checkMessageBytes(byteLength: number, { maxMessageBytes }: MessageLimits, isCompressed: boolean): void {
+  if (byteLength <= maxMessageBytes) return;
+  if (isCompressed && byteLength <= maxMessageBytes * (1 + 1 / COMPRESSED_SLACK_PARTS) + COMPRESSED_SLACK_BYTES) return;
+  throw new ProtocolError(
+    CloseCode.MESSAGE_TOO_BIG,
+    `The message has ${byteLength} bytes or more, the limit is ${maxMessageBytes}`,
+  );
 }
 
 /** The fault of a text that is not UTF-8, §8.1. */

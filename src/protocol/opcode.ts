@@ -16,6 +16,11 @@ export function isControl(opcode: number): boolean {
   return (opcode & 0x8) !== 0;
 }
 
+/** Whether a frame is the first, or the only one, of a message. */
+export function isData(opcode: number): boolean {
+  return opcode === Opcode.TEXT || opcode === Opcode.BINARY;
+}
+
 /** False for the reserved opcodes, 0x3–0x7 and 0xB–0xF: both ranges use only their first three values. */
 export function isKnownOpcode(opcode: number): opcode is Opcode {
   return (opcode & 0x7) <= 2;

@@ -4,36 +4,13 @@ import { codec, freeChunk, readsWhilePaused } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
 import { Connection, type Sink } from "../protocol/connection.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import type { MessageLimits } from "../protocol/message.ts";
 import { Opcode } from "../protocol/opcode.ts";
-import type { Clocks } from "./clocks.ts";
+import type { AgreedCompression } from "./compression.ts";
+import { Compressor } from "./compressor.ts";
 import type { Beating } from "./heartbeat.ts";
 import { hold, Outbox, release } from "./outbox.ts";
+import type { DuplexSettings, Receiver } from "./receiver.ts";
 import { destroyAfterWrites } from "./upgrade.ts";
-
-/** What a connection may use, and what its clocks are. */
-export interface DuplexSettings extends MessageLimits {
-  /** Above it `send` asks the sender to wait. */
-  readonly highWaterMark: number;
-  /** Above it the peer is a slow consumer. */
-  readonly maxBufferedBytes: number;
-  readonly slowConsumer: "close" | "drop";
-  readonly clocks: Clocks;
-}
-
-/** Who hears of what comes in. Nothing here may throw. */
-export interface Receiver {
-  onMessage(data: string | Uint8Array, isBinary: boolean): void;
-  onPing(payload: Uint8Array): void;
-  onPong(payload: Uint8Array): void;
-  /** All that was sent has been taken by the operating system, after `send` had returned false. */
-  onDrain(): void;
-  onError(error: Error): void;
-  /** Nothing more can be sent. Called at least once before `onClose`, and at once when it is so. */
-  onEnding(): void;
-  /** The TCP connection has ended. Called once, after all others. */
-  onClose(code: number, reason: string, wasClean: boolean): void;
-}
 
 /** One property on the raw socket instead of a closure for each of its events. */
 const DUPLEX = Symbol("duplex");
@@ -72,14 +49,26 @@ export class Duplex implements Sink, Beating {
   readonly #settings: DuplexSettings;
   readonly #connection: Connection;
   readonly #outbox: Outbox;
+  readonly #compressor: Compressor | undefined;
+  /** Somebody waits for `onDrain`, and the compressor has something left. */
+  #isDrainDue = false;
 
   /** The raw socket must have had an `error` listener from its first moment. `head` are bytes that came with the handshake. */
-  constructor(raw: RawSocket, head: Buffer, settings: DuplexSettings, receiver: Receiver) {
+  constructor(
+    raw: RawSocket,
+    head: Buffer,
+    settings: DuplexSettings,
+    receiver: Receiver,
+    compression?: AgreedCompression,
+  ) {
     this.#raw = raw;
     this.#receiver = receiver;
     this.#settings = settings;
-    this.#connection = new Connection(this, codec, settings);
-    this.#outbox = new Outbox(raw, () => this.isClosed || receiver.onDrain());
+    this.#connection = new Connection(this, codec, settings, compression?.inflater());
+    this.#outbox = new Outbox(raw, () => this.#onWritten());
+    if (compression !== undefined) {
+      this.#compressor = new Compressor(compression, this.#outbox, () => this.#onCompressed());
+    }
     (raw as OwnedSocket)[DUPLEX] = this;
     raw.setTimeout(0);
     raw.setNoDelay(true);
@@ -102,7 +91,8 @@ export class Duplex implements Sink, Beating {
 
   /** Bytes that were sent and that the operating system has not taken. */
   get bufferedAmount(): number {
-    return this.isClosed ? 0 : this.#outbox.bufferedAmount;
+    if (this.isClosed) return 0;
+    return this.#outbox.bufferedAmount + (this.#compressor?.bufferedAmount ?? 0);
   }
 
   /** Messages that `slowConsumer: "drop"` has thrown away. */
@@ -148,7 +138,7 @@ export class Duplex implements Sink, Beating {
       release();
     }
     // What had waited may have made the receiver pause again.
-    if (this.#connection.isPaused) return;
+    if (this.#connection.isHeld) return;
     this.#watchMessage();
     this.#raw.resume();
   }
@@ -166,22 +156,23 @@ export class Duplex implements Sink, Beating {
     this.#watchMessage();
   }
 
-  /** Sends a message. False when it was not taken, or when more than `highWaterMark` bytes wait behind it. */
-  send(data: string | Uint8Array): boolean {
+  /** Sends a message, compressed or not as `compress` says, or as was agreed on. False when it was not taken, or when more than `highWaterMark` bytes wait behind it. */
+  send(data: string | Uint8Array, compress?: boolean): boolean {
     if (!this.isOpen) return false;
     const { highWaterMark, maxBufferedBytes } = this.#settings;
-    const outbox = this.#outbox;
-    if (outbox.bufferedAmount + data.length > maxBufferedBytes && this.#isSlow(data)) return false;
-    if (typeof data === "string") outbox.sendText(data);
-    else outbox.sendBytes(Opcode.BINARY, data);
-    if (outbox.bufferedAmount <= highWaterMark) return true;
-    outbox.notifyDrain();
+    if (this.bufferedAmount + data.length > maxBufferedBytes && this.#isSlow(data)) return false;
+    if (this.#compressor !== undefined) this.#compressor.send(data, compress);
+    else if (typeof data === "string") this.#outbox.sendText(data);
+    else this.#outbox.sendBytes(Opcode.BINARY, data);
+    if (this.bufferedAmount <= highWaterMark) return true;
+    this.notifyDrain();
     return false;
   }
 
   /** Calls the receiver's `onDrain` as soon as nothing waits any more. */
   notifyDrain(): void {
-    this.#outbox.notifyDrain();
+    if (this.#compressor?.isIdle === false) this.#isDrainDue = true;
+    else this.#outbox.notifyDrain();
   }
 
   ping(payload: Uint8Array): void {
@@ -209,6 +200,7 @@ export class Duplex implements Sink, Beating {
   /** Cuts the TCP connection. What waits is lost. */
   terminate(): void {
     this.#connection.abandon();
+    this.#compressor?.discard();
     this.#outbox.discard();
     this.#raw.destroy();
     this.#receiver.onEnding();
@@ -240,17 +232,30 @@ export class Duplex implements Sink, Beating {
     this.#receiver.onPong(payload);
   }
 
+  onInflating(isInflating: boolean): void {
+    if (isInflating) return void this.#raw.pause();
+    this.#watchMessage();
+    if (!this.#connection.isHeld) this.#raw.resume();
+  }
+
   writeControl(opcode: Opcode, payload: Uint8Array): void {
-    // A peer that sends Pings and reads no Pongs is a slow consumer like any other. A Close is always said.
-    if (opcode !== Opcode.CLOSE && this.#outbox.bufferedAmount > this.#settings.maxBufferedBytes) return;
-    this.#outbox.sendBytes(opcode, payload);
+    if (opcode !== Opcode.CLOSE) {
+      // A peer that sends Pings and reads no Pongs is a slow consumer like any other.
+      if (this.#outbox.bufferedAmount <= this.#settings.maxBufferedBytes) this.#outbox.sendBytes(opcode, payload);
+      return;
+    }
+    // A Close is always said: after a fault at once, else behind all that was sent.
+    if (this.#connection.error !== undefined) this.#compressor?.discard();
+    this.#afterSends(() => this.#outbox.sendBytes(opcode, payload));
   }
 
   /** §7.1.1: the server ends the TCP connection, and reads until the peer has done so too: a reset could overtake our Close. */
   onFinished(): void {
     const { error } = this.#connection;
-    this.#outbox.flush();
-    this.#raw.end();
+    this.#afterSends(() => {
+      this.#outbox.flush();
+      this.#raw.end();
+    });
     this.#raw.resume();
     const { clocks } = this.#settings;
     clocks.messages.delete(this);
@@ -265,14 +270,17 @@ export class Duplex implements Sink, Beating {
   /** The peer sends nothing more. What it was sent is still written. */
   onPeerEnded(): void {
     this.#connection.abandon();
-    this.#outbox.flush();
-    destroyAfterWrites(this.#raw);
+    this.#afterSends(() => {
+      this.#outbox.flush();
+      destroyAfterWrites(this.#raw);
+    });
     this.#receiver.onEnding();
   }
 
   onRawClosed(): void {
     const { closeReceived, error } = this.#connection;
     this.#connection.abandon();
+    this.#compressor?.close();
     this.#outbox.discard();
     const { clocks } = this.#settings;
     clocks.messages.delete(this);
@@ -300,15 +308,34 @@ export class Duplex implements Sink, Beating {
     }
   }
 
+  #afterSends(step: () => void): void {
+    if (this.#compressor === undefined) step();
+    else this.#compressor.after(step);
+  }
+
+  /** The operating system has taken all that was written. */
+  #onWritten(): void {
+    if (this.isClosed) return;
+    if (this.#compressor?.isIdle === false) this.#isDrainDue = true;
+    else this.#receiver.onDrain();
+  }
+
+  /** All that was being compressed is in the outbox. */
+  #onCompressed(): void {
+    if (!this.#isDrainDue) return;
+    this.#isDrainDue = false;
+    this.#outbox.notifyDrain();
+  }
+
   /** Decides about a message that does not fit, and deals with the peer that has let it come so far. */
   #isSlow(data: string | Uint8Array): boolean {
     // What waits only for the end of the turn is not the peer's fault.
     this.#outbox.flush();
-    const unread = this.#outbox.bufferedAmount;
+    const unread = this.bufferedAmount;
     if (unread === 0 || unread + data.length <= this.#settings.maxBufferedBytes) return false;
     if (this.#settings.slowConsumer === "drop") {
       this.#droppedMessages++;
-      this.#outbox.notifyDrain();
+      this.notifyDrain();
     } else {
       this.fail(new ProtocolError(CloseCode.TRY_AGAIN_LATER, `Slow consumer: ${unread} bytes wait to be read`));
     }

@@ -15,7 +15,7 @@ import { Opcode } from "../protocol/opcode.ts";
 /** Room for the frames of a turn; when it is full, what waits is written at once. */
 const SLAB_BYTES = 64 * 1024;
 /** From here on a payload is not copied into the slab but written from where it lies. */
-const LARGE_FROM_BYTES = 16 * 1024;
+export const LARGE_FROM_BYTES = 16 * 1024;
 /** Up to here a loop encodes ASCII faster than a call into native code. */
 const LOOP_UP_TO_CHARS = 64;
 /** UTF-16 code units become at most three bytes each. */
@@ -28,6 +28,7 @@ const slabReaders: RawSocket[] = [];
 
 /** The last frame in the slab and what it was made of, for who sends the same to many. */
 let lastData: string | Uint8Array | undefined;
+let lastOpcode = 0;
 let lastStart = 0;
 let lastEnd = 0;
 
@@ -142,9 +143,9 @@ export class Outbox {
     this.#addEncoded(text, start, encodeText(start, text));
   }
 
-  /** Sends a frame with a payload of bytes. */
-  sendBytes(opcode: Opcode, payload: Uint8Array): void {
-    if (opcode === Opcode.BINARY && payload === lastData && isLastPayload(payload)) {
+  /** Sends a frame with a payload of bytes. `RSV1` may be added to the opcode. */
+  sendBytes(opcode: number, payload: Uint8Array): void {
+    if (payload === lastData && opcode === lastOpcode && isLastPayload(payload)) {
       return this.#add(lastStart, lastEnd);
     }
     const byteLength = payload.length;
@@ -152,7 +153,8 @@ export class Outbox {
     const start = reserve(byteLength + MAX_SERVER_HEADER_BYTES);
     const at = encodeHeader(slab, start, opcode, byteLength);
     slab.set(payload, at);
-    this.#addEncoded(opcode === Opcode.BINARY ? payload : undefined, start, at + byteLength);
+    lastOpcode = opcode;
+    this.#addEncoded(payload, start, at + byteLength);
   }
 
   /** Writes what waits. */
@@ -183,7 +185,7 @@ export class Outbox {
   }
 
   /** Takes a frame that has just been encoded at the slab's end. */
-  #addEncoded(data: string | Uint8Array | undefined, start: number, end: number): void {
+  #addEncoded(data: string | Uint8Array, start: number, end: number): void {
     slabEnd = end;
     lastData = data;
     lastStart = start;
@@ -231,7 +233,7 @@ export class Outbox {
   }
 
   /** The payload is not copied: its header joins what waits, and it follows as a write of its own. */
-  #sendLargeBytes(opcode: Opcode, payload: Uint8Array): void {
+  #sendLargeBytes(opcode: number, payload: Uint8Array): void {
     const start = reserve(MAX_SERVER_HEADER_BYTES);
     slabEnd = encodeHeader(slab, start, opcode, payload.length);
     this.#add(start, slabEnd);

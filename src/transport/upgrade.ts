@@ -8,6 +8,7 @@ import { encodeAnswer, encodeHeaders, type UpgradeOffer } from "../protocol/hand
 /** What an application adds to the 101 answer. */
 export interface UpgradeExtras {
   readonly subprotocol?: string | undefined;
+  readonly extensions?: string | undefined;
   readonly headers?: Iterable<readonly [name: string, value: string]> | undefined;
 }
 

@@ -18,7 +18,7 @@ function begin(isText: boolean, limits: Partial<MessageLimits> = {}): Spied {
     allocated.push(byteLength);
     return Buffer.alloc(byteLength, 0xee);
   };
-  return { message: new PartialMessage(isText, { ...defaultLimits, ...limits }, allocate, isUtf8), allocated };
+  return { message: new PartialMessage(isText, false, { ...defaultLimits, ...limits }, allocate, isUtf8), allocated };
 }
 
 /** A message whose fragments are not masked, each in one piece. */
@@ -168,8 +168,14 @@ describe("keeps to its limits before it asks for memory", () => {
   });
 
   test("checkMessageBytes allows the limit itself and nothing more", () => {
-    expect(faultOf(() => checkMessageBytes(defaultLimits.maxMessageBytes, defaultLimits))).toBeUndefined();
-    expect(faultOf(() => checkMessageBytes(defaultLimits.maxMessageBytes + 1, defaultLimits))).toBe(1009);
+    expect(faultOf(() => checkMessageBytes(defaultLimits.maxMessageBytes, defaultLimits, false))).toBeUndefined();
+    expect(faultOf(() => checkMessageBytes(defaultLimits.maxMessageBytes + 1, defaultLimits, false))).toBe(1009);
+  });
+
+  test("checkMessageBytes allows compressed messages what their blocks cost, and no more", () => {
+    const limits = { ...defaultLimits, maxMessageBytes: 64 * 1024 };
+    expect(faultOf(() => checkMessageBytes(66 * 1024 + 64, limits, true))).toBeUndefined();
+    expect(faultOf(() => checkMessageBytes(66 * 1024 + 65, limits, true))).toBe(1009);
   });
 });
 

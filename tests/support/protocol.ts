@@ -31,6 +31,10 @@ export class RecordingSink implements Sink {
     this.#handOut(`pong ${toHex(payload)}`);
   }
 
+  onInflating(isInflating: boolean): void {
+    this.lines.push(isInflating ? "inflating" : "inflated");
+  }
+
   writeControl(opcode: Opcode, payload: Uint8Array): void {
     if (opcode === Opcode.CLOSE) this.lines.push(closeLine(Buffer.from(payload)));
     else this.lines.push(`> ${opcode === Opcode.PONG ? "pong" : `opcode ${opcode}`} ${toHex(payload)}`);
