@@ -16,7 +16,10 @@ export interface AppEvents {
 }
 
 /** A socket, as the topics see it. */
-export interface Member extends Subscriber, Socket {}
+export interface Member extends Subscriber, Socket {
+  /** `send` that tells whether the message was taken, though there may be no room for the next. */
+  deliver(data: string | Uint8Array): boolean;
+}
 
 export interface PubSubSettings {
   readonly broker: Broker | undefined;
@@ -44,11 +47,12 @@ export class PubSub extends Emitter<AppEvents> {
       return;
     }
     const relay = this.#relay = new Relay(broker, processId, logger, {
+      isWanted: (topic) => topic === PRESENCE_TOPIC || this.#topics.count(topic) > 0,
       onMessage: (topic, data, origin) => this.#onRemoteMessage(topic, data, origin),
       onConnected: () => this.#presence.greet(),
     });
     this.#presence = new Presence(processId, presence, (text) => relay.publish(PRESENCE_TOPIC, text));
-    relay.want(PRESENCE_TOPIC, true);
+    relay.touch(PRESENCE_TOPIC);
     relay.start();
   }
 
@@ -90,7 +94,7 @@ export class PubSub extends Emitter<AppEvents> {
       throw new RangeError(`A socket subscribes to at most ${maxTopicsPerSocket} topics (maxTopicsPerSocket)`);
     }
     const isNew = this.#topics.add(topic, member);
-    if (isNew && this.#topics.count(topic) === 1) this.#relay?.want(topic, true);
+    if (isNew && this.#topics.count(topic) === 1) this.#relay?.touch(topic);
     if (data !== undefined) this.#presence.join(topic, member.id, data);
     if (isNew) this.emit("join", member, topic);
     return isNew;
@@ -99,7 +103,7 @@ export class PubSub extends Emitter<AppEvents> {
   unsubscribe(member: Member, topic: string): boolean {
     checkTopic(topic);
     if (!this.#topics.delete(topic, member)) return false;
-    if (this.#topics.count(topic) === 0) this.#relay?.want(topic, false);
+    if (this.#topics.count(topic) === 0) this.#relay?.touch(topic);
     this.#presence.leave(topic, member.id);
     this.emit("leave", member, topic);
     return true;
@@ -110,7 +114,7 @@ export class PubSub extends Emitter<AppEvents> {
     for (const topic of member.subscriptions ?? []) this.unsubscribe(member, topic);
   }
 
-  /** Sends a message to the subscribers of a topic, except to one, and gives how many of this process that were. */
+  /** Sends a message to the subscribers of a topic, except to one, and gives how many of this process got it. */
   publish(topic: string, data: string | BinaryData, except?: Member): number {
     checkTopic(topic);
     const message = typeof data === "string" ? data : toBytes(data);
@@ -129,11 +133,9 @@ export class PubSub extends Emitter<AppEvents> {
   }
 
   #deliver(topic: string, message: string | Uint8Array, except?: Member): number {
-    const members = this.#topics.membersOf(topic);
-    let count = members.length;
-    for (const member of members) {
-      if (member === except) count--;
-      else member.send(message as string | Uint8Array<ArrayBuffer>);
+    let count = 0;
+    for (const member of this.#topics.membersOf(topic)) {
+      if (member !== except && member.deliver(message)) count++;
     }
     return count;
   }

@@ -17,8 +17,10 @@ export interface BrokerStats {
   readonly dropped: number;
 }
 
-/** Who hears of other processes. Must not throw. */
+/** Who hears of other processes. Nothing here may throw. */
 export interface RelayEvents {
+  /** Whether messages of a topic are of interest here. */
+  readonly isWanted: (topic: string) => boolean;
   readonly onMessage: (topic: string, data: string | Buffer, origin: string) => void;
   /** The broker is there, for the first time or again. */
   readonly onConnected: () => void;
@@ -36,6 +38,8 @@ export const PRESENCE_TOPIC = "\0presence";
 
 /** What a broker may have on its way, in bytes; a slow one must not fill our memory. */
 const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+/** Below this, topics that are not subscribed any more are not worth looking for. */
+const SWEEP_FROM = 64;
 /** A batch that has grown to this does not wait for the end of the turn. */
 const MAX_BATCH_BYTES = 64 * 1024;
 
@@ -49,9 +53,9 @@ export class Relay {
   readonly #origin: string;
   readonly #events: RelayEvents;
   readonly #logger: Logger;
-  /** What the broker shall bring, and what it has been asked for. */
-  readonly #wanted = new Set<string>();
-  readonly #asked = new Set<string>();
+  /** What the broker has been asked for last: true to bring a topic, false to bring it no more. The latter are swept out when they are more, for the reason that `Topics` has. */
+  readonly #asked = new Map<string, boolean>();
+  #subscribed = 0;
   readonly #changed = new Set<string>();
   #batch: Batch | undefined;
   #isScheduled = false;
@@ -87,10 +91,8 @@ export class Relay {
     };
   }
 
-  /** Whether messages of a topic shall be brought. Decided at the end of the turn, so that who leaves and comes back at once misses nothing. */
-  want(topic: string, isWanted: boolean): void {
-    if (isWanted) this.#wanted.add(topic);
-    else this.#wanted.delete(topic);
+  /** A topic may have become wanted, or no longer be. Looked at when the turn ends, so that who leaves and comes back at once misses nothing. */
+  touch(topic: string): void {
     this.#changed.add(topic);
     this.#schedule();
   }
@@ -130,15 +132,17 @@ export class Relay {
   }
 
   #subscribe(topic: string): void {
-    const isWanted = this.#wanted.has(topic);
-    if (isWanted === this.#asked.has(topic)) return;
-    if (isWanted) {
-      this.#asked.add(topic);
-      void this.#ask("subscribe", () => this.#broker.subscribe(topic));
-    } else {
-      this.#asked.delete(topic);
-      void this.#ask("unsubscribe", () => this.#broker.unsubscribe(topic));
-    }
+    const isWanted = this.#events.isWanted(topic);
+    if (isWanted === (this.#asked.get(topic) ?? false)) return;
+    this.#asked.set(topic, isWanted);
+    this.#subscribed += isWanted ? 1 : -1;
+    if (isWanted) void this.#ask("subscribe", () => this.#broker.subscribe(topic));
+    else void this.#ask("unsubscribe", () => this.#broker.unsubscribe(topic));
+    if (this.#asked.size > SWEEP_FROM + 2 * this.#subscribed) this.#sweep();
+  }
+
+  #sweep(): void {
+    for (const [topic, isSubscribed] of this.#asked) if (!isSubscribed) this.#asked.delete(topic);
   }
 
   #sendBatch(): void {
@@ -183,7 +187,7 @@ export class Relay {
         `the broker has brought ${bytes.length} bytes that are not from an app, at ${show(topic)}`,
       );
     }
-    if (envelope.origin === this.#origin || !this.#wanted.has(topic)) return;
+    if (envelope.origin === this.#origin || !this.#events.isWanted(topic)) return;
     for (const message of envelope.messages) {
       this.#received += countOf(topic, 1);
       this.#events.onMessage(topic, message, envelope.origin);
@@ -200,8 +204,11 @@ export class Relay {
     }
     this.#warnings.clear();
     if (before === false) this.#logger.info("SpaceNode: the broker is there; messages reach all processes.");
+    this.#sweep();
+    const topics = [...this.#asked.keys()];
     this.#asked.clear();
-    for (const topic of this.#wanted) this.#subscribe(topic);
+    this.#subscribed = 0;
+    for (const topic of topics) this.#subscribe(topic);
     this.#events.onConnected();
   }
 

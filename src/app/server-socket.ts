@@ -4,14 +4,13 @@ import type { Socket as RawSocket } from "node:net";
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../protocol/close.ts";
 import type { AgreedCompression } from "../transport/compression.ts";
 import { Duplex } from "../transport/duplex.ts";
-import type { DuplexSettings, Receiver } from "../transport/receiver.ts";
+import type { DuplexSettings, Receiver, SendResult } from "../transport/receiver.ts";
 import { Emitter } from "./emitter.ts";
 import { Inbox } from "./inbox.ts";
 import { checkClose } from "./lifecycle.ts";
 import type { Logger } from "./options.ts";
-import type { PubSub } from "./pubsub.ts";
-import type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./socket.ts";
-import type { Subscriber } from "./topics.ts";
+import type { Member, PubSub } from "./pubsub.ts";
+import type { BinaryData, SendOptions, SocketEvents, SubscribeOptions } from "./socket.ts";
 import { show, toBytes } from "./values.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
@@ -32,13 +31,14 @@ export interface Agreed {
 }
 
 /** The socket that handlers get: events and methods over a duplex. */
-export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subscriber, Receiver {
+export class ServerSocket extends Emitter<SocketEvents> implements Member, Receiver {
   readonly remoteAddress: string;
   data: unknown;
   subscriptions: Set<string> | undefined;
   #id: string | undefined;
   #inbox: Inbox | undefined;
   #end: Error | undefined;
+  #isClean = false;
   /** `send()` has returned false, and `drain` has not been emitted since. */
   #isDrainDue = false;
   #readable: ReadableStream<string | Buffer> | undefined;
@@ -111,9 +111,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subsc
   }
 
   send(data: string | BinaryData, options?: SendOptions): boolean {
-    const hasRoom = this.#duplex.send(typeof data === "string" ? data : toBytes(data), options?.compress);
-    if (!hasRoom) this.#isDrainDue = true;
-    return hasRoom;
+    return this.#send(typeof data === "string" ? data : toBytes(data), options?.compress) === "sent";
+  }
+
+  deliver(data: string | Uint8Array): boolean {
+    return this.#send(data, undefined) !== "refused";
   }
 
   get topics(): string[] {
@@ -171,6 +173,12 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subsc
     return waiter.promise;
   }
 
+  #send(data: string | Uint8Array, compress: boolean | undefined): SendResult {
+    const result = this.#duplex.send(data, compress);
+    if (result !== "sent") this.#isDrainDue = true;
+    return result;
+  }
+
   override on<Event extends keyof SocketEvents>(
     event: Event,
     listener: (...args: SocketEvents[Event]) => unknown,
@@ -190,7 +198,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subsc
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
-    return this.#inbox ??= new Inbox(this);
+    if (this.#inbox === undefined) {
+      this.#inbox = new Inbox(this);
+      if (this.#end !== undefined) this.#inbox.end(this.#isClean ? undefined : this.#end);
+    }
+    return this.#inbox;
   }
 
   /** Begins to read: the handler is ready. */
@@ -249,6 +261,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Subsc
   onClose(code: number, reason: string, wasClean: boolean): void {
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
     this.#end = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
+    this.#isClean = wasClean;
     this.#inbox?.end(wasClean ? undefined : this.#end);
     this.emit("close", code, reason, wasClean);
     this.removeListeners();

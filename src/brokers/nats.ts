@@ -139,15 +139,17 @@ class NatsBroker implements Broker {
 
   async subscribe(topic: string): Promise<void> {
     const connection = this.#connected();
-    if (this.#subscriptions.has(topic)) return;
     let refusal: Error | undefined;
     const callback: NatsSubscribeOptions["callback"] = (error, message) => {
-      if (error === null) return this.#onMessage?.(topic, message.data);
+      if (error === null) return this.#onMessage!(topic, message.data);
       // The server may refuse what its rules forbid; the client ends the subscription then.
       refusal = error;
       this.#subscriptions.delete(topic);
     };
-    this.#subscriptions.set(topic, connection.subscribe(this.#subject(topic), { callback }));
+    if (!this.#subscriptions.has(topic)) {
+      this.#subscriptions.set(topic, connection.subscribe(this.#subject(topic), { callback }));
+    }
+    // What is there already may just have been asked for again, by the client, over a new connection.
     await this.#flushed();
     if (refusal !== undefined) throw refusal;
   }

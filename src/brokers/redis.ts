@@ -65,18 +65,19 @@ type LinkMaker = (events: RedisLinkEvents) => RedisLink;
 
 /** The two libraries are told apart by how they say that they are ready. */
 function linkMaker(client: RedisClient): LinkMaker {
-  if (isObject(client) && typeof client.duplicate === "function" && typeof client.publish === "function") {
-    if ("isReady" in client && typeof client.connect === "function") {
-      return (events) => new NodeRedisLink(client, events);
-    }
-    if ("status" in client && !("isCluster" in client && client.isCluster)) {
-      return (events) => new IoRedisLink(client, events);
-    }
-  }
-  const given = isObject(client) && "isCluster" in client && client.isCluster ? "a cluster's client" : show(client);
+  const isClient = isObject(client) && typeof client.duplicate === "function" && typeof client.publish === "function";
+  const isOne = isClient && !isCluster(client);
+  if (isOne && "isReady" in client) return (events) => new NodeRedisLink(client, events);
+  if (isOne && "status" in client) return (events) => new IoRedisLink(client, events);
   throw new TypeError(
-    `redisBroker takes a client of one server, from createClient of redis or new Redis of ioredis; got ${given}`,
+    "redisBroker takes a client of one server, from createClient of redis or new Redis of ioredis; got " +
+      (isClient && !isOne ? "a cluster's client" : show(client)),
   );
+}
+
+/** Both libraries have clients of a cluster, which duplicate themselves in ways of their own. */
+function isCluster(client: object): boolean {
+  return "isCluster" in client && client.isCluster === true || "masters" in client;
 }
 
 class RedisBroker implements Broker {

@@ -17,7 +17,6 @@ export interface DeflateAgreement {
   readonly serverNoContextTakeover: boolean;
   readonly clientNoContextTakeover: boolean;
   readonly serverMaxWindowBits: number;
-  readonly clientMaxWindowBits: number;
 }
 
 /** Undoes the compression of messages, in the order in which they come. */
@@ -100,16 +99,15 @@ function agree(offer: Offer, settings: DeflateSettings): DeflateAgreement {
   const serverNoContextTakeover = !settings.contextTakeover || offer.serverNoContextTakeover;
   const clientNoContextTakeover = !settings.contextTakeover || offer.clientNoContextTakeover;
   const serverMaxWindowBits = Math.min(offer.serverMaxWindowBits ?? MAX_WINDOW_BITS, settings.serverMaxWindowBits);
-  // §7.1.2.2: a client that does not offer the parameter cannot be told.
-  const clientMaxWindowBits = offer.clientMaxWindowBits === undefined
-    ? MAX_WINDOW_BITS
-    : Math.min(offer.clientMaxWindowBits, settings.clientMaxWindowBits);
   let header = NAME;
   if (serverNoContextTakeover) header += "; server_no_context_takeover";
   if (clientNoContextTakeover) header += "; client_no_context_takeover";
   if (offer.serverMaxWindowBits !== undefined || serverMaxWindowBits < MAX_WINDOW_BITS) {
     header += `; server_max_window_bits=${serverMaxWindowBits}`;
   }
-  if (clientMaxWindowBits < MAX_WINDOW_BITS) header += `; client_max_window_bits=${clientMaxWindowBits}`;
-  return { header, serverNoContextTakeover, clientNoContextTakeover, serverMaxWindowBits, clientMaxWindowBits };
+  // §7.1.2.2: a client that does not offer the parameter cannot be told. What one says of itself it keeps to without being told.
+  if (offer.clientMaxWindowBits !== undefined && settings.clientMaxWindowBits < MAX_WINDOW_BITS) {
+    header += `; client_max_window_bits=${Math.min(offer.clientMaxWindowBits, settings.clientMaxWindowBits)}`;
+  }
+  return { header, serverNoContextTakeover, clientNoContextTakeover, serverMaxWindowBits };
 }

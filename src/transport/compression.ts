@@ -59,14 +59,13 @@ export class AgreedCompression {
     this.#agreement = agreement;
     this.#settings = settings;
     this.#idle = idle;
-    this.#inflater = new MessageInflater(agreement.clientMaxWindowBits);
+    this.#inflater = new MessageInflater();
     this.#deflater = sharedDeflater(settings.level, settings.memLevel, agreement.serverMaxWindowBits);
   }
 
   /** The inflater of one more connection. */
   inflater(): Inflater {
-    const { clientNoContextTakeover, clientMaxWindowBits } = this.#agreement;
-    return clientNoContextTakeover ? this.#inflater : new ContextInflater(clientMaxWindowBits);
+    return this.#agreement.clientNoContextTakeover ? this.#inflater : new ContextInflater();
   }
 
   /** The deflater of one more connection. */

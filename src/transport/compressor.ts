@@ -54,6 +54,7 @@ export class Compressor {
   /** Nothing that waits is sent any more. */
   discard(): void {
     this.#isDiscarded = true;
+    this.#sequence?.clear();
     this.#sequence = undefined;
   }
 

@@ -39,8 +39,8 @@ export class MessageDeflater implements Deflater {
   readonly #effort: DeflateEffort;
   #lastData: string | Uint8Array | undefined;
   /** The last bytes as they were: the same array may have been filled anew. */
-  #lastBytes: Buffer | undefined;
-  #lastResult: Uint8Array | undefined;
+  #lastBytes: Uint8Array | undefined;
+  #lastResult: Deflated;
 
   constructor(effort: DeflateEffort) {
     this.#effort = effort;
@@ -48,20 +48,28 @@ export class MessageDeflater implements Deflater {
 
   deflate(data: string | Uint8Array): Deflated {
     if (this.#isLast(data)) return this.#lastResult;
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    const isText = typeof data === "string";
+    const bytes = isText ? Buffer.from(data) : data;
     const options = this.#options(bytes.length);
-    if (bytes.length >= OFF_LOOP_FROM_BYTES) return deflateOffLoop(bytes, options);
-    this.#lastResult = withoutTail(deflateRawSync(bytes, options), bytes.length);
     this.#lastData = data;
-    this.#lastBytes = typeof data === "string" ? undefined : Buffer.from(data);
-    return this.#lastResult;
+    if (bytes.length < OFF_LOOP_FROM_BYTES) {
+      this.#lastBytes = isText ? undefined : Buffer.from(data);
+      return this.#lastResult = withoutTail(deflateRawSync(bytes, options), bytes.length);
+    }
+    // So many bytes are left as they are until they are sent: to compare them with themselves is enough until then.
+    this.#lastBytes = isText ? undefined : bytes;
+    const result = this.#lastResult = deflateOffLoop(bytes, options);
+    void result.then(() => {
+      if (this.#lastResult === result) this.#lastData = this.#lastBytes = this.#lastResult = undefined;
+    });
+    return result;
   }
 
   close(): void {}
 
   #isLast(data: string | Uint8Array): boolean {
     if (data !== this.#lastData) return false;
-    return typeof data === "string" || this.#lastBytes!.equals(data);
+    return typeof data === "string" || Buffer.compare(this.#lastBytes!, data) === 0;
   }
 
   /** A window that is larger than the message costs time and brings nothing: at 2 KB it would be a third of the work. */
@@ -89,21 +97,20 @@ export class ContextDeflater implements Deflater {
     this.#idle = idle;
   }
 
-  async deflate(data: string | Uint8Array): Promise<Uint8Array | undefined> {
+  deflate(data: string | Uint8Array): Deflated {
     // zlib flushes nothing but what it was given: an empty message goes out as it is, and leaves no trace.
     if (data.length === 0) return undefined;
     const stream = this.#stream ??= createDeflateRaw({ ...this.#effort, flush: constants.Z_SYNC_FLUSH });
     this.#idle.delete(this);
-    try {
-      const { bytes } = await passThrough(stream, toKeep(data), Infinity);
+    return passThrough(stream, toKeep(data), Infinity).then(({ bytes }) => {
       if (this.#stream === stream) this.#idle.add(this);
       // Also when it is longer than it was: the peer needs it for what comes after.
       return withoutTail(bytes, Infinity);
-    } catch {
+    }, () => {
       // Only a lack of memory does this: the message goes out as it is, and the next one refers to nothing.
       this.close();
       return undefined;
-    }
+    });
   }
 
   /** RFC 7692 §7.1.1.1: a server may forget at any time; the next message then refers to nothing. */

@@ -9,7 +9,7 @@ import type { AgreedCompression } from "./compression.ts";
 import { Compressor } from "./compressor.ts";
 import type { Beating } from "./heartbeat.ts";
 import { hold, Outbox, release } from "./outbox.ts";
-import type { DuplexSettings, Receiver } from "./receiver.ts";
+import type { DuplexSettings, Receiver, SendResult } from "./receiver.ts";
 import { destroyAfterWrites } from "./upgrade.ts";
 
 /** One property on the raw socket instead of a closure for each of its events. */
@@ -156,17 +156,17 @@ export class Duplex implements Sink, Beating {
     this.#watchMessage();
   }
 
-  /** Sends a message, compressed or not as `compress` says, or as was agreed on. False when it was not taken, or when more than `highWaterMark` bytes wait behind it. */
-  send(data: string | Uint8Array, compress?: boolean): boolean {
-    if (!this.isOpen) return false;
+  /** Sends a message, compressed or not as `compress` says, or as was agreed on. */
+  send(data: string | Uint8Array, compress?: boolean): SendResult {
+    if (!this.isOpen) return "refused";
     const { highWaterMark, maxBufferedBytes } = this.#settings;
-    if (this.bufferedAmount + data.length > maxBufferedBytes && this.#isSlow(data)) return false;
+    if (this.bufferedAmount + data.length > maxBufferedBytes && this.#isSlow(data)) return "refused";
     if (this.#compressor !== undefined) this.#compressor.send(data, compress);
     else if (typeof data === "string") this.#outbox.sendText(data);
     else this.#outbox.sendBytes(Opcode.BINARY, data);
-    if (this.bufferedAmount <= highWaterMark) return true;
+    if (this.bufferedAmount <= highWaterMark) return "sent";
     this.notifyDrain();
-    return false;
+    return "full";
   }
 
   /** Calls the receiver's `onDrain` as soon as nothing waits any more. */

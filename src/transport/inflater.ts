@@ -9,109 +9,149 @@ import { closeStream, passThrough } from "./zlib-stream.ts";
 const OFF_LOOP_FROM_BYTES = 32 * 1024;
 /** What a sender leaves out of every message, RFC 7692 §7.2.1. */
 const TAIL = Buffer.of(0x00, 0x00, 0xff, 0xff);
+/** That, and an empty final block: only if the message ends where a block ends do these say to zlib that all is there. */
+const END = Buffer.of(...TAIL, 0x03, 0x00);
+/** §7.2.3.4: a message may have final blocks, with more behind them. Each costs a call of zlib, so a stranger gets no more than these. */
+const MAX_FINAL_BLOCKS = 64;
 /** How much room a message gets at first, as a multiple of its compressed size. */
 const GUESS = 6;
 const MIN_CHUNK_BYTES = 1024;
 const MAX_CHUNK_BYTES = 64 * 1024;
-/** zlib's own default, which stays allocated with a stream. */
-const CHUNK_BYTES = 16 * 1024;
 
 /** What zlib gives when it is asked for `info`. */
-interface Inflated {
+interface Result {
   readonly buffer: Buffer;
   readonly engine: { readonly bytesWritten: number };
 }
 
 /** Inflates messages that refer to nothing before them. It has no state, so that one serves all connections. */
 export class MessageInflater implements Inflater {
-  readonly #windowBits: number;
-
-  constructor(windowBits: number) {
-    this.#windowBits = windowBits;
-  }
-
   inflate(payload: Uint8Array, maxBytes: number): Uint8Array | Promise<Uint8Array> {
+    // What was left out begins in the last byte of what was not; where that is nothing, so is the message.
     if (payload.length === 0) return Buffer.alloc(0);
-    const options = this.#options(payload.length, maxBytes);
-    if (payload.length < OFF_LOOP_FROM_BYTES) {
-      try {
-        return checkEnd(inflateRawSync(payload, options) as unknown as Inflated, payload);
-      } catch (error) {
-        throw toProtocolError(error, maxBytes);
-      }
-    }
-    return new Promise((resolve, reject) => {
-      inflateRaw(payload, options, (error, result) => {
-        try {
-          if (error !== null) throw error;
-          resolve(checkEnd(result as unknown as Inflated, payload));
-        } catch (cause) {
-          reject(toProtocolError(cause, maxBytes));
-        }
-      });
-    });
-  }
-
-  /** There is nothing to be given back. */
-  close(): void {}
-
-  #options(byteLength: number, maxBytes: number): ZlibOptions {
-    return {
-      // Without the tail that its sender has left out, a message has no end that zlib could insist on.
-      finishFlush: constants.Z_SYNC_FLUSH,
-      maxOutputLength: Math.min(maxBytes, bufferLimits.MAX_LENGTH),
-      chunkSize: Math.min(Math.max(byteLength * GUESS, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES),
-      windowBits: this.#windowBits,
-      info: true,
-    };
-  }
-}
-
-/** Inflates messages that may refer to those before them: a window for each connection, made with the first message. */
-export class ContextInflater implements Inflater {
-  readonly #windowBits: number;
-  #stream: InflateRaw | undefined;
-
-  constructor(windowBits: number) {
-    this.#windowBits = windowBits;
-  }
-
-  async inflate(payload: Uint8Array, maxBytes: number): Promise<Uint8Array> {
-    const stream = this.#stream ??= createInflateRaw({
-      windowBits: this.#windowBits,
-      flush: constants.Z_SYNC_FLUSH,
-      chunkSize: CHUNK_BYTES,
-    });
+    const inflation = new Inflation(payload, maxBytes);
+    if (payload.length >= OFF_LOOP_FROM_BYTES) return inflateOffLoop(inflation, maxBytes);
     try {
-      const { bytes, isEnded } = await passThrough(stream, Buffer.concat([payload, TAIL]), maxBytes);
-      // §7.2.3.4: a final block ends the stream, not the connection. What follows begins another one.
-      if (isEnded) this.close();
-      return bytes;
+      let message: Buffer | undefined;
+      while (message === undefined) {
+        message = inflation.accept(inflateRawSync(inflation.input, inflation.options) as unknown as Result);
+      }
+      return message;
     } catch (error) {
-      this.close();
       throw toProtocolError(error, maxBytes);
     }
   }
 
-  /** Gives the window back. */
+  /** There is nothing to be given back. */
+  close(): void {}
+}
+
+/**
+ * Inflates messages that may refer to those before them: a window for each connection, made with the first message. That zlib has got all of a message cannot be seen here, since the
+ * stream has no end: what it gives is the message.
+ */
+export class ContextInflater implements Inflater {
+  #stream: InflateRaw | undefined;
+
+  async inflate(payload: Uint8Array, maxBytes: number): Promise<Uint8Array> {
+    const parts: Buffer[] = [];
+    let room = maxBytes;
+    try {
+      for (let rest = payload, i = 0; rest.length > 0; i++) {
+        if (i > MAX_FINAL_BLOCKS) throw noDeflate();
+        const stream = this.#stream ??= createInflateRaw({ flush: constants.Z_SYNC_FLUSH });
+        const before = stream.bytesWritten;
+        const input = Buffer.concat([rest, TAIL]);
+        const { bytes, isEnded } = await passThrough(stream, input, room);
+        parts.push(bytes);
+        room -= bytes.length;
+        const consumed = stream.bytesWritten - before;
+        // Deno tells of bad data only after that.
+        if (!isEnded && consumed < input.length) throw noDeflate();
+        if (!isEnded) break;
+        // A final block ends the stream, but not the message, and not the connection.
+        rest = rest.subarray(consumed);
+        this.close();
+      }
+    } catch (error) {
+      this.close();
+      throw toProtocolError(error, maxBytes);
+    }
+    return parts.length === 1 ? parts[0] : Buffer.concat(parts);
+  }
+
   close(): void {
     if (this.#stream !== undefined) closeStream(this.#stream);
     this.#stream = undefined;
   }
 }
 
-/** Behind a final block only the empty one of §7.2.3.4 may stand. */
-function checkEnd({ buffer, engine }: Inflated, payload: Uint8Array): Buffer {
-  const rest = payload.length - engine.bytesWritten;
-  if (rest === 0 || (rest === 1 && payload[payload.length - 1] === 0)) return buffer;
-  throw new ProtocolError(CloseCode.INVALID_PAYLOAD, `${rest} bytes follow the final block of a compressed message`);
+/** One message on its way through zlib: a call of it for each final block. */
+class Inflation {
+  #rest: Uint8Array;
+  #room: number;
+  readonly #parts: Buffer[] = [];
+
+  constructor(payload: Uint8Array, maxBytes: number) {
+    this.#rest = payload;
+    this.#room = maxBytes;
+  }
+
+  get input(): Buffer {
+    return Buffer.concat([this.#rest, END]);
+  }
+
+  get options(): ZlibOptions {
+    return {
+      // zlib takes no 0; what one byte too many is, `accept` sees.
+      maxOutputLength: Math.min(Math.max(this.#room, 1), bufferLimits.MAX_LENGTH),
+      chunkSize: Math.min(Math.max(this.#rest.length * GUESS, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES),
+      info: true,
+    };
+  }
+
+  /** Takes what zlib has made of the input; gives the message, once that was all of it. */
+  accept({ buffer, engine: { bytesWritten } }: Result): Buffer | undefined {
+    const { length } = this.#rest;
+    this.#parts.push(buffer);
+    this.#room -= buffer.length;
+    if (this.#room < 0) throw new RangeError("One byte too many came out");
+    // A final block that is not ours, and that took some of what we have added, was not whole.
+    if (bytesWritten > length && bytesWritten < length + END.length) throw noDeflate();
+    if (bytesWritten >= length) return this.#parts.length === 1 ? buffer : Buffer.concat(this.#parts);
+    if (this.#parts.length > MAX_FINAL_BLOCKS) throw noDeflate();
+    this.#rest = this.#rest.subarray(bytesWritten);
+    return undefined;
+  }
+}
+
+async function inflateOffLoop(inflation: Inflation, maxBytes: number): Promise<Buffer> {
+  try {
+    let message: Buffer | undefined;
+    while (message === undefined) message = inflation.accept(await inflateOnce(inflation));
+    return message;
+  } catch (error) {
+    throw toProtocolError(error, maxBytes);
+  }
+}
+
+function inflateOnce({ input, options }: Inflation): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    inflateRaw(
+      input,
+      options,
+      (error, result) => error === null ? resolve(result as unknown as Result) : reject(error),
+    );
+  });
 }
 
 function toProtocolError(error: unknown, maxBytes: number): ProtocolError {
   if (error instanceof ProtocolError) return error;
   // zlib says so with ERR_BUFFER_TOO_LARGE.
-  if (error instanceof RangeError) {
-    return new ProtocolError(CloseCode.MESSAGE_TOO_BIG, `Inflated, the message has more than ${maxBytes} bytes`);
-  }
-  return new ProtocolError(CloseCode.INVALID_PAYLOAD, "The compressed message is not DEFLATE");
+  if (!(error instanceof RangeError)) return noDeflate();
+  return new ProtocolError(CloseCode.MESSAGE_TOO_BIG, `Inflated, the message has more than ${maxBytes} bytes`);
+}
+
+function noDeflate(): ProtocolError {
+  return new ProtocolError(CloseCode.INVALID_PAYLOAD, "The compressed message is not DEFLATE, or not all of it");
 }

@@ -26,8 +26,13 @@ let slabEnd = 0;
 /** Sockets that may still have to read from the slab. If one does, it keeps the slab, and the next turn gets a new one. */
 const slabReaders: RawSocket[] = [];
 
-/** The last frame in the slab and what it was made of, for who sends the same to many. */
-let lastData: string | Uint8Array | undefined;
+/** The last text in the slab and its frame, for who sends the same to many. */
+let lastText: string | undefined;
+let lastTextStart = 0;
+let lastTextEnd = 0;
+
+/** The last bytes, likewise. Apart, since to some receivers of one text its compressed bytes are sent. */
+let lastPayload: Uint8Array | undefined;
 let lastOpcode = 0;
 let lastStart = 0;
 let lastEnd = 0;
@@ -63,7 +68,8 @@ function flushAll(): void {
   if (slabReaders.some((raw) => raw.writableLength > 0)) slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   slabReaders.length = 0;
   slabEnd = 0;
-  lastData = undefined;
+  lastText = undefined;
+  lastPayload = undefined;
   lastLargeText = undefined;
   lastLargeFrame = undefined;
   view = undefined;
@@ -136,16 +142,19 @@ export class Outbox {
 
   /** Sends a text message. */
   sendText(text: string): void {
-    if (text === lastData) return this.#add(lastStart, lastEnd);
+    if (text === lastText) return this.#add(lastTextStart, lastTextEnd);
     const most = text.length * MAX_BYTES_PER_CHAR;
     if (most >= LARGE_FROM_BYTES && Buffer.byteLength(text) >= LARGE_FROM_BYTES) return this.#sendLargeText(text);
     const start = reserve(Math.min(most, LARGE_FROM_BYTES + MAX_BYTES_PER_CHAR) + MAX_SERVER_HEADER_BYTES);
-    this.#addEncoded(text, start, encodeText(start, text));
+    lastTextStart = start;
+    lastTextEnd = slabEnd = encodeText(start, text);
+    lastText = text;
+    this.#add(start, slabEnd);
   }
 
   /** Sends a frame with a payload of bytes. `RSV1` may be added to the opcode. */
   sendBytes(opcode: number, payload: Uint8Array): void {
-    if (payload === lastData && opcode === lastOpcode && isLastPayload(payload)) {
+    if (payload === lastPayload && opcode === lastOpcode && isLastPayload(payload)) {
       return this.#add(lastStart, lastEnd);
     }
     const byteLength = payload.length;
@@ -153,8 +162,11 @@ export class Outbox {
     const start = reserve(byteLength + MAX_SERVER_HEADER_BYTES);
     const at = encodeHeader(slab, start, opcode, byteLength);
     slab.set(payload, at);
+    lastPayload = payload;
     lastOpcode = opcode;
-    this.#addEncoded(payload, start, at + byteLength);
+    lastStart = start;
+    lastEnd = slabEnd = at + byteLength;
+    this.#add(start, slabEnd);
   }
 
   /** Writes what waits. */
@@ -182,15 +194,6 @@ export class Outbox {
     if (onWritten === undefined) this.#raw.write(bytes);
     else this.#raw.write(bytes, onWritten);
     this.#isStalled = this.#raw.writableLength > 0;
-  }
-
-  /** Takes a frame that has just been encoded at the slab's end. */
-  #addEncoded(data: string | Uint8Array, start: number, end: number): void {
-    slabEnd = end;
-    lastData = data;
-    lastStart = start;
-    lastEnd = end;
-    this.#add(start, end);
   }
 
   #add(start: number, end: number): void {

@@ -11,6 +11,9 @@ export interface DuplexSettings extends MessageLimits {
   readonly clocks: Clocks;
 }
 
+/** What became of a message: `full` is sent too, but more than `highWaterMark` bytes wait now. */
+export type SendResult = "sent" | "full" | "refused";
+
 /** Who hears of what comes in. Nothing here may throw. */
 export interface Receiver {
   onMessage(data: string | Uint8Array, isBinary: boolean): void;

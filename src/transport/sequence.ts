@@ -33,6 +33,11 @@ export class Sequence {
     if (!this.#isRunning) this.#runNext();
   }
 
+  /** Nothing that waits is done any more. */
+  clear(): void {
+    this.#waiting.length = 0;
+  }
+
   #runNext(): void {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       const { step, byteLength } = next;

@@ -4,16 +4,16 @@ import type { DeflateRaw, InflateRaw } from "node:zlib";
 /** What came out of a stream for one message. */
 export interface Output {
   readonly bytes: Buffer;
-  /** The stream has come to its end: it takes nothing more. */
+  /** A final block has ended the stream: it takes nothing more. */
   readonly isEnded: boolean;
 }
 
 /**
  * Passes one message through a stream that flushes after every write, on zlib's threads.
  *
- * @param stream made with `flush: Z_SYNC_FLUSH`; it must be idle
+ * @param stream made with `flush: Z_SYNC_FLUSH`, and idle
  * @param maxBytes what may come out
- * @returns rejects with a RangeError above `maxBytes`, and with the stream's error; never settles when the stream is closed meanwhile
+ * @returns rejects with a RangeError above `maxBytes`, and with the stream's error; need not settle when the stream is closed meanwhile
  */
 export function passThrough(
   stream: DeflateRaw | InflateRaw,
@@ -27,24 +27,24 @@ export function passThrough(
   const onData = (chunk: Buffer): void => {
     chunks.push(chunk);
     byteLength += chunk.length;
-    if (byteLength > maxBytes) finish(new RangeError(`More than ${maxBytes} bytes`));
+    if (byteLength > maxBytes) finish(new RangeError(`More than ${maxBytes} bytes came out`));
   };
   const onEnd = (): void => void (isEnded = true);
   const finish = (error?: Error | null): void => {
     stream.off("data", onData).off("end", onEnd).off("error", finish);
-    if (error) return reject(error);
-    resolve({ bytes: chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, byteLength), isEnded });
+    if (error != null) reject(error);
+    else resolve({ bytes: chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, byteLength), isEnded });
   };
   stream.on("data", onData).on("end", onEnd).on("error", finish);
   stream.write(bytes, (error) => {
-    // Takes out what the stream has not handed out yet, as `data`.
+    // Takes out, as `data`, what the stream has not handed out yet.
     while (error == null && stream.read() !== null) { /* more may follow */ }
     finish(error);
   });
   return promise;
 }
 
-/** Closes a stream whatever it is doing. */
+/** Closes a stream, whatever it is doing. */
 export function closeStream(stream: DeflateRaw | InflateRaw): void {
   stream.removeAllListeners("data");
   stream.on("error", () => {});

@@ -14,7 +14,7 @@ describe("a slow consumer", () => {
       expect(duplex.bufferedAmount).toBeLessThanOrEqual(SETTINGS.maxBufferedBytes + block.length);
       duplex.send(block);
     }
-    expect(duplex.send("too late")).toBe(false);
+    expect(duplex.send("too late")).toBe("refused");
     expect(recorder.events).toEqual([["error", 1013]]);
     client.resume();
     expect((await client.closed()).code).toBe(1013);
@@ -31,16 +31,16 @@ describe("a slow consumer", () => {
     const sent = await stall(one, 900_000);
     let taken = 0;
     while (duplex.droppedMessages === 0 && taken < 20) {
-      expect(duplex.send(block)).toBe(false);
+      expect(duplex.send(block)).toBe(duplex.droppedMessages === 0 ? "full" : "refused");
       taken++;
     }
-    for (let i = 0; i < 10; i++) expect(duplex.send(block)).toBe(false);
+    for (let i = 0; i < 10; i++) expect(duplex.send(block)).toBe("refused");
     expect(duplex.droppedMessages).toBe(11);
     expect(duplex.bufferedAmount).toBeLessThanOrEqual(SETTINGS.maxBufferedBytes);
     client.resume();
     await recorder.drained.promise;
     expect(duplex.bufferedAmount).toBe(0);
-    expect(duplex.send("afterwards")).toBe(true);
+    expect(duplex.send("afterwards")).toBe("sent");
     for (let i = 0; i < sent + taken - 1; i++) expect(block.equals(await client.nextMessage() as Buffer)).toBe(true);
     expect(await client.nextMessage()).toBe("afterwards");
     expect(recorder.of("error")).toEqual([]);
@@ -65,15 +65,15 @@ describe("backpressure", () => {
     const amounts: number[] = [];
     recorder.react = ([name]) => name === "drain" && amounts.push(duplex.bufferedAmount);
     duplex.start();
-    expect(duplex.send("x".repeat(900))).toBe(true);
-    expect(duplex.send("x".repeat(200))).toBe(false);
+    expect(duplex.send("x".repeat(900))).toBe("sent");
+    expect(duplex.send("x".repeat(200))).toBe("full");
     await recorder.drained.promise;
     expect(amounts).toEqual([0]);
-    expect(duplex.send("x".repeat(900))).toBe(true);
+    expect(duplex.send("x".repeat(900))).toBe("sent");
     for (let i = 0; i < 3; i++) await client.nextMessage();
 
     await stall(one, 3_000_000);
-    expect(duplex.send("more")).toBe(false);
+    expect(duplex.send("more")).toBe("full");
     await roundTrips(5);
     expect(amounts).toEqual([0]);
     client.resume();
