@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
-import { constants, createDeflateRaw, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOptions } from "node:zlib";
+import { constants, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOptions } from "node:zlib";
 import type { Deadlines } from "./deadlines.ts";
 import { LARGE_FROM_BYTES } from "./outbox.ts";
-import { closeStream, passThrough } from "./zlib-stream.ts";
+import { closeStream, openDeflate, passThrough } from "./zlib-stream.ts";
 
 /** How hard to compress. */
 export interface DeflateEffort {
@@ -21,7 +21,7 @@ export interface Deflater {
 }
 
 /**
- * From here on zlib's own threads do the work: it would hold up everybody else for half a millisecond and more. Below, the way to another thread and back costs more than
+ * From here on zlib's own threads do the work, where the runtime has any (Deno's does it here all the same): it would hold up everybody else for half a millisecond and more. Below, the way to another thread and back costs more than
  * the work itself: 0.1 to 0.2 ms of CPU.
  */
 const OFF_LOOP_FROM_BYTES = 128 * 1024;
@@ -100,7 +100,7 @@ export class ContextDeflater implements Deflater {
   deflate(data: string | Uint8Array): Deflated {
     // zlib flushes nothing but what it was given: an empty message goes out as it is, and leaves no trace.
     if (data.length === 0) return undefined;
-    const stream = this.#stream ??= createDeflateRaw({ ...this.#effort, flush: constants.Z_SYNC_FLUSH });
+    const stream = this.#stream ??= openDeflate(this.#effort);
     this.#idle.delete(this);
     return passThrough(stream, toKeep(data), Infinity).then(({ bytes }) => {
       if (this.#stream === stream) this.#idle.add(this);

@@ -1,9 +1,9 @@
 import { Buffer, constants as bufferLimits } from "node:buffer";
-import { constants, createInflateRaw, type InflateRaw, inflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib";
+import { type InflateRaw, inflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib";
 import { CloseCode } from "../protocol/close.ts";
 import type { Inflater } from "../protocol/deflate.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import { closeStream, passThrough } from "./zlib-stream.ts";
+import { closeStream, openInflate, passThrough } from "./zlib-stream.ts";
 
 /** From this much compressed data on, zlib's own threads do the work: inflating it here could hold up everybody else for most of a millisecond. */
 const OFF_LOOP_FROM_BYTES = 32 * 1024;
@@ -59,7 +59,7 @@ export class ContextInflater implements Inflater {
     try {
       for (let rest = payload, i = 0; rest.length > 0; i++) {
         if (i > MAX_FINAL_BLOCKS) throw noDeflate();
-        const stream = this.#stream ??= createInflateRaw({ flush: constants.Z_SYNC_FLUSH });
+        const stream = this.#stream ??= openInflate();
         const before = stream.bytesWritten;
         const input = Buffer.concat([rest, TAIL]);
         const { bytes, isEnded } = await passThrough(stream, input, room);

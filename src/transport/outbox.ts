@@ -31,11 +31,18 @@ let lastText: string | undefined;
 let lastTextStart = 0;
 let lastTextEnd = 0;
 
-/** The last bytes, likewise. Apart, since to some receivers of one text its compressed bytes are sent. */
-let lastPayload: Uint8Array | undefined;
-let lastOpcode = 0;
-let lastStart = 0;
-let lastEnd = 0;
+/** The last few payloads and their frames, likewise: where compression is not the same for all receivers, a message has as many. */
+interface Encoded {
+  payload: Uint8Array | undefined;
+  opcode: number;
+  start: number;
+  end: number;
+}
+const recent: readonly Encoded[] = Array.from(
+  { length: 4 },
+  () => ({ payload: undefined, opcode: 0, start: 0, end: 0 }),
+);
+let oldest = 0;
 
 /** The last large text and its frame, likewise. */
 let lastLargeText: string | undefined;
@@ -69,7 +76,7 @@ function flushAll(): void {
   slabReaders.length = 0;
   slabEnd = 0;
   lastText = undefined;
-  lastPayload = undefined;
+  for (let i = 0; i < recent.length; i++) recent[i].payload = undefined;
   lastLargeText = undefined;
   lastLargeFrame = undefined;
   view = undefined;
@@ -154,18 +161,24 @@ export class Outbox {
 
   /** Sends a frame with a payload of bytes. `RSV1` may be added to the opcode. */
   sendBytes(opcode: number, payload: Uint8Array): void {
-    if (payload === lastPayload && opcode === lastOpcode && isLastPayload(payload)) {
-      return this.#add(lastStart, lastEnd);
+    for (let i = 0; i < recent.length; i++) {
+      const encoded = recent[i];
+      if (encoded.payload === payload && encoded.opcode === opcode && isUnchanged(payload, encoded)) {
+        return this.#add(encoded.start, encoded.end);
+      }
     }
     const byteLength = payload.length;
     if (byteLength >= LARGE_FROM_BYTES) return this.#sendLargeBytes(opcode, payload);
     const start = reserve(byteLength + MAX_SERVER_HEADER_BYTES);
     const at = encodeHeader(slab, start, opcode, byteLength);
     slab.set(payload, at);
-    lastPayload = payload;
-    lastOpcode = opcode;
-    lastStart = start;
-    lastEnd = slabEnd = at + byteLength;
+    slabEnd = at + byteLength;
+    const encoded = recent[oldest];
+    oldest = (oldest + 1) % recent.length;
+    encoded.payload = payload;
+    encoded.opcode = opcode;
+    encoded.start = start;
+    encoded.end = slabEnd;
     this.#add(start, slabEnd);
   }
 
@@ -258,11 +271,11 @@ function viewOf(start: number, end: number): Buffer {
   return view;
 }
 
-/** Whether the last frame still has the payload's bytes: the same array may have been filled anew, or resized. */
-function isLastPayload(payload: Uint8Array): boolean {
+/** Whether a frame still has the payload's bytes: the same array may have been filled anew, or resized. */
+function isUnchanged(payload: Uint8Array, { start, end }: Encoded): boolean {
   const { length } = payload;
-  const start = lastStart + headerBytes(length);
-  return start + length === lastEnd && slab.compare(payload, 0, length, start, lastEnd) === 0;
+  const from = start + headerBytes(length);
+  return from + length === end && slab.compare(payload, 0, length, from, end) === 0;
 }
 
 /** Encodes a text message of less than `LARGE_FROM_BYTES` at `start` of the slab and gives its end. */

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
-import type { DeflateRaw, InflateRaw } from "node:zlib";
+import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw } from "node:zlib";
+import type { DeflateEffort } from "./deflater.ts";
 
 /** What came out of a stream for one message. */
 export interface Output {
@@ -8,10 +9,24 @@ export interface Output {
   readonly isEnded: boolean;
 }
 
+export function openInflate(): InflateRaw {
+  return withoutCrash(createInflateRaw({ flush: constants.Z_SYNC_FLUSH }));
+}
+
+export function openDeflate(effort: DeflateEffort): DeflateRaw {
+  return withoutCrash(createDeflateRaw({ ...effort, flush: constants.Z_SYNC_FLUSH }));
+}
+
+/** An error concerns the message at work. Deno also tells of it later, when that has been dealt with, and nobody would listen any more. */
+function withoutCrash<Stream extends DeflateRaw | InflateRaw>(stream: Stream): Stream {
+  stream.on("error", () => {});
+  return stream;
+}
+
 /**
  * Passes one message through a stream that flushes after every write, on zlib's threads.
  *
- * @param stream made with `flush: Z_SYNC_FLUSH`, and idle
+ * @param stream of `openInflate` or `openDeflate`, and idle
  * @param maxBytes what may come out
  * @returns rejects with a RangeError above `maxBytes`, and with the stream's error; need not settle when the stream is closed meanwhile
  */
@@ -47,6 +62,5 @@ export function passThrough(
 /** Closes a stream, whatever it is doing. */
 export function closeStream(stream: DeflateRaw | InflateRaw): void {
   stream.removeAllListeners("data");
-  stream.on("error", () => {});
   stream.close();
 }
