@@ -16,7 +16,8 @@
  *
  * @module
  */
-export { type App, type AppStats, type CloseResult, createApp, type SocketHandler } from "./src/app/app.ts";
+export { type App, createApp, type SocketHandler } from "./src/app/app.ts";
+export type { AppStats, CloseResult } from "./src/app/stats.ts";
 export type { RequestBody } from "./src/app/body.ts";
 export type { CompressionOptions } from "./src/app/compression-options.ts";
 export type { SocketView } from "./src/app/connections.ts";

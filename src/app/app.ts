@@ -4,6 +4,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import process from "node:process";
 import { Guard } from "../transport/guard.ts";
+import { Attachments } from "./attachments.ts";
 import type { SocketView } from "./connections.ts";
 import { type Controller, type Method, toResponse } from "./controllers.ts";
 import { Http } from "./http.ts";
@@ -15,13 +16,12 @@ import { Listener } from "./listener.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Present } from "./presence.ts";
 import { type AppEvents, PubSub } from "./pubsub.ts";
-import type { BrokerStats } from "./relay.ts";
 import type { AppRequest } from "./request.ts";
 import type { ParamsOf } from "./router.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
 import type { BinaryData, Socket } from "./socket.ts";
+import type { AppStats, CloseResult } from "./stats.ts";
 import type { RouteOptions } from "./upgrade.ts";
-import { isObject, show } from "./values.ts";
 import { type AnyHandler, WebSockets } from "./websockets.ts";
 
 /** Runs once for each connection. What it throws, or rejects with, closes that socket with 1011. */
@@ -30,36 +30,6 @@ export type SocketHandler<Services, Data, Params> = (
   request: AppRequest<Params>,
   services: Services,
 ) => unknown;
-
-/** Figures of an app at one moment. */
-export interface AppStats {
-  /** Open WebSocket connections. */
-  readonly connections: number;
-  /** WebSocket connections since the start. */
-  readonly accepted: number;
-  /** Handshakes that were refused. */
-  readonly refused: number;
-  /** Messages that were dropped for slow consumers, of the connections that are open. */
-  readonly droppedMessages: number;
-  /** Topics that sockets of this process are subscribed to. */
-  readonly topics: number;
-  /** The link to other processes, when there is a broker. */
-  readonly broker: BrokerStats | undefined;
-}
-
-/** What `close()` did. */
-export interface CloseResult {
-  /** Connections that ended with the closing handshake. */
-  readonly closed: number;
-  /** Connections that did not answer in time and were cut. */
-  readonly terminated: number;
-}
-
-/** An HTTP server that an app was attached to. */
-interface Attachment {
-  readonly server: Server;
-  readonly onUpgrade: (message: IncomingMessage, raw: RawSocket, head: Buffer) => void;
-}
 
 /** Signals by which systems ask a process to end. */
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
@@ -75,7 +45,7 @@ export class App<Services extends object = object> {
   readonly #http: Http;
   /** For connections that come through somebody else's server. */
   readonly #guard: Guard;
-  readonly #attachments: Attachment[] = [];
+  readonly #attachments: Attachments;
   #services: object | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
@@ -89,6 +59,10 @@ export class App<Services extends object = object> {
     this.#webSockets = new WebSockets(this.#options, this.#pubSub);
     this.#http = new Http(this.#options, (path) => this.#webSockets.hasRoute(path));
     this.#guard = new Guard(this.#options.handshakeTimeoutMs);
+    this.#attachments = new Attachments(
+      (message) => this.#webSockets.owns(message),
+      (message, raw, head) => this.handleUpgrade(message, raw, head),
+    );
     if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
   }
 
@@ -207,15 +181,7 @@ export class App<Services extends object = object> {
    */
   attach(server: Server): this {
     this.#checkOpen();
-    if (!isObject(server) || typeof server.on !== "function" || typeof server.listenerCount !== "function") {
-      throw new TypeError(`attach takes a server of node:http or node:https; got ${show(server)}`);
-    }
-    const onUpgrade = (message: IncomingMessage, raw: RawSocket, head: Buffer): void => {
-      if (server.listenerCount("upgrade") > 1 && !this.#webSockets.owns(message)) return;
-      this.handleUpgrade(message, raw, head);
-    };
-    server.on("upgrade", onUpgrade);
-    this.#attachments.push({ server, onUpgrade });
+    this.#attachments.add(server);
     return this;
   }
 
@@ -376,7 +342,7 @@ export class App<Services extends object = object> {
     this.#webSockets.refuseNew();
     this.#http.close();
     for (const signal of SIGNALS) process.off(signal, this.#onSignal);
-    for (const { server, onUpgrade } of this.#attachments.splice(0)) server.off("upgrade", onUpgrade);
+    this.#attachments.clear();
     const isListenerClosed = listener?.close();
 
     this.#guard.refuseAll();
