@@ -19,6 +19,7 @@
 export { type App, createApp, type SocketHandler } from "./src/app/app.ts";
 export type { AppStats, CloseResult } from "./src/app/stats.ts";
 export type { RequestBody } from "./src/app/body.ts";
+export type { Broker, BrokerStatus } from "./src/app/broker.ts";
 export type { CompressionOptions } from "./src/app/compression-options.ts";
 export type { SocketView } from "./src/app/connections.ts";
 export type { AppEvents } from "./src/app/pubsub.ts";
@@ -37,4 +38,13 @@ export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./src/app/socket.ts";
 export type { TlsOptions } from "./src/app/tls.ts";
 export type { RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";
-export type { Broker, BrokerStatus } from "./src/brokers/broker.ts";
+export {
+  natsBroker,
+  type NatsBrokerOptions,
+  type NatsClient,
+  type NatsStatus,
+  type NatsSubscribeOptions,
+  type NatsSubscription,
+} from "./src/brokers/nats.ts";
+export { redisBroker, type RedisBrokerOptions, type RedisClient } from "./src/brokers/redis.ts";
+export type { IoRedisClient, NodeRedisClient } from "./src/brokers/redis-links.ts";

@@ -1,4 +1,4 @@
-import type { Broker } from "../brokers/broker.ts";
+import type { Broker } from "./broker.ts";
 import type { CompressionSettings } from "../transport/compression.ts";
 import type { HeartbeatOptions } from "../transport/heartbeat.ts";
 import { type CompressionOptions, resolveCompression } from "./compression-options.ts";

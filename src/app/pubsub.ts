@@ -1,4 +1,4 @@
-import type { Broker } from "../brokers/broker.ts";
+import type { Broker } from "./broker.ts";
 import { Emitter } from "./emitter.ts";
 import type { Logger } from "./options.ts";
 import { copyData, Presence, type PresenceOptions, type Present } from "./presence.ts";

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import type { Broker, BrokerStatus } from "../brokers/broker.ts";
+import type { Broker, BrokerStatus } from "./broker.ts";
 import { decodeEnvelope, encodeEntry, encodePrefix } from "./envelope.ts";
 import type { Logger } from "./options.ts";
 import { show } from "./values.ts";

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { checkNames, isObject, isPromise, show } from "../app/values.ts";
-import type { Broker, BrokerStatus } from "./broker.ts";
+import type { Broker, BrokerStatus } from "../app/broker.ts";
 import { LinkStatus } from "./status.ts";
 
 /** What is used of a connection of `@nats-io/transport-node`, or of the package `nats`, as `connect` makes it. */

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { checkNames, isObject, show } from "../app/values.ts";
-import type { Broker, BrokerStatus } from "./broker.ts";
+import type { Broker, BrokerStatus } from "../app/broker.ts";
 import {
   type IoRedisClient,
   IoRedisLink,

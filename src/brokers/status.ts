@@ -1,4 +1,4 @@
-import type { BrokerStatus } from "./broker.ts";
+import type { BrokerStatus } from "../app/broker.ts";
 
 /** How a broker's link stands, told once for each turn of events and not for each attempt to connect. */
 export class LinkStatus {
