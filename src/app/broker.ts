@@ -24,7 +24,7 @@ export interface Broker {
   onStatus(listener: (status: BrokerStatus) => void): void;
 
   /**
-   * Sends bytes to the subscribed processes.
+   * Sends bytes to the subscribed processes. They are not changed any more.
    *
    * @returns settles once the server has taken them, so that the app can bound what is on its way
    */

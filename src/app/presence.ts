@@ -48,6 +48,8 @@ interface Remote {
 const MAX_DATA_BYTES = 1024;
 /** Entries of one message; a whole state is sent in several. */
 const ENTRIES_PER_MESSAGE = 500;
+/** More than any message of ours has. */
+const MAX_NEWS_LENGTH = ENTRIES_PER_MESSAGE * (6 * MAX_DATA_BYTES + 4096);
 /** What other processes may make us remember. */
 const MAX_REMOTE_ENTRIES = 1_000_000;
 const MAX_REMOTES = 4096;
@@ -90,6 +92,11 @@ export class Presence {
     collect(present, this.#local, topic, this.#processId);
     for (const [processId, { members }] of this.#remotes) collect(present, members, topic, processId);
     return present;
+  }
+
+  /** Whether anyone of this process is listed there. */
+  isUsedAt(topic: string): boolean {
+    return this.#local.has(topic);
   }
 
   join(topic: string, id: string, data: unknown): void {
@@ -240,6 +247,7 @@ function toJson(data: unknown): string | undefined {
 }
 
 function parse(text: string): News | undefined {
+  if (text.length > MAX_NEWS_LENGTH) return undefined;
   try {
     const news: unknown = JSON.parse(text);
     return isObject(news) && isNews(news) ? news : undefined;

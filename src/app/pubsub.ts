@@ -104,7 +104,8 @@ export class PubSub extends Emitter<AppEvents> {
     checkTopic(topic);
     if (!this.#topics.delete(topic, member)) return false;
     if (this.#topics.count(topic) === 0) this.#relay?.touch(topic);
-    this.#presence.leave(topic, member.id);
+    // An id is made when it is first asked for.
+    if (this.#presence.isUsedAt(topic)) this.#presence.leave(topic, member.id);
     this.emit("leave", member, topic);
     return true;
   }
@@ -154,5 +155,7 @@ function checkTopic(topic: unknown): void {
   if (topic.length > MAX_TOPIC_LENGTH) {
     throw new RangeError(`A topic has at most ${MAX_TOPIC_LENGTH} characters; got ${topic.length}`);
   }
+  // Another process would see another topic: UTF-8 has no such thing.
+  if (!topic.isWellFormed()) throw new RangeError(`A topic has no lone surrogates; got ${show(topic)}`);
   if (topic.charCodeAt(0) === 0) throw new RangeError(`A topic does not begin with U+0000; got ${show(topic)}`);
 }

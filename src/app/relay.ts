@@ -40,6 +40,8 @@ export const PRESENCE_TOPIC = "\0presence";
 const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 /** Below this, topics that are not subscribed any more are not worth looking for. */
 const SWEEP_FROM = 64;
+/** When a subscription is tried again that a broker has refused. */
+const RETRY_MS = 1000;
 /** A batch that has grown to this does not wait for the end of the turn. */
 const MAX_BATCH_BYTES = 64 * 1024;
 
@@ -59,7 +61,8 @@ export class Relay {
   readonly #changed = new Set<string>();
   #batch: Batch | undefined;
   #isScheduled = false;
-  #isConnected: boolean | undefined;
+  #isConnected = false;
+  #isAwaySaid = false;
   #isClosed = false;
   #inFlightBytes = 0;
   #published = 0;
@@ -84,7 +87,7 @@ export class Relay {
 
   get stats(): BrokerStats {
     return {
-      isConnected: this.#isConnected === true,
+      isConnected: this.#isConnected,
       published: this.#published,
       received: this.#received,
       dropped: this.#dropped,
@@ -99,7 +102,7 @@ export class Relay {
 
   /** Hands a message on to the other processes. What is published to one topic in a row leaves as one at the end of the turn. */
   publish(topic: string, data: string | Uint8Array): void {
-    if (this.#isConnected !== true || this.#isClosed) return void (this.#dropped += countOf(topic, 1));
+    if (!this.#isConnected || this.#isClosed) return void (this.#dropped += countOf(topic, 1));
     const entry = encodeEntry(data);
     // The order across topics is kept: only neighbours are joined.
     if (this.#batch !== undefined && this.#batch.topic !== topic) this.#sendBatch();
@@ -136,9 +139,21 @@ export class Relay {
     if (isWanted === (this.#asked.get(topic) ?? false)) return;
     this.#asked.set(topic, isWanted);
     this.#subscribed += isWanted ? 1 : -1;
-    if (isWanted) void this.#ask("subscribe", () => this.#broker.subscribe(topic));
-    else void this.#ask("unsubscribe", () => this.#broker.unsubscribe(topic));
+    if (isWanted) {
+      void this.#ask("subscribe", () => this.#broker.subscribe(topic)).then((isDone) => this.#retry(topic, isDone));
+    } else void this.#ask("unsubscribe", () => this.#broker.unsubscribe(topic));
     if (this.#asked.size > SWEEP_FROM + 2 * this.#subscribed) this.#sweep();
+  }
+
+  /** While the broker is away there is nothing to be tried again: all topics are asked for when it is back. */
+  #retry(topic: string, isDone: boolean): void {
+    if (isDone || !this.#isConnected || this.#isClosed) return;
+    setTimeout(() => {
+      if (this.#asked.get(topic) !== true) return;
+      this.#asked.set(topic, false);
+      this.#subscribed--;
+      this.touch(topic);
+    }, RETRY_MS).unref();
   }
 
   #sweep(): void {
@@ -173,7 +188,7 @@ export class Relay {
       return true;
     } catch (error) {
       // While it is away all fails, and that has been said.
-      if (this.#isConnected === true) this.#warn(what, `the broker could not ${what}:`, error);
+      if (this.#isConnected) this.#warn(what, `the broker could not ${what}:`, error);
       return false;
     }
   }
@@ -195,21 +210,28 @@ export class Relay {
   }
 
   #onStatus({ isConnected, error }: BrokerStatus): void {
+    if (this.#isClosed) return;
     const before = this.#isConnected;
-    if (before === isConnected || this.#isClosed) return;
     this.#isConnected = isConnected;
-    if (!isConnected) {
-      const reason = error === undefined ? [] : [error];
-      return this.#logger.warn("SpaceNode: the broker is away; messages reach this process only.", ...reason);
-    }
+    if (!isConnected) return this.#sayAway(before, error);
+    if (before) return;
     this.#warnings.clear();
-    if (before === false) this.#logger.info("SpaceNode: the broker is there; messages reach all processes.");
+    if (this.#isAwaySaid) this.#logger.info("SpaceNode: the broker is there; messages reach all processes.");
+    this.#isAwaySaid = false;
     this.#sweep();
     const topics = [...this.#asked.keys()];
     this.#asked.clear();
     this.#subscribed = 0;
     for (const topic of topics) this.#subscribe(topic);
     this.#events.onConnected();
+  }
+
+  /** A broker that is only about to connect gives no reason. */
+  #sayAway(wasConnected: boolean, error: unknown): void {
+    if (this.#isAwaySaid || (!wasConnected && error === undefined)) return;
+    this.#isAwaySaid = true;
+    const reason = error === undefined ? [] : [error];
+    this.#logger.warn("SpaceNode: the broker is away; messages reach this process only.", ...reason);
   }
 
   #warn(kind: string, ...message: [string, ...unknown[]]): void {

@@ -7,15 +7,23 @@ export interface NodeRedisClient {
   /** Whether commands go to the server now. */
   readonly isReady: boolean;
   /** Makes a client with the same options but those that are given. */
-  duplicate(options: { disableOfflineQueue: boolean }): NodeRedisClient;
+  duplicate(options: object): NodeRedisClient;
   /** Connects, and connects again as often as its options say. */
   connect(): Promise<unknown>;
   /** Sends bytes to a channel. */
   publish(channel: string, message: Buffer): Promise<unknown>;
   /** Subscribes to channels, in buffer mode. */
-  subscribe(channels: string[], listener: NodeRedisListener, bufferMode: true): Promise<unknown>;
+  subscribe(
+    channels: string[],
+    listener: (message: Buffer, channel: Buffer) => void,
+    bufferMode: true,
+  ): Promise<unknown>;
   /** Ends subscriptions. */
-  unsubscribe(channels: string[], listener: NodeRedisListener, bufferMode: true): Promise<unknown>;
+  unsubscribe(
+    channels: string[],
+    listener: (message: Buffer, channel: Buffer) => void,
+    bufferMode: true,
+  ): Promise<unknown>;
   /** Is answered behind all that was sent before. */
   ping(): Promise<unknown>;
   /** Listens to `ready`, `error` and `end`. */
@@ -26,15 +34,12 @@ export interface NodeRedisClient {
   disconnect(): Promise<unknown>;
 }
 
-/** Gets a message of a channel, both in bytes. */
-export type NodeRedisListener = (message: Buffer, channel: Buffer) => void;
-
 /** What is used of a client of ioredis (5 and 6). */
 export interface IoRedisClient {
   /** `"ready"` when commands go to the server now. */
   readonly status: string;
   /** Makes a client with the same options but those that are given. */
-  duplicate(options: IoRedisOverrides): IoRedisClient;
+  duplicate(options: object): IoRedisClient;
   /** Sends bytes to a channel. */
   publish(channel: string, message: Buffer): Promise<unknown>;
   /** Subscribes to channels. */
@@ -47,24 +52,6 @@ export interface IoRedisClient {
   on(event: string, listener: (...args: never[]) => void): unknown;
   /** Ends the connection behind what has been written. */
   disconnect(): void;
-}
-
-/** The options of ioredis with which a link is made. */
-export interface IoRedisOverrides {
-  /** It is connected at once. */
-  lazyConnect: boolean;
-  /** Nothing waits in memory for a server that is away. */
-  enableOfflineQueue: boolean;
-  /** What was sent and not answered fails with the connection: with more it would be sent again, and a message could come twice. */
-  maxRetriesPerRequest: number;
-  /** As above. */
-  autoResendUnfulfilledCommands: boolean;
-  /** The app asks for its topics itself. */
-  autoResubscribe: boolean;
-  /** Channels are no keys. */
-  keyPrefix: string;
-  /** Each message is a command. */
-  enableAutoPipelining: boolean;
 }
 
 /** What a link reports. */
@@ -93,7 +80,7 @@ function checkReady(link: RedisLink): void {
 /** A link over node-redis, which remembers the subscriptions and has them again before it is ready. */
 export class NodeRedisLink implements RedisLink {
   readonly #client: NodeRedisClient;
-  readonly #onMessage: NodeRedisListener;
+  readonly #onMessage: (message: Buffer, channel: Buffer) => void;
   /** What the library may hold, and would have again with a new connection, and whether it still should. */
   readonly #channels = new Map<string, boolean>();
   #isClosed = false;
@@ -170,10 +157,14 @@ export class IoRedisLink implements RedisLink {
   constructor(pattern: IoRedisClient, { onChange, onMessage }: RedisLinkEvents) {
     const client = this.#client = pattern.duplicate({
       lazyConnect: false,
+      // Nothing waits in memory for a server that is away.
       enableOfflineQueue: false,
+      // What was sent and not answered fails with the connection. By default it is sent again, and a message could come twice.
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
+      // The app asks again for its topics.
       autoResubscribe: false,
+      // Channels are no keys, and each message is a command.
       keyPrefix: "",
       enableAutoPipelining: false,
     });
