@@ -30,6 +30,12 @@ export interface Agreed {
   readonly compression?: AgreedCompression | undefined;
 }
 
+interface End {
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+}
+
 /** The socket that handlers get: events and methods over a duplex. */
 export class ServerSocket extends Emitter<SocketEvents> implements Member, Receiver {
   readonly remoteAddress: string;
@@ -37,8 +43,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   subscriptions: Set<string> | undefined;
   #id: string | undefined;
   #inbox: Inbox | undefined;
-  #end: Error | undefined;
-  #isClean = false;
+  #end: End | undefined;
+  /** What a loop over the messages throws. */
+  #endError: Error | undefined;
   /** `send()` has returned false, and `drain` has not been emitted since. */
   #isDrainDue = false;
   #readable: ReadableStream<string | Buffer> | undefined;
@@ -173,6 +180,12 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
     return waiter.promise;
   }
 
+  /** To make an error is the dearest part of an end, so it is made only for who loops over the messages. */
+  #endInbox(inbox: Inbox, { code, reason, wasClean }: End): void {
+    if (!wasClean) this.#endError = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
+    inbox.end(this.#endError);
+  }
+
   #send(data: string | Uint8Array, compress: boolean | undefined): SendResult {
     const result = this.#duplex.send(data, compress);
     if (result !== "sent") this.#isDrainDue = true;
@@ -200,7 +213,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
     if (this.#inbox === undefined) {
       this.#inbox = new Inbox(this);
-      if (this.#end !== undefined) this.#inbox.end(this.#isClean ? undefined : this.#end);
+      if (this.#end !== undefined) this.#endInbox(this.#inbox, this.#end);
     }
     return this.#inbox;
   }
@@ -213,7 +226,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   /** A handler of this socket has thrown: the socket ends, the server lives on. */
   onHandlerError(where: string, error: unknown): void {
     // A loop over the messages has thrown what ended it: that is told as `close`, and no fault of the handler.
-    if (this.#end !== undefined && error === this.#end) return;
+    if (this.#endError !== undefined && error === this.#endError) return;
     this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
     // One exception is enough: what else has come is not given to who has thrown.
     this.removeListeners("message");
@@ -260,9 +273,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
 
   onClose(code: number, reason: string, wasClean: boolean): void {
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
-    this.#end = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
-    this.#isClean = wasClean;
-    this.#inbox?.end(wasClean ? undefined : this.#end);
+    this.#end = { code, reason, wasClean };
+    if (this.#inbox !== undefined) this.#endInbox(this.#inbox, this.#end);
     this.emit("close", code, reason, wasClean);
     this.removeListeners();
     this.#settings.onClosed(this, wasClean);
