@@ -72,8 +72,6 @@ export class Duplex implements Sink, Beating {
     (raw as OwnedSocket)[DUPLEX] = this;
     raw.setTimeout(0);
     raw.setNoDelay(true);
-    raw.pause();
-    raw.on("data", onData);
     raw.on("end", onEnd);
     raw.on("close", onClose);
     this.#connection.pause();
@@ -102,13 +100,11 @@ export class Duplex implements Sink, Beating {
 
   /** Begins to read. Later calls do nothing. */
   start(): void {
-    if (this.isStarted) return;
-    this.isStarted = true;
-    this.resume();
+    if (!this.isStarted) this.resume();
   }
 
   pause(): void {
-    this.isStarted = true;
+    this.#begin();
     if (this.#connection.state !== "open") return;
     this.#connection.pause();
     this.#raw.pause();
@@ -130,7 +126,7 @@ export class Duplex implements Sink, Beating {
     if (this.isClosed) return;
     // The silence was ours, not the peer's.
     this.isHeard = true;
-    this.isStarted = true;
+    this.#begin();
     hold();
     try {
       this.#connection.resume();
@@ -292,6 +288,13 @@ export class Duplex implements Sink, Beating {
     if (closeReceived !== undefined) this.#receiver.onClose(closeReceived.code, closeReceived.reason, true);
     else if (error !== undefined) this.#receiver.onClose(error.closeCode, error.message, false);
     else this.#receiver.onClose(CloseCode.ABNORMAL, "", false);
+  }
+
+  /** Until somebody listens, a stream reads no more than its buffer holds: to pause it costs a system call that this does not. */
+  #begin(): void {
+    if (this.isStarted) return;
+    this.isStarted = true;
+    this.#raw.on("data", onData);
   }
 
   /** The clock runs from a message's first byte to its last, so it is set anew when another message has begun. */
