@@ -11,7 +11,7 @@ import { Opcode } from "../../src/protocol/opcode.ts";
 import { hold, Outbox, release } from "../../src/transport/outbox.ts";
 
 const nowhere = { writableLength: 0, destroyed: false, write: () => true, cork() {}, uncork() {} };
-const outbox = new Outbox(nowhere as unknown as Socket, () => {});
+const outbox = new Outbox(nowhere as unknown as Socket, { onWritten() {} });
 
 function writeFrame(opcode: Opcode, payload: Uint8Array): void {
   const frame = Buffer.allocUnsafe(headerBytes(payload.length) + payload.length);

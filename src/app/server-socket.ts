@@ -38,6 +38,7 @@ interface End {
 
 /** The socket that handlers get: events and methods over a duplex. */
 export class ServerSocket extends Emitter<SocketEvents> implements Member, Receiver {
+  readonly protocol: string;
   readonly remoteAddress: string;
   data: unknown;
   subscriptions: Set<string> | undefined;
@@ -51,13 +52,14 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   #readable: ReadableStream<string | Buffer> | undefined;
   #writable: WritableStream<string | BinaryData> | undefined;
   #drainWaiters: PromiseWithResolvers<void>[] | undefined;
-  readonly #agreed: Agreed;
+  readonly #compression: AgreedCompression | undefined;
   readonly #settings: ServerSocketSettings;
   readonly #duplex: Duplex;
 
   constructor(raw: RawSocket, head: Buffer, agreed: Agreed, data: unknown, settings: ServerSocketSettings) {
     super();
-    this.#agreed = agreed;
+    this.protocol = agreed.subprotocol ?? "";
+    this.#compression = agreed.compression;
     this.data = data;
     this.remoteAddress = raw.remoteAddress ?? "";
     this.#settings = settings;
@@ -96,12 +98,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
     return this.#id ??= randomUUID();
   }
 
-  get protocol(): string {
-    return this.#agreed.subprotocol ?? "";
-  }
-
   get extensions(): string {
-    return this.#agreed.compression?.header ?? "";
+    return this.#compression?.header ?? "";
   }
 
   get bufferedAmount(): number {

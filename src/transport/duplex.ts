@@ -8,7 +8,7 @@ import { Opcode } from "../protocol/opcode.ts";
 import type { AgreedCompression } from "./compression.ts";
 import { Compressor } from "./compressor.ts";
 import type { Beating } from "./heartbeat.ts";
-import { hold, Outbox, release } from "./outbox.ts";
+import { hold, Outbox, type OutboxOwner, release } from "./outbox.ts";
 import type { DuplexSettings, Receiver, SendResult } from "./receiver.ts";
 import { destroyAfterWrites } from "./upgrade.ts";
 
@@ -35,7 +35,7 @@ function onClose(this: RawSocket): void {
  * The pump between one raw socket and the protocol: chunks in, batched writes out, and the end of both. It starts paused, so that
  * nothing is read before its receiver is ready.
  */
-export class Duplex implements Sink, Beating {
+export class Duplex implements Sink, Beating, OutboxOwner {
   isHeard = true;
   isClosed = false;
   /** Whether reading has begun; a pause does not end it. */
@@ -65,7 +65,7 @@ export class Duplex implements Sink, Beating {
     this.#receiver = receiver;
     this.#settings = settings;
     this.#connection = new Connection(this, codec, settings, compression?.inflater());
-    this.#outbox = new Outbox(raw, () => this.#onWritten());
+    this.#outbox = new Outbox(raw, this);
     if (compression !== undefined) {
       this.#compressor = new Compressor(compression, this.#outbox, () => this.#onCompressed());
     }
@@ -317,7 +317,7 @@ export class Duplex implements Sink, Beating {
   }
 
   /** The operating system has taken all that was written. */
-  #onWritten(): void {
+  onWritten(): void {
     if (this.isClosed) return;
     if (this.#compressor?.isIdle === false) this.#isDrainDue = true;
     else this.#receiver.onDrain();

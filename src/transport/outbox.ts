@@ -99,10 +99,16 @@ function reserve(byteLength: number): number {
   return slabEnd;
 }
 
+/** Whom an outbox belongs to. */
+export interface OutboxOwner {
+  /** Called once `bufferedAmount` has fallen to zero, after `notifyDrain`. */
+  onWritten(): void;
+}
+
 /** The sending side of one socket. */
 export class Outbox {
   readonly #raw: RawSocket;
-  readonly #onDrain: () => void;
+  readonly #owner: OutboxOwner;
   /** The range of the slab that waits to be written, empty when nothing does. */
   #start = 0;
   #end = 0;
@@ -116,9 +122,9 @@ export class Outbox {
   /** Given to every write where an empty one cannot be used to be called back. */
   readonly #onEachWritten: ((error?: Error | null) => void) | undefined;
 
-  constructor(raw: RawSocket, onDrain: () => void) {
+  constructor(raw: RawSocket, owner: OutboxOwner) {
     this.#raw = raw;
-    this.#onDrain = onDrain;
+    this.#owner = owner;
     if (failsOnEmptyWrite(raw)) this.#onEachWritten = (error) => this.#onWritten?.(error);
   }
 
@@ -130,7 +136,7 @@ export class Outbox {
     return this.#waitingBytes + unwritten;
   }
 
-  /** Calls `onDrain` once `bufferedAmount` has fallen to zero. */
+  /** Calls `onWritten` once `bufferedAmount` has fallen to zero. */
   notifyDrain(): void {
     if (this.#onWritten !== undefined) return;
     const onWritten = this.#onWritten = (error?: Error | null): void => {
@@ -139,7 +145,7 @@ export class Outbox {
       // Something more was sent meanwhile: its own write will call back.
       if (this.bufferedAmount > 0) return;
       this.#onWritten = undefined;
-      this.#onDrain();
+      this.#owner.onWritten();
     };
     // What is already on its way was written without a callback; an empty write calls back behind it.
     if (this.#waitingBytes > 0 || this.#onEachWritten !== undefined) return;

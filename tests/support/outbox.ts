@@ -16,7 +16,7 @@ export async function ends(count: number, onDrain: () => void = () => {}): Promi
   const result: End[] = [];
   for (let i = 0; i < count; i++) {
     const { raw, client } = await server.connect();
-    result.push({ raw, client, outbox: new Outbox(raw, onDrain) });
+    result.push({ raw, client, outbox: new Outbox(raw, { onWritten: onDrain }) });
   }
   return result;
 }
