@@ -71,3 +71,9 @@ export function needsFrontServer(isTls: boolean, reusePort: boolean): boolean {
 export function failsOnEmptyWrite(raw: RawSocket): boolean {
   return runtime === "deno" && "encrypted" in raw;
 }
+
+/**
+ * Whether no request comes with more than a few hundred headers: Bun refuses those itself. To count them there would cost 5 % of a connection's memory, since their texts are made only
+ * when somebody asks for them, and it keeps the request for as long as the connection.
+ */
+export const limitsHeaders: boolean = runtime === "bun";
