@@ -18,7 +18,8 @@ export interface ConnectionLimits {
 /** Who is connected, and whether there is room for more. */
 export class Connections {
   readonly #sockets = new Set<ServerSocket>();
-  readonly #perIp = new Map<string, number>();
+  /** Addresses are counted only where a limit asks for it: a text that has just come is hashed for each look at the map. */
+  readonly #perIp: Map<string, number> | undefined;
   readonly #limits: ConnectionLimits;
   #onEmpty: (() => void) | undefined;
   /** Connections that have ended with the closing handshake, and those that have ended without. */
@@ -28,6 +29,7 @@ export class Connections {
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
+    if (limits.maxConnectionsPerIp !== Infinity) this.#perIp = new Map();
     const sockets = this.#sockets;
     this.view = Object.freeze({
       get size(): number {
@@ -44,25 +46,21 @@ export class Connections {
     if (this.#sockets.size >= maxConnections) {
       throw new HandshakeError(503, "The server has no room for more connections");
     }
-    if ((this.#perIp.get(ip) ?? 0) >= maxConnectionsPerIp) {
+    if ((this.#perIp?.get(ip) ?? 0) >= maxConnectionsPerIp) {
       throw new HandshakeError(429, "There are too many connections from this address");
     }
   }
 
   add(socket: ServerSocket): void {
     this.#sockets.add(socket);
-    const { remoteAddress } = socket;
-    this.#perIp.set(remoteAddress, (this.#perIp.get(remoteAddress) ?? 0) + 1);
+    this.#count(socket.remoteAddress, 1);
   }
 
   delete(socket: ServerSocket, wasClean: boolean): void {
     if (!this.#sockets.delete(socket)) return;
     if (wasClean) this.closed++;
     else this.terminated++;
-    const { remoteAddress } = socket;
-    const left = (this.#perIp.get(remoteAddress) ?? 0) - 1;
-    if (left > 0) this.#perIp.set(remoteAddress, left);
-    else this.#perIp.delete(remoteAddress);
+    this.#count(socket.remoteAddress, -1);
     if (this.#sockets.size === 0) this.#onEmpty?.();
   }
 
@@ -78,5 +76,12 @@ export class Connections {
 
   get size(): number {
     return this.#sockets.size;
+  }
+
+  #count(ip: string, change: 1 | -1): void {
+    if (this.#perIp === undefined) return;
+    const count = (this.#perIp.get(ip) ?? 0) + change;
+    if (count > 0) this.#perIp.set(ip, count);
+    else this.#perIp.delete(ip);
   }
 }

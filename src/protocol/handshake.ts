@@ -111,7 +111,9 @@ function hasBody(headers: UpgradeRequest["headers"]): boolean {
 /** Whether a token stands in a comma-separated header, in any case. */
 export function listsToken(value: string | string[] | undefined, token: string): boolean {
   const text = single(value);
-  return text !== undefined && splitList(text).some((element) => element.toLowerCase() === token);
+  if (text === undefined) return false;
+  // Nearly always it stands alone.
+  return text.toLowerCase() === token || splitList(text).some((element) => element.toLowerCase() === token);
 }
 
 /** A header that came several times is joined, so that what allows only one value refuses it by its grammar. */
