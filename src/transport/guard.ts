@@ -44,7 +44,7 @@ export class Guard {
   watch(raw: RawSocket): void {
     if (this.#belowTls.size > 0) this.#takeOver(peerOf(raw));
     raw.on("error", ignore);
-    raw.once("close", this.#onClose);
+    raw.on("close", this.#onClose);
     this.#handshakes.add(raw);
   }
 
