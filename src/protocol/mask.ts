@@ -3,8 +3,17 @@
  * each word's on the little-endian machines that all three runtimes run on.
  */
 
+import { BLOCK_BYTES, loadSimd, type UnmaskBlocks } from "./simd.ts";
+
 /** Below this many bytes a plain loop is faster than everything that has to be set up. */
 const WORDS_FROM_BYTES = 64;
+
+/** Below this many bytes, copying them into WebAssembly's memory and out again costs more than it saves. */
+const SIMD_FROM_BYTES = 2 * 1024;
+
+/** Loaded with the first payload that it is for; undefined where it cannot be. */
+let unmaskBlocks: UnmaskBlocks | undefined;
+let isSimdLoaded = false;
 
 /** The memory of the last payload in words: the frames of one chunk share it, and a view costs more than unmasking a short payload. */
 let lastBuffer: ArrayBufferLike | undefined;
@@ -21,6 +30,30 @@ export function rotateKey(maskingKey: number, offset: number): number {
  * is needed. Only the lowest eight bits of the result are defined.
  */
 export function unmask(bytes: Uint8Array, start: number, end: number, maskingKey: number): number {
+  if (end - start < SIMD_FROM_BYTES) return unmaskSmall(bytes, start, end, maskingKey);
+  return unmaskInto(bytes, start, bytes.subarray(start, end), maskingKey);
+}
+
+/** Copies `source` to `target` from `at` on and unmasks it on the way; gives what `unmask` does. */
+export function unmaskInto(target: Uint8Array, at: number, source: Uint8Array, maskingKey: number): number {
+  const { length } = source;
+  if (length >= SIMD_FROM_BYTES && !isSimdLoaded) {
+    unmaskBlocks = loadSimd();
+    isSimdLoaded = true;
+  }
+  if (length < SIMD_FROM_BYTES || unmaskBlocks === undefined) {
+    target.set(source, at);
+    return unmaskSmall(target, at, at + length, maskingKey);
+  }
+  const blocksEnd = length & -BLOCK_BYTES;
+  const seen = fold(unmaskBlocks(target, at, source, blocksEnd, maskingKey));
+  if (blocksEnd === length) return seen;
+  target.set(source.subarray(blocksEnd), at + blocksEnd);
+  return seen | unmaskBytes(target, at + blocksEnd, at + length, maskingKey);
+}
+
+/** Unmasks in JavaScript: the way of all but large payloads. */
+export function unmaskSmall(bytes: Uint8Array, start: number, end: number, maskingKey: number): number {
   if (end - start < WORDS_FROM_BYTES) return unmaskBytes(bytes, start, end, maskingKey);
   const words = wordsOf(bytes);
   const { byteOffset } = bytes;
@@ -62,6 +95,11 @@ function unmaskWords(words: Int32Array, start: number, end: number, key: number)
       (words[i + 4] ^= key) | (words[i + 5] ^= key) | (words[i + 6] ^= key) | (words[i + 7] ^= key);
   }
   for (; i < end; i++) seen |= words[i] ^= key;
-  seen |= seen >>> 16;
-  return seen | seen >>> 8;
+  return fold(seen);
+}
+
+/** ORs the four octets of a word into the lowest. */
+function fold(word: number): number {
+  const half = word | word >>> 16;
+  return half | half >>> 8;
 }

@@ -1,6 +1,6 @@
 import { CloseCode } from "./close.ts";
 import { ProtocolError } from "./errors.ts";
-import { rotateKey, unmask } from "./mask.ts";
+import { rotateKey, unmaskInto } from "./mask.ts";
 import { type IsUtf8, Utf8Validator } from "./utf8.ts";
 
 /** Uninitialised memory of the runtime, so that a message can be a `Buffer` without the protocol knowing one. */
@@ -77,9 +77,8 @@ export class PartialMessage {
     const from = this.#length;
     const to = from + source.length;
     const bytes = this.#reserve(to);
-    bytes.set(source, from);
     this.#length = to;
-    const seen = unmask(bytes, from, to, rotateKey(maskingKey, offset));
+    const seen = unmaskInto(bytes, from, source, rotateKey(maskingKey, offset));
     if (this.#validator === undefined) return;
     if ((seen & 0x80) === 0 && this.#validator.isComplete) return;
     this.#isAscii = false;

@@ -1,5 +1,6 @@
-import { describe, expect, test } from "vitest";
-import { rotateKey, unmask } from "../../src/protocol/mask.ts";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { rotateKey, unmask, unmaskInto, unmaskSmall } from "../../src/protocol/mask.ts";
+import { loadSimd } from "../../src/protocol/simd.ts";
 import { hex } from "../support/hex.ts";
 
 const keys = ["00000000", "ffffffff", "9b24e750", "00000080", "80000000", "37fa213d"].map((digits) => hex(digits));
@@ -22,8 +23,14 @@ function payload(size: number): Buffer {
   return Buffer.from(Array.from({ length: size }, (_, i) => i * 167 + (i >> 3)));
 }
 
+class RefusedInstance {
+  constructor() {
+    throw new RangeError("WebAssembly.Instance(): Out of memory");
+  }
+}
+
 /** Every way in which `unmask` differs from its twin over all alignments and keys, in words. */
-function differences(size: number): string[] {
+function differences(size: number, way: typeof unmask = unmask): string[] {
   const found: string[] = [];
   const masked = payload(size);
   const memory = Buffer.alloc(size + 24);
@@ -36,7 +43,7 @@ function differences(size: number): string[] {
           const end = start + size;
           const bytes = memory.fill(0xa5).subarray(alignment);
           masked.copy(bytes, start);
-          const seen = unmask(bytes, start, end, rotateKey(key.readInt32LE(), keyOffset));
+          const seen = way(bytes, start, end, rotateKey(key.readInt32LE(), keyOffset));
           const isRight = bytes.subarray(start, end).equals(expected.octets) && (seen & 0xff) === expected.or &&
             border.equals(Buffer.concat([memory.subarray(0, alignment + start), bytes.subarray(end)]));
           const shown = key.toString("hex");
@@ -57,8 +64,48 @@ describe("unmask agrees with its slow twin over every alignment, key and key off
     expect(differences(size)).toEqual([]);
   });
 
-  test.each([65_533, 65_535, 65_536, 65_537])("for %i bytes", (size) => {
+  test.each([2046, 2047, 2048, 2049, 2079, 2080, 2111])("for %i bytes", (size) => {
     expect(differences(size)).toEqual([]);
+  });
+
+  test.each([32_767, 32_768, 32_769, 65_533, 65_535, 65_536, 65_537])("for %i bytes", (size) => {
+    expect(differences(size)).toEqual([]);
+    expect(differences(size, unmaskSmall)).toEqual([]);
+  });
+});
+
+describe("unmaskInto leaves the source as it is, and the target's other bytes", () => {
+  const key = hex("9b24e750");
+
+  test.each([0, 1, 31, 200, 2047, 2048, 2081, 32_800, 65_537])("for %i bytes", (size) => {
+    const masked = payload(size);
+    const { octets, or } = slowTwin(masked, key, 0);
+    for (const alignment of [0, 1, 14, 63, 64]) {
+      const target = Buffer.alloc(alignment + size + 40, 0xa5);
+      const expected = Buffer.from(target);
+      octets.copy(expected, alignment);
+      expect(unmaskInto(target, alignment, masked, key.readInt32LE()) & 0xff).toBe(or);
+      expect(target.equals(expected)).toBe(true);
+    }
+    expect(masked.equals(payload(size))).toBe(true);
+  });
+});
+
+describe("without WebAssembly", () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+
+  test.each([
+    ["which a flag has turned off", undefined],
+    ["whose memory does not fit", { ...WebAssembly, Module: WebAssembly.Module, Instance: RefusedInstance }],
+  ])("%s, large payloads are unmasked in JavaScript", async (_reason, stub) => {
+    vi.stubGlobal("WebAssembly", stub);
+    expect(loadSimd()).toBeUndefined();
+    vi.resetModules();
+    const fresh = await import("../../src/protocol/mask.ts");
+    expect(differences(4097, fresh.unmask)).toEqual([]);
   });
 });
 
@@ -66,7 +113,7 @@ describe("unmask tells whether all bytes are ASCII", () => {
   const key = hex("9b24e750");
   const maskingKey = key.readInt32LE();
 
-  test.each([1, 3, 63, 64, 65, 100, 131, 1000])("wherever in %i bytes the other one stands", (size) => {
+  test.each([1, 3, 63, 64, 65, 100, 131, 1000, 2051, 2080])("wherever in %i bytes the other one stands", (size) => {
     const ascii = Buffer.alloc(size, 0x7f);
     const seenIn = (octets: Uint8Array): number => unmask(slowTwin(octets, key, 0).octets, 0, size, maskingKey) & 0x80;
     expect(seenIn(ascii)).toBe(0);
