@@ -30,6 +30,7 @@ function decoders(bytes: Uint8Array): SliceDecoders {
 export const codec: Codec = {
   isUtf8,
   allocate: (byteLength) => Buffer.allocUnsafe(byteLength),
+  free,
   decodeAscii: (bytes, start, end) => decoders(bytes).latin1Slice(start, end),
   decodeUtf8: (bytes, start, end) => decoders(bytes).utf8Slice(start, end),
 };
@@ -49,14 +50,13 @@ export function readsWhilePaused(raw: RawSocket): boolean {
 const FREE_FROM_BYTES = 4 * 1024;
 
 /**
- * Gives the memory of a chunk that has been read back at once. Left to the garbage collector, chunks of 64 KiB make it run all the time, since they are large and
- * nothing else is there to collect: that was a quarter of the cost of large messages on Node, and more on Bun. On Deno it costs more than it saves.
+ * Gives memory back at once that nobody uses any more, if it is large and not a part of something else. Left to the garbage collector, chunks of 64 KiB make it run all the time,
+ * since they are large and nothing else is there to collect: that was a quarter of the cost of large messages on Node, and more on Bun. On Deno it costs more than it saves.
  */
-export function freeChunk(chunk: Buffer): void {
-  if (runtime === "deno" || chunk.length < FREE_FROM_BYTES) return;
-  const { buffer } = chunk;
+export function free({ buffer, length }: Uint8Array): void {
+  if (runtime === "deno" || length < FREE_FROM_BYTES) return;
   // Memory of a pool is not ours alone.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { acceptKey, codec, freeChunk, runtime } from "../src/platform.ts";
+import { acceptKey, codec, free, runtime } from "../src/platform.ts";
 import { hex } from "./support/hex.ts";
 import { actualRuntime } from "./support/runtime.ts";
 
@@ -66,9 +66,9 @@ test.each<[string, Buffer]>([
   ["the end of something larger", Buffer.alloc(32_768, "x").subarray(16_384)],
   ["a few bytes", Buffer.from(new Uint8Array(100).fill(120).buffer)],
   ["memory that is shared", Buffer.from(new SharedArrayBuffer(16_384)).fill("x")],
-])("memory that is not a chunk's own, or little, is not given back: %s", (_name, chunk) => {
+])("memory that is not all there is, or little, is not given back: %s", (_name, chunk) => {
   const { length } = chunk;
-  freeChunk(chunk);
+  free(chunk);
   expect(chunk.length).toBe(length);
   expect(chunk.equals(Buffer.alloc(length, "x"))).toBe(true);
 });

@@ -4,15 +4,13 @@ import type { Inflater } from "./deflate.ts";
 import { ProtocolError } from "./errors.ts";
 import { decodeHeader, type FrameHeader } from "./header.ts";
 import { unmask } from "./mask.ts";
-import { type Allocate, checkMessageBytes, invalidText, type MessageLimits, PartialMessage } from "./message.ts";
+import { checkMessageBytes, invalidText, type Memory, type MessageLimits, PartialMessage } from "./message.ts";
 import { isControl, isData, Opcode } from "./opcode.ts";
 import type { IsUtf8 } from "./utf8.ts";
 
 /** What the protocol needs of its surroundings, because each runtime has it natively. */
-export interface Codec {
+export interface Codec extends Memory {
   readonly isUtf8: IsUtf8;
-  /** Memory for a payload that is handed out. It need not be cleared. */
-  readonly allocate: Allocate;
   /** The text of bytes that are known to be ASCII. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** The text of bytes that are known to be valid UTF-8. */
@@ -321,12 +319,18 @@ export class Connection {
 
   /** Begins a frame that is part of a message, or whose payload is still coming. */
   #begin(header: FrameHeader): void {
-    const { allocate, isUtf8 } = this.#codec;
+    const codec = this.#codec;
     if (isControl(header.opcode)) {
-      this.#control = new PartialMessage(false, false, CONTROL_LIMITS, allocate, isUtf8);
+      this.#control = new PartialMessage(false, false, CONTROL_LIMITS, codec, codec.isUtf8);
       this.#control.addFragment(header.payloadLength, true);
     } else {
-      this.#message ??= new PartialMessage(header.opcode === Opcode.TEXT, header.rsv1, this.#limits, allocate, isUtf8);
+      this.#message ??= new PartialMessage(
+        header.opcode === Opcode.TEXT,
+        header.rsv1,
+        this.#limits,
+        codec,
+        codec.isUtf8,
+      );
       this.#message.addFragment(header.payloadLength, header.fin);
     }
     this.#header = header;
@@ -355,7 +359,9 @@ export class Connection {
     this.#unitsRead++;
     if (!message.isText) return this.#sink.onMessage(payload, true);
     const { decodeAscii, decodeUtf8 } = this.#codec;
-    this.#sink.onMessage((message.isAscii ? decodeAscii : decodeUtf8)(payload, 0, payload.length), false);
+    const text = (message.isAscii ? decodeAscii : decodeUtf8)(payload, 0, payload.length);
+    message.free();
+    this.#sink.onMessage(text, false);
   }
 
   #handleControl(opcode: Opcode, payload: Uint8Array): void {

@@ -6,6 +6,13 @@ import { type IsUtf8, Utf8Validator } from "./utf8.ts";
 /** Uninitialised memory of the runtime, so that a message can be a `Buffer` without the protocol knowing one. */
 export type Allocate = (byteLength: number) => Uint8Array;
 
+/** Where the memory of payloads comes from. */
+export interface Memory {
+  readonly allocate: Allocate;
+  /** Gives back what was allocated and what nobody has seen, sooner than a garbage collector would. It must not be used any more. */
+  readonly free: (bytes: Uint8Array) => void;
+}
+
 /** What stands between a stranger and our memory. */
 export interface MessageLimits {
   /** Bytes of a whole message, after inflation too. */
@@ -36,13 +43,13 @@ export class PartialMessage {
   #fragments = 0;
   readonly #validator: Utf8Validator | undefined;
   readonly #limits: MessageLimits;
-  readonly #allocate: Allocate;
+  readonly #memory: Memory;
 
-  constructor(isText: boolean, isCompressed: boolean, limits: MessageLimits, allocate: Allocate, isUtf8: IsUtf8) {
+  constructor(isText: boolean, isCompressed: boolean, limits: MessageLimits, memory: Memory, isUtf8: IsUtf8) {
     this.isText = isText;
     this.isCompressed = isCompressed;
     this.#limits = limits;
-    this.#allocate = allocate;
+    this.#memory = memory;
     this.#validator = isText && !isCompressed ? new Utf8Validator(isUtf8) : undefined;
   }
 
@@ -92,22 +99,30 @@ export class PartialMessage {
    */
   finish(): Uint8Array {
     if (this.#validator?.isComplete === false) throw invalidText();
-    if (this.#bytes === undefined) return this.#allocate(0);
+    if (this.#bytes === undefined) return this.#memory.allocate(0);
     const payload = this.#bytes.subarray(0, this.#length);
     if (this.#length * 2 >= this.#bytes.length) return payload;
     // Memory that was taken for fragments that never came is let go.
-    const copy = this.#allocate(this.#length);
-    copy.set(payload);
-    return copy;
+    return this.#moveTo(this.#memory.allocate(this.#length));
+  }
+
+  /** Gives the payload's memory back, once something else has been made of it. */
+  free(): void {
+    if (this.#bytes !== undefined) this.#memory.free(this.#bytes);
+    this.#bytes = undefined;
   }
 
   #reserve(byteLength: number): Uint8Array {
     if (this.#bytes !== undefined && byteLength <= this.#bytes.length) return this.#bytes;
     const generous = Math.max(byteLength * GROWTH, SMALLEST_BYTES);
     const most = this.#isWholeAnnounced ? this.#announced : this.#limits.maxMessageBytes;
-    const grown = this.#allocate(Math.max(byteLength, Math.min(generous, most)));
-    if (this.#bytes !== undefined) grown.set(this.#bytes.subarray(0, this.#length));
-    return this.#bytes = grown;
+    return this.#moveTo(this.#memory.allocate(Math.max(byteLength, Math.min(generous, most))));
+  }
+
+  #moveTo(memory: Uint8Array): Uint8Array {
+    if (this.#bytes !== undefined) memory.set(this.#bytes.subarray(0, this.#length));
+    this.free();
+    return this.#bytes = memory;
   }
 }
 

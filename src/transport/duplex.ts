@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
-import { codec, freeChunk, readsWhilePaused } from "../platform.ts";
+import { codec, free, readsWhilePaused } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
 import { Connection, type Sink } from "../protocol/connection.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -148,7 +148,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     } finally {
       release();
     }
-    if (isFree) freeChunk(chunk);
+    if (isFree) free(chunk);
     this.#watchMessage();
   }
 

@@ -79,6 +79,23 @@ describe("what is handed out", () => {
   });
 });
 
+describe("memory is given back", () => {
+  test.each<[string, Uint8Array[], expected: number[]]>([
+    ["of a text", fragmented(opcodes.text, ["a".repeat(5000), "é".repeat(5000)]), [20_000]],
+    ["not of a binary message", fragmented(opcodes.binary, ["a".repeat(5000), "b".repeat(5000)]), []],
+  ])("%s", (_name, chunks, expected) => {
+    const freed: number[] = [];
+    const free = (bytes: Uint8Array): void => {
+      freed.push(bytes.length);
+      bytes.fill(0xdd);
+    };
+    const { connection, sink } = record({}, { free });
+    for (const chunk of chunks) connection.receive(Buffer.from(chunk));
+    expect(String(sink.messages[0])).toMatch(/^a{5000}(é|b){5000}$/);
+    expect(freed).toEqual(expected);
+  });
+});
+
 describe("memory is not asked for", () => {
   test.each<[string, Uint8Array, number]>([
     ["a message above the limit", hex("82ff 0000000040000000 00000000"), 1009],

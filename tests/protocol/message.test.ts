@@ -10,6 +10,8 @@ interface Spied {
   message: PartialMessage;
   /** The sizes of all memory that was asked for. */
   allocated: number[];
+  /** The sizes of all memory that was given back. */
+  freed: number[];
 }
 
 function begin(isText: boolean, limits: Partial<MessageLimits> = {}): Spied {
@@ -18,7 +20,17 @@ function begin(isText: boolean, limits: Partial<MessageLimits> = {}): Spied {
     allocated.push(byteLength);
     return Buffer.alloc(byteLength, 0xee);
   };
-  return { message: new PartialMessage(isText, false, { ...defaultLimits, ...limits }, allocate, isUtf8), allocated };
+  const freed: number[] = [];
+  const free = (bytes: Uint8Array): void => {
+    freed.push(bytes.length);
+    bytes.fill(0xdd);
+  };
+  const memory = { allocate, free };
+  return {
+    message: new PartialMessage(isText, false, { ...defaultLimits, ...limits }, memory, isUtf8),
+    allocated,
+    freed,
+  };
 }
 
 /** A message whose fragments are not masked, each in one piece. */
@@ -146,6 +158,34 @@ describe("holds memory for what has come, not for what was announced", () => {
     message.addFragment(100_000, true);
     for (let received = 0; received < 100_000; received += 10) message.append(new Uint8Array(10), received, 0);
     expect(allocated.length).toBeLessThanOrEqual(8);
+  });
+});
+
+describe("gives back", () => {
+  test("all memory but the last, and that when it is told to", () => {
+    const { message, allocated, freed } = begin(false);
+    const fragment = Buffer.alloc(1000, "x");
+    for (let i = 0; i < 20; i++) {
+      message.addFragment(1000, i === 19);
+      message.append(fragment, 0, 0);
+    }
+    expect(Buffer.from(message.finish()).equals(Buffer.alloc(20_000, "x"))).toBe(true);
+    expect(allocated.length).toBeGreaterThan(1);
+    expect(freed).toEqual(allocated.slice(0, -1));
+    message.free();
+    expect(freed).toEqual(allocated);
+    message.free();
+    expect(freed).toEqual(allocated);
+  });
+
+  test("what was taken for fragments that never came", () => {
+    const { message, allocated, freed } = begin(false);
+    message.addFragment(1000, false);
+    message.append(Buffer.alloc(1000, "x"), 0, 0);
+    message.addFragment(0, true);
+    expect(Buffer.from(message.finish()).equals(Buffer.alloc(1000, "x"))).toBe(true);
+    expect(allocated).toHaveLength(2);
+    expect(freed).toEqual(allocated.slice(0, 1));
   });
 });
 
