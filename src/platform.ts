@@ -7,6 +7,7 @@ import { hash } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
 import type { Codec } from "./protocol/connection.ts";
 import { ACCEPT_GUID } from "./protocol/handshake.ts";
+import { HEADROOM_BYTES, HEADROOM_FROM_BYTES, HEADROOM_TO_BYTES, noteHeadroom } from "./protocol/headroom.ts";
 
 /** The runtime that this process is. */
 export const runtime: "node" | "deno" | "bun" = "Bun" in globalThis ? "bun" : "Deno" in globalThis ? "deno" : "node";
@@ -26,10 +27,17 @@ function decoders(bytes: Uint8Array): SliceDecoders {
   return bytes as Uint8Array & SliceDecoders;
 }
 
+function allocate(byteLength: number): Buffer {
+  if (byteLength < HEADROOM_FROM_BYTES || byteLength > HEADROOM_TO_BYTES) return Buffer.allocUnsafe(byteLength);
+  const bytes = Buffer.allocUnsafe(HEADROOM_BYTES + byteLength).subarray(HEADROOM_BYTES);
+  noteHeadroom(bytes);
+  return bytes;
+}
+
 /** Native text decoding and memory for the protocol. */
 export const codec: Codec = {
   isUtf8,
-  allocate: (byteLength) => Buffer.allocUnsafe(byteLength),
+  allocate,
   free,
   decodeAscii: (bytes, start, end) => decoders(bytes).latin1Slice(start, end),
   decodeUtf8: (bytes, start, end) => decoders(bytes).utf8Slice(start, end),
@@ -53,10 +61,11 @@ const FREE_FROM_BYTES = 4 * 1024;
  * Gives memory back at once that nobody uses any more, if it is large and not a part of something else. Left to the garbage collector, chunks of 64 KiB make it run all the time,
  * since they are large and nothing else is there to collect: that was a quarter of the cost of large messages on Node, and more on Bun. On Deno it costs more than it saves.
  */
-export function free({ buffer, length }: Uint8Array): void {
+export function free({ buffer, byteOffset, length }: Uint8Array): void {
   if (runtime === "deno" || length < FREE_FROM_BYTES) return;
   // Memory of a pool is not ours alone.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0);
+  if (byteOffset > HEADROOM_BYTES || byteOffset + length !== buffer.byteLength) return;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /**

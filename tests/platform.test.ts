@@ -61,6 +61,14 @@ test.each([
   expect(codec.isUtf8(hex(digits))).toBe(expected);
 });
 
+test.each([4_096, 20_000, 300_000])("memory that was allocated is given back: %i bytes", (byteLength) => {
+  const bytes = codec.allocate(byteLength);
+  // A pool may have had that little.
+  const isOwn = bytes.buffer.byteLength < byteLength + 4_096;
+  codec.free(bytes);
+  expect(bytes.length).toBe(runtime === "deno" || !isOwn ? byteLength : 0);
+});
+
 test.each<[string, Buffer]>([
   ["a part of something larger", Buffer.alloc(32_768, "x").subarray(0, 16_384)],
   ["the end of something larger", Buffer.alloc(32_768, "x").subarray(16_384)],

@@ -3,6 +3,7 @@ import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYL
 import type { Inflater } from "./deflate.ts";
 import { ProtocolError } from "./errors.ts";
 import { decodeHeader, type FrameHeader } from "./header.ts";
+import { noteHeadroom } from "./headroom.ts";
 import { unmask } from "./mask.ts";
 import { checkMessageBytes, invalidText, type Memory, type MessageLimits, PartialMessage } from "./message.ts";
 import { isControl, isData, Opcode } from "./opcode.ts";
@@ -275,6 +276,7 @@ export class Connection {
     const payload = bytes.subarray(start, end);
     this.#isChunkKept = true;
     if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
+    noteHeadroom(payload);
     this.#unitsRead++;
     this.#sink.onMessage(payload, true);
   }

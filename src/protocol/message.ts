@@ -100,8 +100,8 @@ export class PartialMessage {
   finish(): Uint8Array {
     if (this.#validator?.isComplete === false) throw invalidText();
     if (this.#bytes === undefined) return this.#memory.allocate(0);
-    const payload = this.#bytes.subarray(0, this.#length);
-    if (this.#length * 2 >= this.#bytes.length) return payload;
+    if (this.#length === this.#bytes.length) return this.#bytes;
+    if (this.#length * 2 >= this.#bytes.length) return this.#bytes.subarray(0, this.#length);
     // Memory that was taken for fragments that never came is let go.
     return this.#moveTo(this.#memory.allocate(this.#length));
   }

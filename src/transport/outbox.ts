@@ -3,6 +3,7 @@ import type { Socket as RawSocket } from "node:net";
 import process from "node:process";
 import { corksLargeFrames, failsOnEmptyWrite } from "../platform.ts";
 import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/header.ts";
+import { hasHeadroom } from "../protocol/headroom.ts";
 import { Opcode } from "../protocol/opcode.ts";
 
 /*
@@ -254,8 +255,12 @@ export class Outbox {
     this.#write(lastLargeFrame);
   }
 
-  /** The payload is not copied: its header joins what waits, and it follows as a write of its own. */
+  /** The payload is not copied: unless there is room in front of it, its header joins what waits, and it follows as a write of its own. */
   #sendLargeBytes(opcode: number, payload: Uint8Array): void {
+    if (opcode === Opcode.BINARY && hasHeadroom(payload)) {
+      this.flush();
+      return this.#write(frameInPlace(payload));
+    }
     const start = reserve(MAX_SERVER_HEADER_BYTES);
     slabEnd = encodeHeader(slab, start, opcode, payload.length);
     this.#add(start, slabEnd);
@@ -275,6 +280,14 @@ function viewOf(start: number, end: number): Buffer {
     viewEnd = end;
   }
   return view;
+}
+
+/** The frame of a binary message whose header goes in front of its payload. To many sockets, too: it is always the same header. */
+function frameInPlace({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  const room = headerBytes(length);
+  const frame = Buffer.from(buffer as ArrayBuffer, byteOffset - room, room + length);
+  encodeHeader(frame, 0, Opcode.BINARY, length);
+  return frame;
 }
 
 /** Whether a frame still has the payload's bytes: the same array may have been filled anew, or resized. */
