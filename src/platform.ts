@@ -61,8 +61,10 @@ const FREE_FROM_BYTES = 4 * 1024;
  * Gives memory back at once that nobody uses any more, if it is large and not a part of something else. Left to the garbage collector, chunks of 64 KiB make it run all the time,
  * since they are large and nothing else is there to collect: that was a quarter of the cost of large messages on Node, and more on Bun. On Deno it costs more than it saves.
  */
-export function free({ buffer, byteOffset, length }: Uint8Array): void {
-  if (runtime === "deno" || length < FREE_FROM_BYTES) return;
+export function free(bytes: Uint8Array): void {
+  // Of a few bytes nobody must ask for the `buffer`: some runtimes only make it then, which costs more than reading them.
+  if (runtime === "deno" || bytes.length < FREE_FROM_BYTES) return;
+  const { buffer, byteOffset, length } = bytes;
   // Memory of a pool is not ours alone.
   if (byteOffset > HEADROOM_BYTES || byteOffset + length !== buffer.byteLength) return;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);

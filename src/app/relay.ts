@@ -42,7 +42,7 @@ const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 const SWEEP_FROM = 64;
 /** When a subscription is tried again that a broker has refused. */
 const RETRY_MS = 1000;
-/** A batch that has grown to this does not wait for the end of the turn. */
+/** A batch does not grow beyond this, unless by a single message. */
 const MAX_BATCH_BYTES = 64 * 1024;
 
 /**
@@ -104,8 +104,11 @@ export class Relay {
   publish(topic: string, data: string | Uint8Array): void {
     if (!this.#isConnected || this.#isClosed) return void (this.#dropped += countOf(topic, 1));
     const entry = encodeEntry(data);
-    // The order across topics is kept: only neighbours are joined.
-    if (this.#batch !== undefined && this.#batch.topic !== topic) this.#sendBatch();
+    // The order across topics is kept: only neighbours are joined. A large message goes by itself, since brokers have limits.
+    const before = this.#batch;
+    if (before !== undefined && (before.topic !== topic || before.byteLength + entry.length > MAX_BATCH_BYTES)) {
+      this.#sendBatch();
+    }
     const batch = this.#batch ??= { topic, parts: [this.#prefix], byteLength: this.#prefix.length };
     batch.parts.push(entry);
     batch.byteLength += entry.length;

@@ -42,7 +42,10 @@ export function passThrough(
   const onData = (chunk: Buffer): void => {
     chunks.push(chunk);
     byteLength += chunk.length;
-    if (byteLength > maxBytes) finish(new RangeError(`More than ${maxBytes} bytes came out`));
+    if (byteLength <= maxBytes) return;
+    finish(new RangeError(`More than ${maxBytes} bytes came out`));
+    // Deno would go on to the end of all that was written.
+    closeStream(stream);
   };
   const onEnd = (): void => void (isEnded = true);
   const finish = (error?: Error | null): void => {
