@@ -20,7 +20,7 @@ function open(connection: number, url: string): WebSocket {
   let isOpen = false;
   socket.onopen = () => {
     isOpen = true;
-    report({ connection, event: "open", protocol: socket.protocol });
+    report({ connection, event: "open", protocol: socket.protocol, extensions: socket.extensions });
   };
   socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
     if (typeof data === "string") report({ connection, event: "message", text: data });

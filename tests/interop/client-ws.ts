@@ -30,7 +30,7 @@ function open(connection: number, url: string): WebSocket {
   let isOpen = false;
   socket.on("open", () => {
     isOpen = true;
-    report({ connection, event: "open", protocol: socket.protocol });
+    report({ connection, event: "open", protocol: socket.protocol, extensions: socket.extensions });
   });
   socket.on("message", (data: Buffer, isBinary: boolean) => {
     if (isBinary) report({ connection, event: "message", binary: data.toString("base64") });

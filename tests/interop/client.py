@@ -1,4 +1,4 @@
-"""A client program on Python's standard sockets: RFC 6455 by hand, so that it shares no code with anything else here.
+"""A client program on Python's standard sockets: RFC 6455 and 7692 by hand, so that it shares no code with anything else here.
 
 It is strict: a frame the server may not send (masked, reserved bits, a length that is not minimal, a fragmented or
 oversized control frame) ends the program with a traceback, which fails the test.
@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import threading
+import zlib
 from urllib.parse import urlsplit
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -30,11 +31,46 @@ def fail_loudly(failure):
     os._exit(1)
 
 
+class Deflate:
+    """permessage-deflate as the server has answered it (RFC 7692 section 7.1), both directions."""
+
+    TAIL = b"\x00\x00\xff\xff"
+
+    def __init__(self, answer):
+        name, *parameters = (part.strip() for part in answer.split(";"))
+        assert name == "permessage-deflate", answer
+        agreed = dict(parameter.partition("=")[::2] for parameter in parameters)
+        assert len(agreed) == len(parameters), f"a parameter twice: {answer}"
+        self.server_keeps = agreed.pop("server_no_context_takeover", None) is None
+        self.client_keeps = agreed.pop("client_no_context_takeover", None) is None
+        self.server_bits = int(agreed.pop("server_max_window_bits", 15))
+        self.client_bits = int(agreed.pop("client_max_window_bits", 15))
+        assert not agreed, f"unknown parameters: {answer}"
+        self.compressor = self.decompressor = None
+
+    def compress(self, fragments):
+        """The fragments of one message, each flushed, so that it can be read before the next comes."""
+        if self.compressor is None or not self.client_keeps:
+            self.compressor = zlib.compressobj(wbits=-self.client_bits)
+        flushed = [self.compressor.compress(each) + self.compressor.flush(zlib.Z_SYNC_FLUSH) for each in fragments]
+        # Flushing what is flushed already gives nothing: an empty block stands for an empty message (section 7.2.3.6).
+        flushed[-1] = flushed[-1].removesuffix(self.TAIL) or b"\x00"
+        return flushed
+
+    def decompress(self, payload):
+        if self.decompressor is None or not self.server_keeps:
+            self.decompressor = zlib.decompressobj(wbits=-self.server_bits)
+        message = self.decompressor.decompress(payload + self.TAIL)
+        assert not self.decompressor.unused_data, "data behind a last block"
+        return message
+
+
 class Client:
     def __init__(self, number, url):
         self.number = number
         self.send_lock = threading.Lock()
         self.close_sent = False
+        self.deflate = None
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port))
         self.stream = self.socket.makefile("rb")
@@ -53,6 +89,7 @@ class Client:
             "Connection: Upgrade",
             f"Sec-WebSocket-Key: {key}",
             "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
         ]
         self.socket.sendall("".join(line + "\r\n" for line in [*lines, ""]).encode())
         status = self.stream.readline().split()[1]
@@ -66,8 +103,10 @@ class Client:
         assert headers["sec-websocket-accept"] == accept, headers
         assert headers["upgrade"].lower() == "websocket", headers
         assert headers["connection"].lower() == "upgrade", headers
-        assert "sec-websocket-extensions" not in headers, headers
-        report(self.number, "open", protocol=headers.get("sec-websocket-protocol", ""))
+        extensions = headers.get("sec-websocket-extensions", "")
+        if extensions:
+            self.deflate = Deflate(extensions)
+        report(self.number, "open", protocol=headers.get("sec-websocket-protocol", ""), extensions=extensions)
         return True
 
     def hang_up(self):
@@ -75,7 +114,7 @@ class Client:
         self.stream.close()
         self.socket.close()
 
-    def send(self, opcode, payload, fin=True):
+    def send(self, opcode, payload, fin=True, compressed=False):
         length = len(payload)
         if length < 126:
             size = struct.pack("!B", 0x80 | length)
@@ -88,7 +127,14 @@ class Client:
         key = (mask * (length // 4 + 1))[:length]
         masked = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(length, "big")
         with self.send_lock:
-            self.socket.sendall(bytes([fin << 7 | opcode]) + size + mask + masked)
+            self.socket.sendall(bytes([fin << 7 | compressed << 6 | opcode]) + size + mask + masked)
+
+    def send_message(self, opcode, fragments):
+        if self.deflate:
+            fragments = self.deflate.compress(fragments)
+        for i, fragment in enumerate(fragments):
+            last = i == len(fragments) - 1
+            self.send(CONTINUATION if i else opcode, fragment, fin=last, compressed=bool(self.deflate) and i == 0)
 
     def send_close(self, payload):
         self.close_sent = True
@@ -98,8 +144,9 @@ class Client:
         head = self.stream.read(2)
         if len(head) < 2:
             raise EOFError
-        fin, reserved, opcode = head[0] >> 7, head[0] >> 4 & 7, head[0] & 15
+        fin, compressed, reserved, opcode = head[0] >> 7, head[0] >> 6 & 1, head[0] >> 4 & 3, head[0] & 15
         assert reserved == 0, "reserved bits are set"
+        assert not compressed or (self.deflate and opcode in (TEXT, BINARY)), "RSV1 is set"
         assert head[1] < 128, "the server masked a frame"
         length = head[1]
         if length == 126:
@@ -112,14 +159,14 @@ class Client:
         payload = self.stream.read(length)
         if len(payload) < length:
             raise EOFError
-        return fin, opcode, payload
+        return fin, compressed, opcode, payload
 
     def receive_until_closed(self):
         code, reason, clean = 1006, "", False
-        message, message_opcode = b"", None
+        message, message_opcode, message_compressed = b"", None, 0
         try:
             while True:
-                fin, opcode, payload = self.read_frame()
+                fin, compressed, opcode, payload = self.read_frame()
                 if opcode == PING:
                     self.send(PONG, payload)
                 elif opcode == PONG:
@@ -135,9 +182,12 @@ class Client:
                     break
                 else:
                     assert (opcode == CONTINUATION) == (message_opcode is not None), "fragments out of order"
-                    message_opcode = message_opcode or opcode
+                    if message_opcode is None:
+                        message_opcode, message_compressed = opcode, compressed
                     message += payload
                     if fin:
+                        if message_compressed:
+                            message = self.deflate.decompress(message)
                         self.report_message(message_opcode, message)
                         message, message_opcode = b"", None
         except (EOFError, ConnectionError):
@@ -155,14 +205,12 @@ class Client:
     def obey(self, command):
         action = command["do"]
         if action == "send" and "text" in command:
-            self.send(TEXT, command["text"].encode())
+            self.send_message(TEXT, [command["text"].encode()])
         elif action == "send":
-            self.send(BINARY, base64.b64decode(command["binary"]))
+            self.send_message(BINARY, [base64.b64decode(command["binary"])])
         elif action == "sendFragments":
             opcode = BINARY if command["isBinary"] else TEXT
-            for i, fragment in enumerate(command["fragments"]):
-                last = i == len(command["fragments"]) - 1
-                self.send(CONTINUATION if i else opcode, base64.b64decode(fragment), fin=last)
+            self.send_message(opcode, [base64.b64decode(fragment) for fragment in command["fragments"]])
         elif action == "ping":
             self.send(PING, base64.b64decode(command["data"]))
         elif action == "close" and "code" in command:

@@ -80,7 +80,7 @@ for (const kind of clientKinds) {
       to = app,
     ): Promise<{ client: ClientConnection } & ServerEnd> {
       const client = from.connect(address(to));
-      expect(await client.events.next()).toEqual({ event: "open", protocol: "" });
+      expect(await client.events.next()).toEqual({ event: "open", protocol: "", extensions: "" });
       return { client, ...await arrivals.next() };
     }
 

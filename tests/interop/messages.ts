@@ -12,7 +12,7 @@ export type Command =
   | { connection: number; do: "terminate" };
 
 export type ClientEvent =
-  | { connection: number; event: "open"; protocol: string }
+  | { connection: number; event: "open"; protocol: string; extensions: string }
   | { connection: number; event: "message"; text: string }
   | { connection: number; event: "message"; binary: string }
   | { connection: number; event: "pong"; data: string }
