@@ -1,7 +1,10 @@
-/** What is measured. Adding a cell here has it run and tabled; one with `quick` is in the charts too. */
+/** What is measured. Adding a cell here has it run and tabled; `charts` draws it. */
 
 export type Work = "echo" | "fan" | "handshake" | "idle";
 export type Payload = "binary" | "text" | "json";
+
+/** permessage-deflate: not offered; each message compressed by itself; or with the windows kept, both ways. */
+export type Deflate = "off" | "no-takeover" | "takeover";
 
 export interface Cell {
   id: string;
@@ -13,8 +16,15 @@ export interface Cell {
   payloadBytes: number;
   connections: number;
   inFlight: number;
+  deflate: Deflate;
+  /** Where peers that cannot do this are shown from. */
+  elsewhere?: string;
+  /** Memory is compared without what the engine keeps for later, and beside as many connections. */
+  trimmed?: boolean;
   /** Part of `--quick`. */
   quick: boolean;
+  /** What its panel in the charts shows, if it has one. */
+  charts: "figure" | "latency" | "none";
 }
 
 const KIB = 1024;
@@ -49,8 +59,50 @@ function echo(payload: "binary" | "text"): Cell[] {
     payloadBytes,
     connections: 50,
     inFlight,
+    deflate: "off",
     quick: quick && payload === "binary",
+    charts: quick && payload === "binary" ? "figure" : "none",
   }));
+}
+
+const DEFLATE_TITLE: Record<Deflate, string> = {
+  off: "",
+  "no-takeover": "deflate without takeover",
+  takeover: "deflate with takeover",
+};
+
+function compressedEcho(deflate: "no-takeover" | "takeover"): Cell[] {
+  return [200, 2 * KIB, 64 * KIB].map((payloadBytes) => ({
+    id: `${deflate === "takeover" ? "takeover" : "deflate"}-${idSize(payloadBytes)}-4`,
+    title: `echo JSON ${sizeName(payloadBytes)}, ${DEFLATE_TITLE[deflate]}, 4 in flight`,
+    work: "echo",
+    path: "/text",
+    payload: "json",
+    payloadBytes,
+    connections: 50,
+    inFlight: 4,
+    deflate,
+    quick: deflate === "no-takeover" && payloadBytes === 2 * KIB,
+    charts: payloadBytes === 2 * KIB ? "figure" : "none",
+  }));
+}
+
+/** With and without compression: what each of 1,000 connections adds to the memory of a server that has 1,000 already. */
+function idleDeflate(deflate: Deflate): Cell {
+  return {
+    id: { off: "idle-1000", "no-takeover": "idle-1000-deflate", takeover: "idle-1000-takeover" }[deflate],
+    title: `idle memory of 1 in 1,000, ${DEFLATE_TITLE[deflate] || "no compression"}`,
+    work: "idle",
+    path: "/text",
+    payload: "json",
+    payloadBytes: 2 * KIB,
+    connections: 1_000,
+    inFlight: 1,
+    deflate,
+    trimmed: true,
+    quick: false,
+    charts: deflate === "off" ? "none" : "figure",
+  };
 }
 
 function fan(path: "/fan" | "/publish", inFlight: number): Cell {
@@ -64,7 +116,24 @@ function fan(path: "/fan" | "/publish", inFlight: number): Cell {
     payloadBytes: 32,
     connections: 200,
     inFlight,
+    deflate: "off",
+    ...(path === "/publish" && { elsewhere: `fan-loop-${inFlight}` }),
     quick: path === "/fan" || inFlight === 16,
+    charts: "figure",
+  };
+}
+
+/** JSON to 200 at once: whoever compresses it once for all has the rest for nothing. */
+function compressedFan(path: "/fan" | "/publish"): Cell {
+  return {
+    ...fan(path, 1),
+    id: path === "/fan" ? "fan-loop-deflate" : "fan-publish-deflate",
+    title: `fan-out of JSON 2 KiB 1 to 200, deflate, ${path === "/fan" ? "loop" : "publish"}`,
+    payload: "json",
+    payloadBytes: 2 * KIB,
+    deflate: "no-takeover",
+    ...(path === "/publish" && { elsewhere: "fan-loop-deflate" }),
+    quick: false,
   };
 }
 
@@ -80,7 +149,9 @@ export const cells: readonly Cell[] = [
     payloadBytes: 2 * KIB,
     connections: 50,
     inFlight: 16,
+    deflate: "off",
     quick: false,
+    charts: "none",
   },
   {
     id: "latency-32",
@@ -91,7 +162,9 @@ export const cells: readonly Cell[] = [
     payloadBytes: 32,
     connections: 1,
     inFlight: 1,
-    quick: false,
+    deflate: "off",
+    quick: true,
+    charts: "latency",
   },
   fan("/fan", 1),
   fan("/fan", 16),
@@ -106,7 +179,9 @@ export const cells: readonly Cell[] = [
     payloadBytes: 0,
     connections: 16,
     inFlight: 1,
+    deflate: "off",
     quick: true,
+    charts: "figure",
   },
   {
     id: "idle",
@@ -117,6 +192,15 @@ export const cells: readonly Cell[] = [
     payloadBytes: 32,
     connections: 10_000,
     inFlight: 1,
+    deflate: "off",
     quick: true,
+    charts: "figure",
   },
+  ...compressedEcho("no-takeover"),
+  ...compressedEcho("takeover"),
+  compressedFan("/fan"),
+  compressedFan("/publish"),
+  idleDeflate("off"),
+  idleDeflate("no-takeover"),
+  idleDeflate("takeover"),
 ];

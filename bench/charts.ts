@@ -4,10 +4,10 @@
  */
 import { type EChartsOption, init } from "echarts";
 import { cells } from "./cells.ts";
-import { digits, times } from "./format.ts";
+import { digits, span, times } from "./format.ts";
 import type { RuntimeName } from "./machine.ts";
 import { LIMIT, OURS } from "./peers.ts";
-import { advantage, find, labelOf, type Report, type Result, unitOf } from "./results.ts";
+import { advantage, find, type Report, type Result, type Row, rowsOf, unitOf } from "./results.ts";
 
 const TEXT = "#7a838c";
 const OUR_COLOUR = "#e2682a";
@@ -17,7 +17,7 @@ const FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif
 const WIDTH = 860;
 const COLUMNS = 2;
 const MARGIN = 12;
-const LABEL_WIDTH = 112;
+const LABEL_WIDTH = 132;
 const VALUE_WIDTH = 122;
 const HEADING = 46;
 const PANEL_TITLE = 40;
@@ -28,21 +28,42 @@ const FOOTING = 30;
 interface Panel {
   title: string;
   bars: { label: string; figure: number; isOurs: boolean; note: string }[];
-  limit: number | undefined;
+  limit: { figure: number; note: string } | undefined;
 }
 
 function panelsOf(results: Result[], runtime: RuntimeName): Panel[] {
-  const shown = cells.filter(({ id, quick }) => quick && find(results, runtime, OURS, id));
-  return shown.map(({ id, title }) => {
-    const rows = results.filter((result) => result.runtime === runtime && result.cell === id && result.peer !== LIMIT);
-    const bars = rows.sort((left, right) => left.figure - right.figure).map((result) => {
-      const isOurs = result.peer === OURS;
-      const ratio = isOurs ? "" : `  ${times(advantage(results, result))}`;
-      const note = `${digits(result.figure)} ${unitOf(id)}${ratio}`;
-      return { label: labelOf(runtime, result.peer), figure: result.figure, isOurs, note };
+  const shown = cells.filter(({ id, charts }) => charts !== "none" && find(results, runtime, OURS, id));
+  return shown.map(({ id, title, charts }) => {
+    const rows = rowsOf(results, runtime, id);
+    if (charts === "latency") return latencyPanel(title, rows);
+    const bars = rows.filter(({ peer }) => peer !== LIMIT).map((row) => {
+      // At another level it is compared with itself.
+      const isOurs = row.peer.startsWith(OURS);
+      const ratio = row.peer === OURS ? "" : `  ${times(advantage(results, row))}`;
+      const note = `${digits(row.figure)} ${unitOf(id)}${ratio}`;
+      return { label: row.label, figure: row.figure, isOurs, note };
     });
-    return { title, bars, limit: find(results, runtime, LIMIT, id)?.figure };
+    const limit = rows.find(({ peer }) => peer === LIMIT)?.figure;
+    return { title, bars, limit: limit === undefined ? undefined : { figure: limit, note: `raw ${digits(limit)}` } };
   });
+}
+
+/** How long a message takes there and back, half of them and all but one in a hundred. */
+function latencyPanel(title: string, rows: Row[]): Panel {
+  const bars = rows.flatMap(({ peer, label, p50Ms, p99Ms }) =>
+    p50Ms === undefined || p99Ms === undefined || peer === LIMIT ? [] : {
+      label,
+      figure: p50Ms,
+      isOurs: peer === OURS,
+      note: `${span(p50Ms)}, p99 ${span(p99Ms)}`,
+    }
+  );
+  const limit = rows.find(({ peer }) => peer === LIMIT)?.p50Ms;
+  return {
+    title: `${title}: p50`,
+    bars: bars.sort((left, right) => left.figure - right.figure),
+    limit: limit === undefined ? undefined : { figure: limit, note: `raw ${span(limit)}` },
+  };
 }
 
 type Part = { title: object[]; grid: object[]; xAxis: object[]; yAxis: object[]; series: object[] };
@@ -50,7 +71,7 @@ type Part = { title: object[]; grid: object[]; xAxis: object[]; yAxis: object[];
 function draw(part: Part, panel: Panel, left: number, top: number, width: number): void {
   const { title, bars, limit } = panel;
   const index = part.grid.length;
-  const highest = Math.max(...bars.map(({ figure }) => figure), limit ?? 0);
+  const highest = Math.max(...bars.map(({ figure }) => figure), limit?.figure ?? 0);
   part.title.push({
     text: title,
     left,
@@ -98,10 +119,10 @@ function draw(part: Part, panel: Panel, left: number, top: number, width: number
       markLine: {
         silent: true,
         symbol: "none",
-        data: [{ xAxis: limit }],
+        data: [{ xAxis: limit.figure }],
         lineStyle: { color: TEXT, type: [4, 3], width: 1.2 },
         label: {
-          formatter: `raw ${digits(limit)}`,
+          formatter: limit.note,
           position: "start",
           color: TEXT,
           fontFamily: FONT,

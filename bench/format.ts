@@ -8,6 +8,11 @@ export function digits(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** A short time in the unit that suits it. */
+export function span(ms: number): string {
+  return ms < 1 ? `${Math.round(1000 * ms)} µs` : `${digits(ms)} ms`;
+}
+
 export function times(value: number | undefined): string {
   return value === undefined ? "" : `${value >= 10 ? value.toFixed(1) : value.toFixed(2)} ×`;
 }

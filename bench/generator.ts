@@ -1,6 +1,7 @@
-/** The generator process: makes the load that the runner asks for over IPC, one at a time. */
+/** The generator process: makes the load that the runner asks for over IPC, one after the other. */
 import process from "node:process";
 import { quantileSorted } from "simple-statistics";
+import { wireBytes } from "./load/connection.ts";
 import { type Load, openLoad, type Target } from "./load/loads.ts";
 
 export type Call = { call: "open"; target: Target } | { call: "drive"; seconds: number } | { call: "close" };
@@ -12,19 +13,26 @@ export interface Window {
   generatorShare: number;
   p50Ms: number | undefined;
   p99Ms: number | undefined;
+  /** Bytes of TCP's payload for a message: headers of frames and masks included. */
+  sentBytes: number;
+  receivedBytes: number;
 }
 
 export type Answer = { window?: Window } | { error: string };
 
-let load: Load | undefined;
+/** Those that are open; the last one is driven. */
+let loads: Load[] = [];
 
 async function measure(seconds: number): Promise<Window> {
+  const load = loads.at(-1);
   if (!load) throw new Error("drive before open");
   const cpuBefore = process.cpuUsage();
+  const wireBefore = wireBytes();
   const startedAt = performance.now();
   const { count, latenciesMs } = await load.drive(seconds);
   const elapsedMs = performance.now() - startedAt;
   const { user, system } = process.cpuUsage(cpuBefore);
+  const wire = wireBytes();
   const sorted = latenciesMs.sort((left, right) => left - right);
   return {
     count,
@@ -32,19 +40,21 @@ async function measure(seconds: number): Promise<Window> {
     generatorShare: (user + system) / 1000 / elapsedMs,
     p50Ms: sorted.length > 0 ? quantileSorted(sorted, 0.5) : undefined,
     p99Ms: sorted.length > 0 ? quantileSorted(sorted, 0.99) : undefined,
+    sentBytes: (wire.sent - wireBefore.sent) / count,
+    receivedBytes: (wire.received - wireBefore.received) / count,
   };
 }
 
 async function answer(call: Call): Promise<Answer> {
   switch (call.call) {
     case "open":
-      load = await openLoad(call.target);
+      loads.push(await openLoad(call.target));
       return {};
     case "drive":
       return { window: await measure(call.seconds) };
     case "close":
-      load?.close();
-      load = undefined;
+      for (const load of loads) load.close();
+      loads = [];
       return {};
   }
 }

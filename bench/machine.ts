@@ -102,8 +102,8 @@ export interface Machine {
   versions: Record<string, string>;
 }
 
-export function describeMachine(runtimes: Runtime[], cores: Cores | undefined): Machine {
-  const packages = ["ws", "bufferutil", "websocket", "crossws"];
+/** @param packages whose versions count */
+export function describeMachine(runtimes: Runtime[], packages: string[], cores: Cores | undefined): Machine {
   return {
     cpu: cpus()[0].model.trim(),
     cores: cpus().length,

@@ -2,6 +2,7 @@
 import type { Cell } from "./cells.ts";
 import type { Cores, Runtime } from "./machine.ts";
 import { LIMIT, type Peer } from "./peers.ts";
+import type { Memory } from "./peers/support.ts";
 import { type Generator, Server } from "./processes.ts";
 
 export interface Sample {
@@ -12,6 +13,11 @@ export interface Sample {
   p99Ms: number | undefined;
   generatorShare: number | undefined;
   serverShare: number | undefined;
+  /** Bytes on the wire for a message, to the server and back. */
+  toServerBytes: number | undefined;
+  toClientBytes: number | undefined;
+  /** Of an idle connection: what the engine knows of. It scatters less than what the system counts, and sees less. */
+  heapKiB: number | undefined;
 }
 
 export interface Times {
@@ -23,7 +29,9 @@ export interface Times {
 async function measureCpu(server: Server, generator: Generator, times: Times): Promise<Sample> {
   await generator.drive(times.warmUpSeconds);
   const before = await server.cpuMicroseconds();
-  const { count, seconds, generatorShare, p50Ms, p99Ms } = await generator.drive(times.seconds);
+  const { count, seconds, generatorShare, p50Ms, p99Ms, sentBytes, receivedBytes } = await generator.drive(
+    times.seconds,
+  );
   const spent = (await server.cpuMicroseconds()) - before;
   return {
     figure: spent / count,
@@ -32,24 +40,39 @@ async function measureCpu(server: Server, generator: Generator, times: Times): P
     p99Ms,
     generatorShare,
     serverShare: spent / 1e6 / seconds,
+    toServerBytes: sentBytes,
+    toClientBytes: receivedBytes,
+    heapKiB: undefined,
   };
 }
 
-/** A few connections come and go first, so that what a server sets up once is not counted against the connections. */
+/**
+ * Other connections come first, so that what a server sets up once is not counted against those that are measured: a few that go again, or as many that stay where a
+ * small difference matters.
+ */
 async function measureIdle(server: Server, generator: Generator, cell: Cell, raw: boolean): Promise<Sample> {
   const { port } = server;
-  await generator.open({ cell: { ...cell, connections: 500 }, port, raw });
-  await generator.close();
-  const before = await server.residentBytes();
+  const { trimmed = false } = cell;
+  if (trimmed) {
+    await generator.open({ cell, port, raw });
+  } else {
+    await generator.open({ cell: { ...cell, connections: Math.max(100, cell.connections / 20) }, port, raw });
+    await generator.close();
+  }
+  const before = await server.memory(trimmed);
   await generator.open({ cell, port, raw });
-  const after = await server.residentBytes();
+  const after = await server.memory(trimmed);
+  const kibEach = (field: keyof Memory): number => (after[field] - before[field]) / 1024 / cell.connections;
   return {
-    figure: (after - before) / 1024 / cell.connections,
+    figure: kibEach("residentBytes"),
+    heapKiB: kibEach("heapBytes"),
     perSecond: undefined,
     p50Ms: undefined,
     p99Ms: undefined,
     generatorShare: undefined,
     serverShare: undefined,
+    toServerBytes: undefined,
+    toClientBytes: undefined,
   };
 }
 
@@ -62,10 +85,12 @@ export async function measure(
   times: Times,
 ): Promise<Sample> {
   const raw = peer.id === LIMIT;
-  const server = await Server.start(peer, runtime, cores);
+  const env = { ...peer.env, BENCH_DEFLATE: cell.deflate };
+  const server = await Server.start({ file: peer.file, env }, runtime, cores?.server);
   try {
     if (cell.work === "idle") {
-      return await measureIdle(server, generator, { ...cell, connections: times.idleConnections }, raw);
+      const connections = Math.min(cell.connections, times.idleConnections);
+      return await measureIdle(server, generator, { ...cell, connections }, raw);
     }
     await generator.open({ cell, port: server.port, raw });
     return await measureCpu(server, generator, times);

@@ -5,7 +5,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Answer, Call, Window } from "./generator.ts";
 import { type Cores, pinned, type Runtime } from "./machine.ts";
-import type { Peer } from "./peers.ts";
+import type { Memory } from "./peers/support.ts";
 
 const PATIENCE_MS = 30_000;
 
@@ -22,23 +22,29 @@ function gist(complaints: string): string {
   return lines.find((line) => /error/i.test(line) && !line.startsWith("at ")) ?? lines[0] ?? "without a word";
 }
 
+/** A server to start: a file beside the peers, and what it is told. */
+export interface Program {
+  file: string;
+  env: Record<string, string>;
+}
+
 export class Server {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   #complaints = "";
   port = 0;
 
-  private constructor(peer: Peer, runtime: Runtime, cores: Cores | undefined) {
-    const file = new URL(`peers/${peer.file}`, import.meta.url).pathname;
-    const [program, ...args] = pinned([...runtime.command, file], cores?.server);
-    this.#child = spawn(program, args, { env: { ...process.env, ...peer.env, NO_COLOR: "1" } });
+  private constructor({ file, env }: Program, runtime: Runtime, core: number | undefined) {
+    const path = new URL(`peers/${file}`, import.meta.url).pathname;
+    const [program, ...args] = pinned([...runtime.command, path], core);
+    this.#child = spawn(program, args, { env: { ...process.env, ...env, NO_COLOR: "1" } });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#complaints += text));
     this.#child.stdin?.on("error", () => {});
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
   }
 
-  static async start(peer: Peer, runtime: Runtime, cores: Cores | undefined): Promise<Server> {
-    const server = new Server(peer, runtime, cores);
+  static async start(program: Program, runtime: Runtime, core: number | undefined): Promise<Server> {
+    const server = new Server(program, runtime, core);
     try {
       server.port = await server.#next("starting");
     } catch (error) {
@@ -48,13 +54,13 @@ export class Server {
     return server;
   }
 
-  async #next(what: string): Promise<number> {
+  async #next<T>(what: string): Promise<T> {
     const { value, done } = await within(PATIENCE_MS, what, this.#lines.next());
     if (done) throw new Error(`the server ended: ${gist(this.#complaints)}`);
-    return Number(value);
+    return JSON.parse(value) as T;
   }
 
-  #ask(question: "cpu" | "memory"): Promise<number> {
+  #ask<T>(question: "cpu" | "memory" | "trimmed"): Promise<T> {
     this.#child.stdin?.write(`${question}\n`);
     return this.#next(question);
   }
@@ -64,9 +70,9 @@ export class Server {
     return this.#ask("cpu");
   }
 
-  /** Resident bytes after garbage collection and a while of rest. */
-  residentBytes(): Promise<number> {
-    return this.#ask("memory");
+  /** After garbage collection and a while of rest; `trimmed`, without what the engine keeps for later. */
+  memory(trimmed: boolean): Promise<Memory> {
+    return this.#ask(trimmed ? "trimmed" : "memory");
   }
 
   async stop(): Promise<void> {

@@ -3,21 +3,36 @@ import type { Cell } from "./cells.ts";
 import { digits, percent, table, times } from "./format.ts";
 import type { RuntimeName } from "./machine.ts";
 import { OURS } from "./peers.ts";
-import { advantage, cellOf, find, isGeneratorBound, labelOf, type Report, type Result, unitOf } from "./results.ts";
+import {
+  advantage,
+  cellOf,
+  find,
+  isGeneratorBound,
+  labelOf,
+  type Report,
+  type Result,
+  rowsOf,
+  unitOf,
+} from "./results.ts";
 import { type Goal, targets } from "./targets.ts";
 
-function byFigure(left: Result, right: Result): number {
-  return left.figure - right.figure;
+/** What one kind of cell has and others have not: bytes on the wire under compression, and the heap's share of memory. */
+function particulars(row: Result): string {
+  const { toServerBytes, toClientBytes, heapKiB } = row;
+  if (heapKiB !== undefined) return `heap ${digits(heapKiB)} KiB`;
+  const isCompressed = (cellOf(row.cell)?.deflate ?? "off") !== "off";
+  if (!isCompressed || toServerBytes === undefined || toClientBytes === undefined) return "";
+  return `${digits(toServerBytes)} B in, ${digits(toClientBytes)} B out`;
 }
 
 export function cellLine({ results, failures }: Report, runtime: RuntimeName, cell: Cell): string {
-  const here = results.filter((result) => result.runtime === runtime && result.cell === cell.id).sort(byFigure);
-  const parts = here.map((result) => {
+  const parts = rowsOf(results, runtime, cell.id).map((result) => {
     const spread = result.spread === undefined ? "" : ` ±${percent(result.spread)}`;
     const ratio = result.peer === OURS ? "" : ` ${times(advantage(results, result))}`;
     const bound = isGeneratorBound(result) ? " (rate set by the generator)" : "";
     const figure = `${digits(result.figure)} ${unitOf(cell.id)}`;
-    return `${labelOf(runtime, result.peer)} ${figure}${spread}${ratio}${bound}`;
+    const waits = cell.charts === "latency" ? ` p50 ${digits(result.p50Ms!)} p99 ${digits(result.p99Ms!)} ms` : "";
+    return `${result.label} ${figure}${spread}${waits}${ratio}${bound}`;
   });
   const failed = failures.filter((failure) => failure.runtime === runtime && failure.cell === cell.id);
   const faults = new Set(failed.map(({ peer, reason }) => `${labelOf(runtime, peer)} FAILED: ${reason}`));
@@ -26,12 +41,12 @@ export function cellLine({ results, failures }: Report, runtime: RuntimeName, ce
 
 export function runtimeTable({ results, machine }: Report, runtime: RuntimeName): string {
   const rows = results.filter((result) => result.runtime === runtime);
-  const lines = [["", "server CPU", "±", "× ours", "messages/s", "p50 ms", "p99 ms", "CPU server", "generator"]];
+  const lines = [["", "server CPU", "±", "× ours", "messages/s", "p50 ms", "p99 ms", "CPU server", "generator", ""]];
   for (const cell of new Set(rows.map((row) => row.cell))) {
-    lines.push([cellOf(cell)?.title ?? cell, "", "", "", "", "", "", "", ""]);
-    for (const row of rows.filter((candidate) => candidate.cell === cell).sort(byFigure)) {
+    lines.push([cellOf(cell)?.title ?? cell, ...Array<string>(lines[0].length - 1).fill("")]);
+    for (const row of rowsOf(results, runtime, cell)) {
       lines.push([
-        `  ${labelOf(runtime, row.peer)}`,
+        `  ${row.label}`,
         `${digits(row.figure)} ${unitOf(cell)}`,
         row.spread === undefined ? "" : percent(row.spread),
         row.peer === OURS ? "" : times(advantage(results, row)),
@@ -40,6 +55,7 @@ export function runtimeTable({ results, machine }: Report, runtime: RuntimeName)
         row.p99Ms === undefined ? "" : digits(row.p99Ms),
         row.serverShare === undefined ? "" : percent(row.serverShare),
         row.generatorShare === undefined ? "" : percent(row.generatorShare) + (isGeneratorBound(row) ? " !" : ""),
+        particulars(row),
       ]);
     }
   }

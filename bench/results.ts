@@ -18,6 +18,9 @@ export interface Result {
   p99Ms: number | undefined;
   generatorShare: number | undefined;
   serverShare: number | undefined;
+  toServerBytes: number | undefined;
+  toClientBytes: number | undefined;
+  heapKiB: number | undefined;
   samples: Sample[];
 }
 
@@ -58,12 +61,31 @@ export function summarise(peer: Peer, cell: Cell, samples: Sample[], lowest: boo
     p99Ms: middle(samples, "p99Ms"),
     generatorShare: middle(samples, "generatorShare"),
     serverShare: middle(samples, "serverShare"),
+    toServerBytes: middle(samples, "toServerBytes"),
+    toClientBytes: middle(samples, "toClientBytes"),
+    heapKiB: middle(samples, "heapKiB"),
     samples,
   };
 }
 
 export function find(results: Result[], runtime: RuntimeName, peer: string, cell: string): Result | undefined {
   return results.find((result) => result.runtime === runtime && result.peer === peer && result.cell === cell);
+}
+
+export type Row = Result & { label: string };
+
+/** A cell's results, the best first. Peers that cannot do what it measures stand in it with what they do instead. */
+export function rowsOf(results: Result[], runtime: RuntimeName, id: string): Row[] {
+  const of = (cell: string | undefined): Result[] =>
+    results.filter((result) => result.runtime === runtime && result.cell === cell);
+  const cell = cellOf(id);
+  const isCompressed = cell !== undefined && cell.deflate !== "off";
+  const name = ({ peer }: Result): string => labelOf(runtime, peer, isCompressed);
+  const own = of(id).map((result) => ({ ...result, label: name(result) }));
+  const others = own.length === 0 ? [] : of(cell?.elsewhere)
+    .filter(({ peer }) => !own.some((row) => row.peer === peer))
+    .map((result) => ({ ...result, cell: id, label: `${name(result)}, loop` }));
+  return [...own, ...others].sort((left, right) => left.figure - right.figure);
 }
 
 /** How many times less CPU (or memory) ours takes than this result. */
@@ -77,8 +99,9 @@ export function isGeneratorBound({ generatorShare = 0, serverShare = 1 }: Result
   return generatorShare > 0.9 && serverShare < 0.9;
 }
 
-export function labelOf(runtime: RuntimeName, id: string): string {
-  return peers.find((peer) => peer.runtime === runtime && peer.id === id)?.label ?? id;
+export function labelOf(runtime: RuntimeName, id: string, isCompressed = false): string {
+  const peer = peers.find((each) => each.runtime === runtime && each.id === id);
+  return (isCompressed ? peer?.deflateLabel : undefined) ?? peer?.label ?? id;
 }
 
 export function cellOf(id: string): Cell | undefined {

@@ -4,13 +4,15 @@
  *     node bench/run.ts [--quick] [--runtime node,deno,bun] [--only echo-32-16,…] [--peers spacenode,ws,raw]
  *                       [--rounds 3] [--seconds 2] [--warm-up 1] [--lowest] [--out bench/results]
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Cell, cells } from "./cells.ts";
 import { chart } from "./charts.ts";
-import { chooseCores, type Cores, describeMachine, findRuntime, type Runtime, type RuntimeName } from "./machine.ts";
+import { chooseCores, type Cores, describeMachine, type Runtime } from "./machine.ts";
 import { measure, type Sample, type Times } from "./measure.ts";
+import { amount, chosen, chosenRuntimes } from "./options.ts";
 import { type Peer, peers } from "./peers.ts";
 import { Generator } from "./processes.ts";
 import { cellLine, runtimeTable, targetTable } from "./report.ts";
@@ -30,46 +32,26 @@ const { values } = parseArgs({
   },
 });
 
-/** The items of a comma-separated option; a name that nothing has is an error, not an empty run. */
-function chosen(option: "runtime" | "only" | "peers", known: string[]): Set<string> | undefined {
-  const names = values[option]?.split(",");
-  const wrong = names?.find((name) => !known.includes(name));
-  if (wrong !== undefined) {
-    console.error(`--${option} ${wrong}: expected one of ${[...new Set(known)].join(", ")}`);
-    process.exit(2);
-  }
-  return names && new Set(names);
-}
-
-function amount(option: "rounds" | "seconds" | "warm-up", usual: number): number {
-  const value = Number(values[option] ?? usual);
-  if (value > 0) return value;
-  console.error(`--${option} ${values[option]}: expected a number above 0`);
-  process.exit(2);
-}
-
 const RESULTS = new URL("results", import.meta.url).pathname;
 const { quick } = values;
-const runtimeNames = chosen("runtime", ["node", "deno", "bun"]) ?? new Set(["node", "deno", "bun"]);
-const onlyCells = chosen("only", cells.map(({ id }) => id));
-const onlyPeers = chosen("peers", peers.map(({ id }) => id));
-const rounds = amount("rounds", quick ? 1 : 3);
+const onlyCells = chosen("only", values.only, cells.map(({ id }) => id));
+const onlyPeers = chosen("peers", values.peers, peers.map(({ id }) => id));
+const rounds = amount("rounds", values.rounds, quick ? 1 : 3);
 const spans: Times = {
-  seconds: amount("seconds", quick ? 0.3 : 2),
-  warmUpSeconds: amount("warm-up", quick ? 0.35 : 1),
+  seconds: amount("seconds", values.seconds, quick ? 0.25 : 2),
+  warmUpSeconds: amount("warm-up", values["warm-up"], quick ? 0.3 : 1),
   idleConnections: quick ? 2_000 : 10_000,
 };
 
+// The packages for Node and Bun are built.
+execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
+
 const cores = chooseCores();
-const runtimes = [...runtimeNames].flatMap((name) => {
-  const runtime = findRuntime(name as RuntimeName);
-  if (!runtime) console.error(`${name} is not installed: left out`);
-  return runtime ?? [];
-});
+const runtimes = chosenRuntimes(values.runtime);
 
 const report: Report = {
   date: new Date().toISOString(),
-  machine: describeMachine(runtimes, cores),
+  machine: describeMachine(runtimes, ["ws", "bufferutil", "websocket", "crossws"], cores),
   rounds,
   lowest: values.lowest,
   times: spans,
@@ -80,7 +62,12 @@ let generator = new Generator(cores);
 
 function runs(peer: Peer, runtime: Runtime, cell: Cell): boolean {
   if (peer.runtime !== runtime.name || (cell.path === "/publish" && !peer.publishes)) return false;
+  if (!comparesUnder(peer, cell)) return false;
   return onlyPeers ? onlyPeers.has(peer.id) : !(quick && peer.slow);
+}
+
+function comparesUnder({ deflates }: Peer, { deflate }: Cell): boolean {
+  return deflate === "off" ? deflates !== "only" : deflates !== "never";
 }
 
 /** The peers take turns, each round in another order, so that a passing disturbance does not fall on one of them. */
@@ -137,6 +124,7 @@ for (const runtime of runtimes) {
   }
 }
 generator.stop();
+console.log(`\nIt took ${Math.round(performance.now() / 1000)} s.`);
 
 for (const { name } of runtimes) console.log(`\n${runtimeTable(report, name)}`);
 console.log(`\n${targetTable(report)}`);

@@ -9,6 +9,13 @@ const ACCEPT = createHash("sha1").update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC8
 /** One buffer for all connections: replies are counted as they are read and never kept. */
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 
+/** Bytes of all connections, the handshakes' too. */
+const wire = { sent: 0, received: 0 };
+
+export function wireBytes(): { sent: number; received: number } {
+  return { ...wire };
+}
+
 let opened = 0;
 
 /** Linux answers on all of 127/8, so that 10,000 connections and the ports of closed ones never run short. */
@@ -20,9 +27,11 @@ function nextSourceAddress(): string | undefined {
 export class Connection {
   readonly #socket: Socket;
   readonly closed: Promise<void>;
-  /** Called with every piece read once the WebSocket is open. The bytes are only valid during the call. */
+  /** Called with every piece read once the WebSocket is open. The bytes are only valid during the call. What it throws is a fault. */
   onBytes: (bytes: Uint8Array) => void = () => {};
   onFault: (error: Error) => void = () => {};
+  /** What the server answered to the offer of extensions. */
+  extensions: string | undefined;
   #closing = false;
 
   private constructor(port: number, onHandshakeBytes: (bytes: Uint8Array) => void) {
@@ -36,7 +45,12 @@ export class Connection {
       onread: {
         buffer: readBuffer,
         callback: (count, bytes) => {
-          this.onBytes(bytes.subarray(0, count));
+          wire.received += count;
+          try {
+            this.onBytes(bytes.subarray(0, count));
+          } catch (error) {
+            this.onFault(error as Error);
+          }
           return true;
         },
       },
@@ -48,7 +62,8 @@ export class Connection {
     this.#socket.on("error", (error) => this.onFault(error));
   }
 
-  static open(port: number, path: string): Promise<Connection> {
+  /** @param offer the value of Sec-WebSocket-Extensions, if any */
+  static open(port: number, path: string, offer?: string): Promise<Connection> {
     return new Promise((resolve, reject) => {
       let response = "";
       const connection = new Connection(port, (bytes) => {
@@ -59,18 +74,21 @@ export class Connection {
           connection.destroy();
         } else {
           connection.onFault = () => {};
+          connection.extensions = /^sec-websocket-extensions: *(.*)$/im.exec(response)?.[1].trim();
           resolve(connection);
         }
       });
       connection.onFault = reject;
       connection.#socket.write(
         `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-          `Sec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+          `Sec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n` +
+          (offer === undefined ? "\r\n" : `Sec-WebSocket-Extensions: ${offer}\r\n\r\n`),
       );
     });
   }
 
   write(bytes: Buffer): void {
+    wire.sent += bytes.length;
     this.#socket.write(bytes);
   }
 

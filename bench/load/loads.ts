@@ -1,7 +1,9 @@
 /** The kinds of load. Each starts with everything at rest and ends only when every reply is in, so nothing straddles. */
 import type { Cell } from "../cells.ts";
 import { Connection } from "./connection.ts";
-import { type Batch, buildBatch, closeFrame, isCloseFrame, verifyReply } from "./frames.ts";
+import { checkAgreement, deflateTraffics, offerOf } from "./deflate.ts";
+import { closeFrame, isCloseFrame } from "./frames.ts";
+import { plainTraffic, type Traffic } from "./traffic.ts";
 
 export interface Target {
   cell: Cell;
@@ -23,44 +25,66 @@ export interface Load {
 
 const AT_ONCE = 50;
 
-async function openAll(port: number, path: string, count: number): Promise<Connection[]> {
+async function openAll({ cell, port }: Target): Promise<Connection[]> {
+  const offer = offerOf(cell);
   const connections: Connection[] = [];
-  while (connections.length < count) {
-    const wanted = Math.min(AT_ONCE, count - connections.length);
-    connections.push(...await Promise.all(Array.from({ length: wanted }, () => Connection.open(port, path))));
+  while (connections.length < cell.connections) {
+    const wanted = Math.min(AT_ONCE, cell.connections - connections.length);
+    const open = (): Promise<Connection> => Connection.open(port, cell.path, offer);
+    connections.push(...await Promise.all(Array.from({ length: wanted }, open)));
+  }
+  try {
+    for (const { extensions } of connections) checkAgreement(cell, extensions);
+  } catch (error) {
+    destroyAll(connections);
+    throw error;
   }
   return connections;
 }
 
-/** One batch from the first connection; its whole reply is read on each of `receivers` and compared. */
-async function verify(sender: Connection, receivers: Connection[], batch: Batch, raw: boolean): Promise<void> {
-  const replies = receivers.map((receiver) =>
-    new Promise<void>((resolve, reject) => {
-      const reply = Buffer.alloc(batch.replyBytes);
-      let received = 0;
-      receiver.onFault = reject;
-      receiver.onBytes = (bytes) => {
-        if (received + bytes.length > reply.length) return reject(new Error("the server sent more than was asked for"));
-        reply.set(bytes, received);
-        received += bytes.length;
-        if (received < reply.length) return;
-        try {
-          verifyReply(batch, reply, raw);
-          resolve();
-        } catch (error) {
-          reject(error);
-        }
-      };
-    })
-  );
-  sender.write(batch.request);
-  await Promise.all(replies);
+async function trafficOf({ cell, raw }: Target): Promise<Traffic> {
+  return cell.deflate === "off" ? plainTraffic(cell, raw) : (await deflateTraffics(cell, 1))[0];
 }
 
-async function echoLoad({ cell, port, raw }: Target): Promise<Load> {
-  const batch = buildBatch(cell, raw);
-  const connections = await openAll(port, cell.path, cell.connections);
-  for (const connection of connections.slice(0, 4)) await verify(connection, [connection], batch, raw);
+/** One for each connection. A server that remembers what it compressed last is not to profit from all of them saying the same. */
+function trafficsOf({ cell, raw }: Target): Traffic[] | Promise<Traffic[]> {
+  if (cell.deflate !== "off") return deflateTraffics(cell, cell.connections);
+  return Array<Traffic>(cell.connections).fill(plainTraffic(cell, raw));
+}
+
+/** All batches, one after the other, from one connection; the replies are read on each of `receivers` and checked. */
+async function verify(sender: Connection, receivers: Connection[], traffic: Traffic): Promise<void> {
+  const heard = receivers.map((connection) => ({ connection, expected: traffic.expect(), chunks: [] as Buffer[] }));
+  for (const batch of traffic.batches) {
+    const replies = heard.map(({ connection, expected, chunks }) =>
+      new Promise<void>((resolve, reject) => {
+        expected.begin();
+        connection.onFault = reject;
+        connection.onBytes = (bytes) => {
+          chunks.push(Buffer.from(bytes));
+          if (expected.take(bytes)) resolve();
+        };
+      })
+    );
+    sender.write(batch);
+    await Promise.all(replies);
+  }
+  for (const { chunks } of heard) traffic.verify(Buffer.concat(chunks));
+}
+
+function destroyAll(connections: Connection[]): void {
+  for (const connection of connections) connection.destroy();
+}
+
+async function echoLoad(target: Target): Promise<Load> {
+  const { cell } = target;
+  const traffics = await trafficsOf(target);
+  const connections = await openAll(target);
+  const clients = connections.map((connection, index) => {
+    const traffic = traffics[index];
+    return { connection, traffic, expected: traffic.expect(), turn: 0 };
+  });
+  for (const { connection, traffic } of clients.slice(0, 4)) await verify(connection, [connection], traffic);
 
   const drive = (seconds: number): Promise<Driven> =>
     new Promise((resolve, reject) => {
@@ -68,34 +92,37 @@ async function echoLoad({ cell, port, raw }: Target): Promise<Load> {
       let count = 0;
       let busy = connections.length;
       let running = true;
-      for (const connection of connections) {
-        let missing = batch.replyBytes;
-        let sentAt = performance.now();
+      for (const client of clients) {
+        const { connection, traffic: { batches }, expected } = client;
+        let sentAt = 0;
+        const send = (): void => {
+          expected.begin();
+          sentAt = performance.now();
+          connection.write(batches[client.turn++ % batches.length]);
+        };
         connection.onFault = reject;
         connection.onBytes = (bytes) => {
-          missing -= bytes.length;
-          if (missing > 0) return;
-          if (missing < 0) return reject(new Error("the server sent more than was asked for"));
+          if (!expected.take(bytes)) return;
           count += cell.inFlight;
           if (cell.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
-          if (running) {
-            missing = batch.replyBytes;
-            sentAt = performance.now();
-            connection.write(batch.request);
-          } else if (--busy === 0) resolve({ count, latenciesMs });
+          if (running) send();
+          else if (--busy === 0) resolve({ count, latenciesMs });
         };
-        connection.write(batch.request);
+        send();
       }
       setTimeout(() => (running = false), seconds * 1000);
     });
-  return { drive, close: () => connections.forEach((connection) => connection.destroy()) };
+  return { drive, close: () => destroyAll(connections) };
 }
 
-async function fanLoad({ cell, port, raw }: Target): Promise<Load> {
-  const batch = buildBatch(cell, raw);
-  const connections = await openAll(port, cell.path, cell.connections);
+async function fanLoad(target: Target): Promise<Load> {
+  const { cell } = target;
+  const traffic = await trafficOf(target);
+  const connections = await openAll(target);
   const publisher = connections[0];
-  await verify(publisher, connections, batch, raw);
+  await verify(publisher, connections, traffic);
+  const receivers = connections.map((connection) => ({ connection, expected: traffic.expect() }));
+  let turn = 0;
 
   const drive = (seconds: number): Promise<Driven> =>
     new Promise((resolve, reject) => {
@@ -104,30 +131,26 @@ async function fanLoad({ cell, port, raw }: Target): Promise<Load> {
       let sentAt = 0;
       let busy = 0;
       let running = true;
-      const missing = new Int32Array(connections.length);
       const publish = (): void => {
-        missing.fill(batch.replyBytes);
-        busy = connections.length;
+        for (const { expected } of receivers) expected.begin();
+        busy = receivers.length;
         sentAt = performance.now();
-        publisher.write(batch.request);
+        publisher.write(traffic.batches[turn++ % traffic.batches.length]);
       };
-      connections.forEach((connection, index) => {
+      for (const { connection, expected } of receivers) {
         connection.onFault = reject;
         connection.onBytes = (bytes) => {
-          missing[index] -= bytes.length;
-          if (missing[index] > 0) return;
-          if (missing[index] < 0) return reject(new Error("the server sent more than was asked for"));
-          if (--busy > 0) return;
-          count += cell.inFlight * connections.length;
+          if (!expected.take(bytes) || --busy > 0) return;
+          count += cell.inFlight * receivers.length;
           if (cell.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
           if (running) publish();
           else resolve({ count, latenciesMs });
         };
-      });
+      }
       publish();
       setTimeout(() => (running = false), seconds * 1000);
     });
-  return { drive, close: () => connections.forEach((connection) => connection.destroy()) };
+  return { drive, close: () => destroyAll(connections) };
 }
 
 /** Opens, closes with 1000, waits for the server's Close and for TCP to end. */
@@ -163,15 +186,15 @@ async function handshakeLoad(target: Target): Promise<Load> {
 }
 
 /** Every connection has carried one message, as a real idle one has. */
-async function idleLoad({ cell, port, raw }: Target): Promise<Load> {
-  const batch = buildBatch(cell, raw);
-  const connections = await openAll(port, cell.path, cell.connections);
+async function idleLoad(target: Target): Promise<Load> {
+  const traffic = await trafficOf(target);
+  const connections = await openAll(target);
   for (let first = 0; first < connections.length; first += AT_ONCE) {
     const some = connections.slice(first, first + AT_ONCE);
-    await Promise.all(some.map((connection) => verify(connection, [connection], batch, raw)));
+    await Promise.all(some.map((connection) => verify(connection, [connection], traffic)));
   }
   const drive = (): Promise<Driven> => Promise.resolve({ count: connections.length, latenciesMs: [] });
-  return { drive, close: () => connections.forEach((connection) => connection.destroy()) };
+  return { drive, close: () => destroyAll(connections) };
 }
 
 export function openLoad(target: Target): Promise<Load> {

@@ -1,22 +1,31 @@
-/** Bun's own server. Text comes as a string and binary as a Buffer; its pings and its idle time-out are off. */
-import { announce, LIMIT_BYTES } from "./support.ts";
+/**
+ * Bun's own server. Text comes as a string and binary as a Buffer; its pings and its idle time-out are off. It compresses when a
+ * message is sent with `true`, at a level of its own.
+ */
+import { announce, deflate, LIMIT_BYTES } from "./support.ts";
 
 interface Client {
   readonly readyState: number;
   readonly data: { path: string };
-  send(message: string | Uint8Array): number;
+  send(message: string | Uint8Array, isCompressed: boolean): number;
   subscribe(topic: string): void;
 }
 
 interface BunServer {
   port: number;
   upgrade(request: Request, options: { data: { path: string } }): boolean;
-  publish(topic: string, message: string | Uint8Array): number;
+  publish(topic: string, message: string | Uint8Array, isCompressed: boolean): number;
 }
 
 declare const Bun: { serve(options: object): BunServer };
 
 const clients = new Set<Client>();
+const compressed = deflate.mode !== "off";
+const perMessageDeflate = {
+  off: false,
+  "no-takeover": { compress: "shared", decompress: "shared" },
+  takeover: { compress: "dedicated", decompress: "dedicated" },
+}[deflate.mode];
 
 const server: BunServer = Bun.serve({
   hostname: "127.0.0.1",
@@ -26,7 +35,7 @@ const server: BunServer = Bun.serve({
     return server.upgrade(request, { data: { path } }) ? undefined : new Response("WebSocket only", { status: 426 });
   },
   websocket: {
-    perMessageDeflate: false,
+    perMessageDeflate,
     sendPings: false,
     idleTimeout: 0,
     maxPayloadLength: LIMIT_BYTES,
@@ -41,11 +50,11 @@ const server: BunServer = Bun.serve({
     message(socket: Client, message: string | Uint8Array): void {
       const { path } = socket.data;
       if (path === "/fan") {
-        for (const client of clients) if (client.readyState === 1) client.send(message);
+        for (const client of clients) if (client.readyState === 1) client.send(message, compressed);
       } else if (path === "/publish") {
-        server.publish("all", message);
+        server.publish("all", message, compressed);
       } else {
-        socket.send(message);
+        socket.send(message, compressed);
       }
     },
   },

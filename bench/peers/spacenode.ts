@@ -1,8 +1,18 @@
-/** SpaceNode with its defaults; only the limits on size are raised to the bench's largest messages. */
-import { createApp, type Socket } from "../../mod.ts";
-import { announce, LIMIT_BYTES } from "./support.ts";
+/** SpaceNode with its defaults; only the limits on size are raised, and under compression small messages are compressed too. */
+import type { Socket } from "../../mod.ts";
+import { announce, deflate, LIMIT_BYTES } from "./support.ts";
 
-const app = await createApp({ maxMessageBytes: LIMIT_BYTES, maxBufferedBytes: LIMIT_BYTES, logger: false });
+/** What users get: from npm, for Node and Bun, JavaScript that is built from the sources; from JSR, for Deno, the sources. Types that have to be stripped cost memory. */
+const entry = "Deno" in globalThis ? "../../mod.ts" : "../../dist/mod.js";
+const { createApp } = await import(entry) as typeof import("../../mod.ts");
+
+const { mode, level } = deflate;
+const app = await createApp({
+  maxMessageBytes: LIMIT_BYTES,
+  maxBufferedBytes: LIMIT_BYTES,
+  logger: false,
+  ...(mode !== "off" && { compression: { threshold: 0, level, contextTakeover: mode === "takeover" } }),
+});
 
 const clients = new Set<Socket>();
 
@@ -19,6 +29,10 @@ app
     socket.on("message", (data) => {
       for (const client of clients) if (client.readyState === 1) client.send(data);
     });
+  })
+  .ws("/publish", (socket) => {
+    socket.subscribe("all");
+    socket.on("message", (data) => app.publish("all", data));
   });
 
 await app.listen({ port: 0, host: "127.0.0.1" });

@@ -6,23 +6,42 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Deflate } from "../cells.ts";
 
 /** Above every message and every burst of the bench, so that no limit is part of what is measured. */
 export const LIMIT_BYTES: number = 64 * 1024 * 1024;
 
+/** What the cell asks of permessage-deflate, and the level where the peer can be told one. */
+export const deflate = {
+  mode: (process.env.BENCH_DEFLATE ?? "off") as Deflate,
+  level: Number(process.env.BENCH_LEVEL ?? 3),
+};
+
 interface Collector {
-  gc?: () => void;
+  gc?: (options?: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
   Bun?: { gc(synchronous: boolean): void };
 }
 
-async function settledMemory(): Promise<number> {
+export interface Memory {
+  residentBytes: number;
+  /** What the engine knows of: its heap, and what its objects hold outside of it. */
+  heapBytes: number;
+}
+
+/**
+ * After garbage collection and a while of rest. `trimmed` has V8 also give back the pages that it keeps for what may come: what many compressed messages have left there
+ * would outweigh a thousand connections.
+ */
+async function settledMemory(trimmed: boolean): Promise<Memory> {
   const { gc, Bun } = globalThis as Collector;
   for (let pass = 0; pass < 4; pass += 1) {
     if (Bun) Bun.gc(true);
+    else if (trimmed) gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
     else gc?.();
     await delay(100);
   }
-  return process.memoryUsage().rss;
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { residentBytes: rss, heapBytes: heapUsed + external };
 }
 
 function cpuMicroseconds(): number {
@@ -35,7 +54,7 @@ export function announce(port: number): void {
   const answer = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
   createInterface({ input: process.stdin })
     .on("line", async (question) => {
-      answer(question === "memory" ? await settledMemory() : cpuMicroseconds());
+      answer(question === "cpu" ? cpuMicroseconds() : await settledMemory(question === "trimmed"));
     })
     .on("close", () => process.exit(0));
   answer(port);

@@ -1,12 +1,20 @@
 /** `ws`, as its README shows it: the message's own bytes go back. On Bun this import is Bun's shim of the same name. */
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
-import { announce, LIMIT_BYTES } from "./support.ts";
+import { announce, deflate, LIMIT_BYTES } from "./support.ts";
+
+const { mode, level } = deflate;
+const alone = mode === "no-takeover";
 
 const server = new WebSocketServer({
   host: "127.0.0.1",
   port: 0,
-  perMessageDeflate: false,
+  perMessageDeflate: mode !== "off" && {
+    threshold: 0,
+    serverNoContextTakeover: alone,
+    clientNoContextTakeover: alone,
+    zlibDeflateOptions: { level },
+  },
   maxPayload: LIMIT_BYTES,
 });
 const clients = new Set<WebSocket>();

@@ -1,0 +1,22 @@
+/** The clients that a broker is made of, and the server that each of them needs. */
+
+export type ClientName = "none" | "node-redis" | "ioredis" | "nats";
+export type DaemonName = "redis-server" | "nats-server";
+
+export interface Client {
+  name: ClientName;
+  label: string;
+  /** The npm package. */
+  package?: string;
+  daemon?: DaemonName;
+}
+
+/** What the others are compared with: everything in one process. */
+const NONE: Client = { name: "none", label: "one process, no broker" };
+
+export const clients: readonly Client[] = [
+  NONE,
+  { name: "node-redis", label: "Redis by node-redis", package: "redis", daemon: "redis-server" },
+  { name: "ioredis", label: "Redis by ioredis", package: "ioredis", daemon: "redis-server" },
+  { name: "nats", label: "NATS", package: "@nats-io/transport-node", daemon: "nats-server" },
+];

@@ -1,0 +1,91 @@
+/** redis-server and nats-server, each started on a free port and with nothing kept on disk. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import type { DaemonName } from "./clients.ts";
+
+const PATIENCE_MS = 10_000;
+
+const ARGUMENTS: Record<DaemonName, (port: number) => string[]> = {
+  "redis-server": (port) => ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+  "nats-server": (port) => ["--addr", "127.0.0.1", "--port", `${port}`],
+};
+
+/** What the program says of its version; undefined when it is not installed. */
+export function versionOf(name: DaemonName): string | undefined {
+  const { status, stdout } = spawnSync(name, ["--version"], { encoding: "utf8" });
+  return status === 0 ? /\d+\.\d+\.\d+/.exec(stdout)?.[0] : undefined;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Linux counts a process's CPU time in these. */
+function ticksPerSecond(): number | undefined {
+  try {
+    return Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+  } catch {
+    return undefined;
+  }
+}
+
+export class Daemon {
+  readonly port: number;
+  readonly #child: ChildProcess;
+  readonly #ticksPerSecond = ticksPerSecond();
+
+  private constructor(name: DaemonName, port: number) {
+    this.port = port;
+    this.#child = spawn(name, ARGUMENTS[name](port), { cwd: tmpdir(), stdio: "ignore" });
+  }
+
+  static async start(name: DaemonName): Promise<Daemon> {
+    const daemon = new Daemon(name, await freePort());
+    for (const startedAt = performance.now(); !await answers(daemon.port); await delay(20)) {
+      if (daemon.#child.exitCode === null && performance.now() - startedAt < PATIENCE_MS) continue;
+      await daemon.stop();
+      throw new Error(`${name} does not answer on port ${daemon.port}`);
+    }
+    return daemon;
+  }
+
+  /** User and system time since it started; undefined where the system does not show it. */
+  cpuMicroseconds(): number | undefined {
+    if (this.#ticksPerSecond === undefined) return undefined;
+    try {
+      const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8");
+      // Fields 14 and 15; the second one, in brackets, may have spaces.
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return (Number(fields[11]) + Number(fields[12])) / this.#ticksPerSecond * 1e6;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+}

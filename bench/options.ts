@@ -1,0 +1,32 @@
+/** What the commands of the bench have in common in their options. */
+import process from "node:process";
+import { findRuntime, type Runtime, type RuntimeName } from "./machine.ts";
+
+function refuse(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
+
+/** The items of a comma-separated option; a name that nothing has is an error, not an empty run. */
+export function chosen(option: string, value: string | undefined, known: string[]): Set<string> | undefined {
+  const names = value?.split(",");
+  const wrong = names?.find((name) => !known.includes(name));
+  if (wrong !== undefined) refuse(`--${option} ${wrong}: expected one of ${[...new Set(known)].join(", ")}`);
+  return names && new Set(names);
+}
+
+export function amount(option: string, value: string | undefined, usual: number): number {
+  const number = Number(value ?? usual);
+  return number > 0 ? number : refuse(`--${option} ${value}: expected a number above 0`);
+}
+
+/** Those of `--runtime`, or all three, as far as they are installed. */
+export function chosenRuntimes(value: string | undefined): Runtime[] {
+  const known: RuntimeName[] = ["node", "deno", "bun"];
+  const names = chosen("runtime", value, known);
+  return known.filter((name) => !names || names.has(name)).flatMap((name) => {
+    const runtime = findRuntime(name);
+    if (!runtime) console.error(`${name} is not installed: left out`);
+    return runtime ?? [];
+  });
+}

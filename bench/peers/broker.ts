@@ -1,0 +1,38 @@
+/**
+ * SpaceNode with a broker, or with none, as one of several processes. Who connects to `/subscribe/:topic` hears the topic, and what comes in on
+ * `/publish/:topic` is published to it.
+ */
+import process from "node:process";
+import { type Broker, createApp, natsBroker, redisBroker } from "../../mod.ts";
+import type { ClientName } from "../brokers/clients.ts";
+import { announce } from "./support.ts";
+
+const port = Number(process.env.BENCH_BROKER_PORT);
+
+const brokers: Record<ClientName, () => Promise<Broker | undefined>> = {
+  none: () => Promise.resolve(undefined),
+  "node-redis": async () => {
+    const { createClient } = await import("redis");
+    return redisBroker(createClient({ url: `redis://127.0.0.1:${port}` }));
+  },
+  ioredis: async () => {
+    const { Redis } = await import("ioredis");
+    return redisBroker(new Redis(port, "127.0.0.1", { lazyConnect: true }));
+  },
+  nats: async () => {
+    const { connect } = await import("@nats-io/transport-node");
+    return natsBroker(await connect({ servers: `127.0.0.1:${port}` }));
+  },
+};
+
+const broker = await brokers[process.env.BENCH_BROKER as ClientName]();
+const app = await createApp({ broker, logger: false });
+
+app
+  .ws("/subscribe/:topic", (socket, { params }) => void socket.subscribe(params.topic))
+  .ws("/publish/:topic", (socket, { params }) => {
+    socket.on("message", (data) => app.publish(params.topic, data));
+  });
+
+await app.listen({ port: 0, host: "127.0.0.1" });
+announce(app.address!.port);
