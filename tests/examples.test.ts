@@ -6,11 +6,14 @@ import { request as startRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { certificate, connectSecurely } from "./support/certificate.ts";
 import { close, text } from "./support/frames.ts";
+import { natsServer } from "./support/nats-server.ts";
 import { Program } from "./support/program.ts";
 import { RawClient, rawRequest, statusOf, upgradeRequest } from "./support/raw-client.ts";
+import { redisServer } from "./support/redis-server.ts";
+import { isInstalled, type ServerKind, ServerProgram } from "./support/server-program.ts";
 import { StreamClient } from "./support/stream-client.ts";
 
 const folder = join(import.meta.dirname, "../examples");
@@ -22,8 +25,8 @@ interface Running {
 }
 
 /** Starts an example at any free port. */
-async function start(name: string, env: NodeJS.ProcessEnv = {}): Promise<Running> {
-  const program = Program.file(`examples/${name}`, { PORT: "0", ...env });
+async function start(name: string, env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<Running> {
+  const program = Program.file(`examples/${name}`, { PORT: "0", ...env }, args);
   const [url] = await program.line(/https?:\/\/localhost:\d+/);
   return { program, url, port: Number(new URL(url).port) };
 }
@@ -144,6 +147,109 @@ test("testing.ts tests its handlers and ends by itself", async () => {
     "ok: a refusal is an error that has the answer",
     "ok: the page answers",
   ]);
+});
+
+describe.each<{ kind: ServerKind; scheme: string }>([
+  { kind: redisServer, scheme: "redis" },
+  { kind: natsServer, scheme: "nats" },
+])("with $kind.name,", ({ kind, scheme }) => {
+  const startServer = async (): Promise<string> => {
+    const server = await (await ServerProgram.create(kind)).start();
+    onTestFinished(() => server.dispose());
+    return `${scheme}://127.0.0.1:${server.port}`;
+  };
+
+  test.skipIf(!isInstalled(kind))("cluster.ts joins its processes, and replaces one that dies", async () => {
+    const address = await startServer();
+    const running = await start("cluster.ts", { PROCESSES: "3" }, address);
+    const { program, url, port } = running;
+    expect(program.lines).toContain(`3 processes at ${url}, joined by ${address}`);
+    expect(await (await fetch(url)).text()).toContain("<title>A cluster</title>");
+
+    // Which process it is that answers is up to the system.
+    const enter = async (): Promise<[client: RawClient, pid: number]> => {
+      const client = await connect(port, "/rooms/tea");
+      const greeting = String(await client.nextMessage());
+      return [client, Number(/^You are served by process (\d+)$/.exec(greeting)![1])];
+    };
+    const processOf = new Map<RawClient, number>();
+    while (new Set(processOf.values()).size < 3) processOf.set(...await enter());
+    const present = async (): Promise<number[]> => {
+      const response = await fetch(`${url}/rooms/tea`, { headers: { Connection: "close" } });
+      return (await response.json()).sort();
+    };
+    await expect.poll(present, { timeout: 10_000 }).toEqual([...processOf.values()].sort());
+
+    const [[speaker, victim]] = processOf;
+    speaker.send(text("hello"));
+    for (const client of processOf.keys()) expect(await client.nextMessage()).toBe(`${victim}: hello`);
+
+    process.kill(victim, "SIGKILL");
+    const survivors = [...processOf].filter(([, pid]) => pid !== victim);
+    const old = new Set(processOf.values());
+    let [newcomer, pid] = survivors[0];
+    while (old.has(pid)) {
+      if (newcomer !== survivors[0][0]) newcomer.terminate();
+      // Whoever waits to be let in by a process that is killed is cut.
+      [newcomer, pid] = await enter().catch(() => survivors[0]);
+    }
+    // It says it again until everyone's process has been told of it.
+    const heard = Promise.all(survivors.map(async ([client]) => {
+      while (await client.nextMessage() !== `${pid}: I am new`);
+    }));
+    const saying = setInterval(() => newcomer.send(text("I am new")), 50);
+    onTestFinished(() => clearInterval(saying));
+    await heard;
+    clearInterval(saying);
+    await expectGoodbye(running, newcomer, ...survivors.map(([client]) => client));
+  });
+
+  test.skipIf(!isInstalled(kind))("resume.ts brings what a client has missed, from any process", async () => {
+    const address = await startServer();
+    const processes = [await start("resume.ts", {}, address), await start("resume.ts", {}, address)];
+    const enter = (at: number, after: string, room = "tea"): Promise<RawClient> =>
+      connect(processes[at].port, `/rooms/${room}?after=${after}`);
+    const next = async (client: RawClient): Promise<{ id: string; text: string }> =>
+      JSON.parse(String(await client.nextMessage()));
+    const texts = async (client: RawClient, count: number): Promise<string[]> => {
+      const received: string[] = [];
+      while (received.length < count) received.push((await next(client)).text);
+      return received;
+    };
+    const numbered = (from: number, to: number): string[] =>
+      Array.from({ length: to - from }, (_, i) => `message ${from + i}`);
+    const say = (client: RawClient, messages: readonly string[]): void =>
+      client.send(...messages.map((each) => text(each)));
+
+    expect(await (await fetch(processes[0].url)).text()).toContain("<title>Resume</title>");
+    const [ada, bob] = [await enter(0, ""), await enter(1, "")];
+    const eve = await enter(1, "", "coffee");
+    say(ada, ["message 0"]);
+    expect(await texts(bob, 1)).toEqual(["message 0"]);
+    const { id } = await next(ada);
+    // Away for what comes now, which is more than is read at once.
+    ada.reset();
+    say(bob, numbered(1, 250));
+    expect(await texts(bob, 249)).toEqual(numbered(1, 250));
+    const ben = await enter(1, id);
+    expect(await texts(ben, 249)).toEqual(numbered(1, 250));
+    say(ben, ["message 250"]);
+    for (const client of [bob, ben]) expect(await texts(client, 1)).toEqual(["message 250"]);
+    // Who has seen nothing yet gets all.
+    const dan = await enter(0, "");
+    expect(await texts(dan, 251)).toEqual(numbered(0, 251));
+    say(eve, ["Coffee only"]);
+    expect(await texts(eve, 1)).toEqual(["Coffee only"]);
+    expect(statusOf(await rawRequest(processes[0].port, upgradeRequest("/rooms/tea?after=x")))).toBe(400);
+
+    // A process that dies takes nothing with it.
+    processes[1].program.kill("SIGKILL");
+    await processes[1].program.exited;
+    const cid = await enter(0, id);
+    say(cid, ["message 251"]);
+    expect(await texts(cid, 251)).toEqual(numbered(1, 252));
+    await expectGoodbye(processes[0], cid, dan);
+  });
 });
 
 test("each example says how it is started, and is run here", async () => {

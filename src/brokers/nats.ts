@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { checkNames, isObject, isPromise, show } from "../app/values.ts";
 import type { Broker, BrokerStatus } from "../app/broker.ts";
+import { lastTaken } from "./closing.ts";
 import { LinkStatus } from "./status.ts";
 
 /** What is used of a connection of `@nats-io/transport-node`, or of the package `nats`, as `connect` makes it. */
@@ -115,7 +116,7 @@ class NatsBroker implements Broker {
   #flushing: PromiseWithResolvers<void> | undefined;
   /** Settles with the flush after it, which is for all that is sent in the meantime. */
   #gathering: PromiseWithResolvers<void> | undefined;
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(given: NatsClient | PromiseLike<NatsClient>, prefix: string) {
     this.#given = given;
@@ -162,12 +163,16 @@ class NatsBroker implements Broker {
     await this.#flushed();
   }
 
-  // deno-lint-ignore require-await -- what is called on a connection that has ended throws
-  async close(): Promise<void> {
-    this.#isClosed = true;
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const { isConnected } = this.#status;
     this.#status.listen(() => {});
     for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
     this.#subscriptions.clear();
+    if (isConnected) await lastTaken(this.#flushed());
   }
 
   async #begin(): Promise<void> {
@@ -176,18 +181,18 @@ class NatsBroker implements Broker {
       checkConnection(connection);
       this.#connection = connection;
       this.#status.set(true);
-      await this.#follow(connection);
+      this.#follow(connection).catch((error) => this.#end(error));
       this.#end(await connection.closed());
     } catch (error) {
       this.#end(error);
     }
   }
 
-  /** Until the connection has ended for good. */
+  /** What the client tells ends with the connection, or with the package `nats` goes on for ever. */
   async #follow(connection: NatsClient): Promise<void> {
     let reason: Error | undefined;
     for await (const { type, error } of connection.status()) {
-      if (this.#isClosed) break;
+      if (this.#closing !== undefined) break;
       if (type === "error") reason = error;
       if (type === "reconnect") {
         reason = undefined;
@@ -206,7 +211,7 @@ class NatsBroker implements Broker {
   }
 
   #connected(): NatsClient {
-    if (this.#isClosed) throw new Error("The broker is closed");
+    if (this.#closing !== undefined) throw new Error("The broker is closed");
     if (this.#connection === undefined || !this.#status.isConnected) throw new Error(AWAY);
     return this.#connection;
   }

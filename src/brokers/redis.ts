@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { checkNames, isObject, show } from "../app/values.ts";
 import type { Broker, BrokerStatus } from "../app/broker.ts";
+import { lastTaken } from "./closing.ts";
 import {
   type IoRedisClient,
   IoRedisLink,
@@ -20,11 +21,8 @@ export interface RedisBrokerOptions {
   prefix?: string | undefined;
 }
 
-/** How long the server has to take what was published last before the connections are cut. */
-const CLOSE_TIMEOUT_MS = 1_000;
-
 /**
- * A broker over the Pub/Sub of a Redis server, version 5 or later, or of Valkey.
+ * A broker over the Pub/Sub of a Redis server, or of one that speaks like it.
  *
  * The client is a pattern: the broker makes two connections of its own with `client.duplicate()`, one to publish and one to subscribe, so that it never waits
  * behind your commands, and neither library keeps or repeats messages for a server that is away. The client itself does not have to be connected, and closing
@@ -66,18 +64,18 @@ type LinkMaker = (events: RedisLinkEvents) => RedisLink;
 /** The two libraries are told apart by how they say that they are ready. */
 function linkMaker(client: RedisClient): LinkMaker {
   const isClient = isObject(client) && typeof client.duplicate === "function" && typeof client.publish === "function";
-  const isOne = isClient && !isCluster(client);
-  if (isOne && "isReady" in client) return (events) => new NodeRedisLink(client, events);
-  if (isOne && "status" in client) return (events) => new IoRedisLink(client, events);
+  const isOfOne = isClient && !isOfMany(client);
+  if (isOfOne && "isReady" in client) return (events) => new NodeRedisLink(client, events);
+  if (isOfOne && "status" in client) return (events) => new IoRedisLink(client, events);
   throw new TypeError(
     "redisBroker takes a client of one server, from createClient of redis or new Redis of ioredis; got " +
-      (isClient && !isOne ? "a cluster's client" : show(client)),
+      (isClient && !isOfOne ? "one of several servers" : show(client)),
   );
 }
 
-/** Both libraries have clients of a cluster, which duplicate themselves in ways of their own. */
-function isCluster(client: object): boolean {
-  return "isCluster" in client && client.isCluster === true || "masters" in client;
+/** Clients of a cluster, and node-redis's of Sentinel, send again by themselves what had no answer: a message could come twice. */
+function isOfMany(client: object): boolean {
+  return "isCluster" in client && client.isCluster === true || "masters" in client || "getSentinelNode" in client;
 }
 
 class RedisBroker implements Broker {
@@ -121,9 +119,9 @@ class RedisBroker implements Broker {
   }
 
   async unsubscribe(topic: string): Promise<void> {
+    this.#checkOpen();
     // Even while the server is away: the link sees to it that the subscription does not come back.
-    await this.#subscriber?.unsubscribe(this.#prefix + topic);
-    this.#checkConnected();
+    await this.#subscriber!.unsubscribe(this.#prefix + topic);
   }
 
   close(): Promise<void> {
@@ -131,19 +129,21 @@ class RedisBroker implements Broker {
   }
 
   async #close(): Promise<void> {
+    const { isConnected } = this.#status;
     this.#status.listen(() => {});
-    const { promise: timedOut, resolve } = Promise.withResolvers<void>();
-    const timeout = setTimeout(resolve, CLOSE_TIMEOUT_MS);
-    const taken = this.#publisher?.isReady ? this.#publisher.ping().catch(() => {}) : undefined;
-    await Promise.race([taken, timedOut]);
-    clearTimeout(timeout);
-    this.#publisher?.close();
-    this.#subscriber?.close();
+    const links = [this.#publisher, this.#subscriber].filter((link) => link !== undefined);
+    // Answered behind all that was sent before.
+    if (isConnected) await lastTaken(Promise.all(links.map((link) => link.ping())));
+    for (const link of links) link.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new Error("The broker is closed");
   }
 
   /** Both links go the same way: one without the other is of no use to an app. */
   #checkConnected(): void {
-    if (this.#closing !== undefined) throw new Error("The broker is closed");
+    this.#checkOpen();
     if (!this.#status.isConnected) throw new Error("The Redis server is away");
   }
 }

@@ -43,9 +43,14 @@ test.each<[string, VitestReport, number | undefined, RegExp]>([
   expect(readReport(report, exitCode, true).faults.join()).toMatch(fault);
 });
 
-test("a test that was left out is named", () => {
-  const report = reportOf({ "a.test.ts": [["one", "passed"], ["group > two", "skipped"]] });
-  expect(summarise([outcomeOf("node@26", report)]).text).toContain("left out: group > two");
+test("a test that was left out is named once, with its runtimes when it was run on others", () => {
+  const lacking = reportOf({ "a.test.ts": [["one", "passed"], ["group > two", "skipped"], ["three", "skipped"]] });
+  const more = reportOf({ "a.test.ts": [["one", "passed"], ["group > two", "skipped"], ["three", "passed"]] });
+  const { text } = summarise([outcomeOf("node@26", lacking), outcomeOf("deno@2", lacking), outcomeOf("bun@1", more)]);
+  expect(text.split("\n").filter((line) => line.startsWith("left out"))).toEqual([
+    "left out: group > two",
+    "left out: three (on node@26, deno@2)",
+  ]);
 });
 
 test("a test that was left out is a fault where that is not allowed", () => {

@@ -66,7 +66,18 @@ export function disagreements(outcomes: readonly Outcome[]): string[] {
   });
 }
 
-/** The end of the run: a line for each runtime, what went wrong outside the tests, and the total on a line of its own. */
+/** Each test that was left out anywhere, once, and on which runtimes when it was run on others. */
+function leftOutLines(outcomes: readonly Outcome[]): string[] {
+  const reports = outcomes.filter((outcome) => outcome.testsByFile.size > 0);
+  const names = new Set(reports.flatMap((outcome) => outcome.leftOut));
+  return [...names].map((name) => {
+    const without = reports.filter((outcome) => outcome.leftOut.includes(name));
+    const where = without.length === reports.length ? "" : ` (on ${without.map(({ runtime }) => runtime).join(", ")})`;
+    return `left out: ${name}${where}`;
+  });
+}
+
+/** The end of the run: a line for each runtime, what went wrong or was left out, and the total on a line of its own. */
 export function summarise(outcomes: readonly Outcome[]): { text: string; failed: number } {
   const split = disagreements(outcomes);
   const lines = outcomes.flatMap((outcome) => [
@@ -74,12 +85,9 @@ export function summarise(outcomes: readonly Outcome[]): { text: string; failed:
     `${outcome.leftOut.length > 0 ? `, ${outcome.leftOut.length} left out` : ""}` +
     ` (${(outcome.durationMs / 1000).toFixed(1)} s)`,
     ...outcome.faults.map((fault) => `  failed: ${fault}`),
-    ...outcome.leftOut.map((name) => `  left out: ${name}`),
   ]);
   const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
   const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed + outcome.faults.length, split.length);
-  const text = [...lines, ...split.map((line) => `failed: ${line}`), "", `${passed} passed, ${failed} failed`].join(
-    "\n",
-  );
-  return { text, failed };
+  const ends = [...leftOutLines(outcomes), ...split.map((line) => `failed: ${line}`)];
+  return { text: [...lines, ...ends, "", `${passed} passed, ${failed} failed`].join("\n"), failed };
 }

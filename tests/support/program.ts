@@ -26,8 +26,8 @@ export class Program {
   #onLine: () => void = () => {};
 
   /** Starts a file, its path seen from the repository. */
-  static file(path: string, env: NodeJS.ProcessEnv = {}): Program {
-    return new Program([...RUN_FILE[runtimeName()], path], env);
+  static file(path: string, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Program {
+    return new Program([...RUN_FILE[runtimeName()], path, ...args], env);
   }
 
   /** Starts a module's source; `{root}` in it stands for the repository's URL. */

@@ -1,0 +1,105 @@
+/**
+ * One process per core at one port, joined by a broker: what is said to one process is heard from all. Start a Redis or a NATS server, then this with its address, and
+ * open the address it prints in several tabs:
+ *
+ *     node examples/cluster.ts redis://localhost:6379        (or: deno run -A …, bun …; or: nats://localhost:4222)
+ *
+ * PROCESSES says how many, if not one per core. It is Linux that spreads the connections over processes which listen with `reusePort`. Elsewhere node:cluster does it,
+ * under Node: its workers listen as if each were alone.
+ */
+
+import { connect } from "@nats-io/transport-node";
+import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
+import process from "node:process";
+import { createClient } from "redis";
+import { type Broker, createApp, natsBroker, redisBroker } from "../mod.ts";
+
+const [brokerAddress = "redis://localhost:6379", role = "parent"] = process.argv.slice(2);
+if (role === "worker") await work();
+else await startWorkers(Number(process.env.PROCESSES ?? availableParallelism()));
+
+async function work(): Promise<void> {
+  const { broker, end } = openBroker(new URL(brokerAddress));
+  const app = await createApp({ broker, wsOrigins: "same-origin" });
+
+  app.ws("/rooms/:room", (socket, { params: { room } }) => {
+    socket.subscribe(room, { presence: process.pid });
+    socket.send(`You are served by process ${process.pid}`);
+    // To everyone in the room, in whichever process.
+    socket.on("message", (text) => app.publish(room, `${process.pid}: ${text}`));
+  });
+  app.get("/rooms/:room", ({ params: { room } }) => app.presence(room).map(({ data }) => data));
+  app.get("/", () => new Response(PAGE, { headers: { "Content-Type": "text/html; charset=utf-8" } }));
+
+  await app.listen({ port: Number(process.env.PORT ?? 3000), reusePort: true });
+  process.send?.(app.address?.port);
+
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    closing ??= (async () => {
+      await app.close();
+      await end();
+      if (process.connected) process.disconnect?.();
+    })();
+  process.once("SIGTERM", close);
+  // At the terminal, Ctrl+C reaches parent and workers alike; the parent says when to end.
+  process.on("SIGINT", () => {});
+  // Without its parent, nobody would tell it.
+  process.once("disconnect", close);
+}
+
+/** The broker, and how to end what it is made with. */
+function openBroker({ protocol, host, href }: URL): { broker: Broker; end: () => Promise<void> } {
+  if (protocol === "nats:") {
+    const connecting = connect({ servers: host, waitOnFirstConnect: true, maxReconnectAttempts: -1 });
+    return { broker: natsBroker(connecting), end: async () => await (await connecting).drain() };
+  }
+  // The broker makes connections of its own, like this client; the client itself is never connected.
+  return { broker: redisBroker(createClient({ url: href })), end: () => Promise.resolve() };
+}
+
+async function startWorkers(count: number): Promise<void> {
+  const workers = new Set<ChildProcess>();
+  let isEnding = false;
+
+  /** Starts a process, and another one in its place should it die. Resolves with its port. */
+  function start(port?: number): Promise<number> {
+    const env = { ...process.env, ...(port !== undefined && { PORT: String(port) }) };
+    const worker = fork(import.meta.filename, [brokerAddress, "worker"], { env });
+    workers.add(worker);
+    const listening = new Promise<number>((resolve) => worker.once("message", resolve));
+    worker.once("exit", async () => {
+      workers.delete(worker);
+      if (!isEnding) void start(await listening);
+    });
+    return listening;
+  }
+
+  // The first takes the port, which may be any that is free; the others share it.
+  const port = await start();
+  await Promise.all(Array.from({ length: count - 1 }, () => start(port)));
+  console.log(`${count} processes at http://localhost:${port}, joined by ${brokerAddress}`);
+
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      isEnding = true;
+      for (const { pid } of workers) process.kill(pid!, "SIGTERM");
+    });
+  }
+}
+
+const PAGE = `<!doctype html>
+<title>A cluster</title>
+<form id="form"><input id="text" placeholder="Say something" autofocus></form>
+<ul id="heard"></ul>
+<script>
+  const socket = new WebSocket("/rooms/tea");
+  socket.onmessage = ({ data }) => heard.append(Object.assign(document.createElement("li"), { textContent: data }));
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    socket.send(text.value);
+    form.reset();
+  };
+</script>
+`;

@@ -1,0 +1,149 @@
+// Six processes on one topic: two under Node, two under Deno, two under Bun, each with a client that listens.
+
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { AppStats } from "../../mod.ts";
+import { Cluster, type ClusterMember } from "../support/cluster.ts";
+import { natsServer } from "../support/nats-server.ts";
+import { redisServer } from "../support/redis-server.ts";
+import { isInstalled, ServerProgram } from "../support/server-program.ts";
+
+const TIMEOUT_MS = 60_000;
+const TOPIC = "news";
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** How many messages of one member another's client has. */
+const heardOf = (listener: ClusterMember, speaker: ClusterMember): number =>
+  listener.numbers.get(speaker.name)?.length ?? 0;
+
+const last = (listener: ClusterMember, speaker: ClusterMember): number =>
+  listener.numbers.get(speaker.name)?.at(-1) ?? -1;
+
+/** The places where a list of numbers does not go on with the next one, as `from → to`. */
+function jumps(numbers: readonly number[]): string[] {
+  return numbers.flatMap((number, i) =>
+    i > 0 && number !== numbers[i - 1] + 1 ? [`${numbers[i - 1]} → ${number}`] : []
+  );
+}
+
+async function stopCounting(members: readonly ClusterMember[]): Promise<number[]> {
+  return await Promise.all(members.map((member) => member.tell<number>({ do: "stop" })));
+}
+
+describe.each([
+  { name: "Redis", kind: redisServer, libraries: ["node-redis", "ioredis"] },
+  { name: "NATS", kind: natsServer, libraries: ["nats"] },
+])("six processes over $name", ({ kind, libraries }) => {
+  describe.skipIf(!isInstalled(kind))(`with ${kind.name}`, () => {
+    async function start(): Promise<{ server: ServerProgram; cluster: Cluster; members: readonly ClusterMember[] }> {
+      const server = await (await ServerProgram.create(kind)).start();
+      onTestFinished(() => server.dispose());
+      const cluster = await Cluster.start(libraries, server.port);
+      return { server, cluster, members: cluster.members };
+    }
+
+    test("hear each of 10,000 messages of each once and in order", async () => {
+      const { cluster, members } = await start();
+      const count = 10_000;
+      await Promise.all(members.map((member) => member.tell({ do: "count", topic: TOPIC, to: count, inTurn: 100 })));
+      await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= count));
+      // What would come twice would come before what all say now.
+      await cluster.meet();
+      for (const listener of members) {
+        for (const speaker of members) expect(listener.numbers.get(speaker.name)).toEqual(upTo(count));
+      }
+      for (const member of members) {
+        const { broker } = await member.tell<AppStats>({ do: "stats" });
+        expect(broker).toMatchObject({ isConnected: true, dropped: 0 });
+        expect(broker!.published).toBeGreaterThanOrEqual(count);
+        expect(broker!.received).toBeGreaterThanOrEqual(5 * count);
+      }
+    }, TIMEOUT_MS);
+
+    test("lose nothing but what a killed process had still to say", async () => {
+      const { cluster, members } = await start();
+      const [victim, ...others] = members;
+      await Promise.all(members.map((member) => member.tell({ do: "begin", topic: TOPIC })));
+      await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= 200));
+      await victim.kill();
+      const before = others.map((listener) => others.map((speaker) => heardOf(listener, speaker)));
+      await cluster.until((listener) => {
+        const counts = before[others.indexOf(listener)];
+        return others.every((speaker, i) => heardOf(listener, speaker) >= counts[i] + 200);
+      }, others);
+      const counts = await stopCounting(others);
+      await cluster.until((listener) => others.every((speaker, i) => last(listener, speaker) >= counts[i] - 1), others);
+      await cluster.meet(others);
+      for (const listener of others) {
+        for (const [i, speaker] of others.entries()) {
+          expect(listener.numbers.get(speaker.name)).toEqual(upTo(counts[i]));
+        }
+        expect(listener.numbers.get(victim.name)).toEqual(upTo(heardOf(listener, victim)));
+      }
+    }, TIMEOUT_MS);
+
+    test("lose nothing but what is said while the server is away", async () => {
+      const { server, cluster, members } = await start();
+      await Promise.all(members.map((member) => member.tell({ do: "begin", topic: TOPIC })));
+      await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= 200));
+      await server.kill();
+      await cluster.until((member) => !member.isConnected);
+      // Among themselves, a process's own sockets go on hearing.
+      const before = members.map((member) => last(member, member));
+      await cluster.until((member) => last(member, member) >= before[members.indexOf(member)] + 50);
+      await server.start();
+      await cluster.until((member) => member.isConnected);
+      await cluster.meet();
+      const after = members.map((listener) => members.map((speaker) => last(listener, speaker)));
+      await cluster.until((listener) => {
+        const numbers = after[members.indexOf(listener)];
+        return members.every((speaker, i) => last(listener, speaker) >= numbers[i] + 200);
+      });
+      const counts = await stopCounting(members);
+      await cluster.until((listener) => members.every((speaker, i) => last(listener, speaker) >= counts[i] - 1));
+      await cluster.meet();
+      for (const [i, listener] of members.entries()) {
+        for (const [k, speaker] of members.entries()) {
+          const numbers = listener.numbers.get(speaker.name)!;
+          expect(numbers.at(-1)).toBe(counts[k] - 1);
+          if (listener === speaker) expect(numbers).toEqual(upTo(counts[k]));
+          else {
+            // Nothing twice, nothing out of order: all there is is one gap, for the outage, which had an end.
+            expect(jumps(numbers)).toHaveLength(1);
+            expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+            const gap = numbers.findIndex((number, at) => number !== at);
+            expect(gap).toBeGreaterThanOrEqual(200);
+            expect(numbers[gap]).toBeLessThanOrEqual(after[i][k]);
+          }
+        }
+      }
+    }, TIMEOUT_MS);
+
+    test("know who is present, until a process dies, and again when the server has been away", async () => {
+      const { server, cluster, members } = await start();
+      const [victim, leaver, ...others] = members;
+      const present = async (expected: readonly ClusterMember[]): Promise<void> => {
+        const names = expected.map(({ name }) => name).sort();
+        for (const member of expected) {
+          await expect.poll(async () => (await member.tell<string[]>({ do: "presence", topic: TOPIC })).sort(), {
+            timeout: 10_000,
+          }).toEqual(names);
+        }
+      };
+      await present(members);
+      await victim.kill();
+      await present([leaver, ...others]);
+      await leaver.tell({ do: "close" });
+      await present(others);
+      await server.kill();
+      await cluster.until((member) => !member.isConnected, others);
+      for (const member of others) {
+        await expect.poll(() => member.tell({ do: "presence", topic: TOPIC }), { timeout: 10_000 }).toEqual([
+          member.name,
+        ]);
+      }
+      await server.start();
+      await present(others);
+    }, TIMEOUT_MS);
+  });
+});

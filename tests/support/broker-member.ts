@@ -1,0 +1,81 @@
+import type { Broker, BrokerStatus } from "../../src/app/broker.ts";
+
+interface Message {
+  readonly topic: string;
+  readonly bytes: Buffer;
+}
+
+const WAIT_MS = 10_000;
+
+/** A broker as an app has it, with what it has reported. */
+export class Member {
+  readonly broker: Broker;
+  readonly messages: Message[] = [];
+  readonly statuses: BrokerStatus[] = [];
+  #onChange: () => void = () => {};
+
+  constructor(broker: Broker) {
+    this.broker = broker;
+    broker.onMessage((topic, bytes) => {
+      this.messages.push({ topic, bytes: Buffer.from(bytes) });
+      this.#onChange();
+    });
+    broker.onStatus((status) => {
+      this.statuses.push(status);
+      this.#onChange();
+    });
+  }
+
+  get isConnected(): boolean {
+    return this.statuses.at(-1)!.isConnected;
+  }
+
+  async connected(): Promise<this> {
+    await this.#until(() => this.isConnected, "connected");
+    return this;
+  }
+
+  away(): Promise<void> {
+    return this.#until(() => !this.isConnected, "away");
+  }
+
+  /** That many messages have come, or more. */
+  async received(count: number): Promise<Message[]> {
+    await this.#until(() => this.messages.length >= count, `${count} messages`);
+    return this.messages;
+  }
+
+  publish(topic: string, text: string): Promise<unknown> {
+    return this.broker.publish(topic, Buffer.from(text));
+  }
+
+  /** All that has come of what was sent before. */
+  async heard(topic: string): Promise<string[]> {
+    // Messages of one publisher come in order: behind this one there is nothing left of it.
+    const fence = `fence ${Math.random()}`;
+    const isFence = ({ bytes }: Message): boolean => bytes.toString() === fence;
+    await this.broker.subscribe("fence");
+    await this.publish("fence", fence);
+    await this.#until(() => this.messages.some(isFence), "the fence");
+    return this.messages.filter((message) => message.topic === topic).map(({ bytes }) => bytes.toString());
+  }
+
+  async #until(holds: () => boolean, what: string): Promise<void> {
+    if (holds()) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const complain = (): void =>
+      reject(new Error(`Not ${what} within ${WAIT_MS} ms: ${JSON.stringify(this.statuses)}`));
+    const timeout = setTimeout(complain, WAIT_MS);
+    const before = this.#onChange;
+    this.#onChange = () => {
+      before();
+      if (holds()) resolve();
+    };
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timeout);
+      this.#onChange = before;
+    }
+  }
+}

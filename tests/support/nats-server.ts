@@ -1,0 +1,10 @@
+import type { ServerKind } from "./server-program.ts";
+
+/** A NATS server, with its streams. */
+export const natsServer: ServerKind = {
+  name: "nats-server",
+  arguments: (port, folder) => [
+    ...["--addr", "127.0.0.1", "--port", String(port), "--jetstream", "--store_dir", folder],
+  ],
+  ready: /Server is ready/,
+};

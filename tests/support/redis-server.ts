@@ -1,0 +1,11 @@
+import type { ServerKind } from "./server-program.ts";
+
+/** A Redis server that keeps nothing on disk. */
+export const redisServer: ServerKind = {
+  name: "redis-server",
+  arguments: (port, folder) => [
+    ...["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
+    ...["--save", "", "--appendonly", "no", "--daemonize", "no"],
+  ],
+  ready: /Ready to accept connections/,
+};
