@@ -14,7 +14,7 @@ const MiB = 1024 * KiB;
 
 const gigabyte = 1_000_000_000;
 /** Far more than the server needs for anything here, and far less than any of it inflates to. */
-const mostGrowthBytes = 160 * MiB;
+const mostGrowthBytes = 320 * MiB;
 
 interface Report {
   peakBytes: number;
