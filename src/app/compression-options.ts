@@ -11,7 +11,7 @@ export interface CompressionOptions {
   /** Memory of a compressor while it works, as zlib has it: from 1, little, to 9. Default 8. */
   memLevel?: number | undefined;
   /**
-   * Whether both sides may refer back to earlier messages: small messages that resemble each other become much smaller, and each connection costs some 300 KiB more while it is in
+   * Whether both sides may refer back to earlier messages: small messages that resemble each other become much smaller, and each connection costs some 250 KiB more while it is in
    * use. Default false: compression then costs an idle connection nothing.
    */
   contextTakeover?: boolean | undefined;

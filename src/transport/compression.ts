@@ -4,6 +4,7 @@ import type { ExtensionOffer } from "../protocol/extensions.ts";
 import { Deadlines } from "./deadlines.ts";
 import { ContextDeflater, type Deflater, MessageDeflater } from "./deflater.ts";
 import { ContextInflater, MessageInflater } from "./inflater.ts";
+import { MAX_BYTES_PER_CHAR } from "./outbox.ts";
 
 /** How messages are compressed where the client agrees, with every default in place. */
 export interface CompressionSettings extends DeflateSettings {
@@ -15,9 +16,6 @@ export interface CompressionSettings extends DeflateSettings {
   readonly idleTimeoutMs: number;
   readonly filter: ((data: string | Uint8Array) => boolean) | undefined;
 }
-
-/** UTF-16 code units become at most three bytes each. */
-const MAX_BYTES_PER_CHAR = 3;
 
 /** permessage-deflate (RFC 7692) for the connections of one route. */
 export class Compression {

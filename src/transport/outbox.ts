@@ -3,7 +3,7 @@ import type { Socket as RawSocket } from "node:net";
 import process from "node:process";
 import { corksLargeFrames, failsOnEmptyWrite } from "../platform.ts";
 import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/header.ts";
-import { hasHeadroom } from "../protocol/headroom.ts";
+import { hasHeadroom, HEADROOM_FROM_BYTES } from "../protocol/headroom.ts";
 import { Opcode } from "../protocol/opcode.ts";
 
 /*
@@ -15,12 +15,12 @@ import { Opcode } from "../protocol/opcode.ts";
 
 /** Room for the frames of a turn; when it is full, what waits is written at once. */
 const SLAB_BYTES = 64 * 1024;
-/** From here on a payload is not copied into the slab but written from where it lies. */
-export const LARGE_FROM_BYTES = 16 * 1024;
+/** From here on a payload is not copied into the slab but written from where it lies, behind its headroom where it has any. */
+export const LARGE_FROM_BYTES: number = HEADROOM_FROM_BYTES;
 /** Up to here a loop encodes ASCII faster than a call into native code. */
 const LOOP_UP_TO_CHARS = 64;
 /** UTF-16 code units become at most three bytes each. */
-const MAX_BYTES_PER_CHAR = 3;
+export const MAX_BYTES_PER_CHAR = 3;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let slabEnd = 0;

@@ -1,6 +1,12 @@
 import { Buffer } from "node:buffer";
-import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw } from "node:zlib";
-import type { DeflateEffort } from "./deflater.ts";
+import {
+  constants,
+  createDeflateRaw,
+  createInflateRaw,
+  type DeflateRaw,
+  type InflateRaw,
+  type ZlibOptions,
+} from "node:zlib";
 
 /** What came out of a stream for one message. */
 export interface Output {
@@ -9,12 +15,14 @@ export interface Output {
   readonly isEnded: boolean;
 }
 
+/** A stream for {@link passThrough}. */
 export function openInflate(): InflateRaw {
   return withoutCrash(createInflateRaw({ flush: constants.Z_SYNC_FLUSH }));
 }
 
-export function openDeflate(effort: DeflateEffort): DeflateRaw {
-  return withoutCrash(createDeflateRaw({ ...effort, flush: constants.Z_SYNC_FLUSH }));
+/** A stream for {@link passThrough}. */
+export function openDeflate(options: ZlibOptions): DeflateRaw {
+  return withoutCrash(createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH }));
 }
 
 /** An error concerns the message at work. Deno also tells of it later, when that has been dealt with, and nobody would listen any more. */

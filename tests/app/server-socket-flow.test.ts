@@ -1,7 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { Socket } from "../../mod.ts";
-import { connectPair, connectTo, eventOf, listeningApp, type Pair, until, watch } from "../support/app.ts";
+import { connectPair, connectTo, eventOf, listeningApp, type Pair, until, waitingApp, watch } from "../support/app.ts";
 import { close, ping, text } from "../support/frames.ts";
 
 const BLOCK = Buffer.alloc(500_000, "x");
@@ -199,21 +198,15 @@ describe("for await", () => {
 });
 
 test("watching a socket late loses nothing that came meanwhile", async () => {
-  const arrived = Promise.withResolvers<Socket>();
-  const ready = Promise.withResolvers<void>();
-  const app = await listeningApp({}, (app) =>
-    app.ws("/", async (socket) => {
-      arrived.resolve(socket);
-      await ready.promise;
-    }));
+  const { app, arrived, ready } = await waitingApp();
   const client = await connectTo(app, { early: Buffer.concat([text("0"), text("1")]) });
   client.send(text("2"), ping("p"));
-  const socket = await arrived.promise;
+  const socket = await arrived;
   for (let i = 0; i < 10; i++) await nextTurn();
   expect(client.frames).toEqual([]);
   const seen = watch(socket);
   client.send(text("3"));
   await until(() => seen.messages.length === 4);
   expect(seen.messages).toEqual(["0", "1", "2", "3"]);
-  ready.resolve();
+  ready();
 });

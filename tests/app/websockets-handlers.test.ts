@@ -9,6 +9,7 @@ import {
   type LogEntry,
   recordingLogger,
   until,
+  waitingApp,
   watch,
 } from "../support/app.ts";
 import { close, text } from "../support/frames.ts";
@@ -86,17 +87,11 @@ describe("nothing is lost while a handler sets itself up", () => {
   });
 
   test("a client that goes away meanwhile is noticed when the handler is ready", async () => {
-    const arrived = Promise.withResolvers<Socket>();
-    const ready = Promise.withResolvers<void>();
-    const app = await listeningApp({}, (app) =>
-      app.ws("/", async (socket) => {
-        arrived.resolve(socket);
-        await ready.promise;
-      }));
+    const { app, arrived, ready } = await waitingApp();
     const client = await connectTo(app);
-    const closed = eventOf(await arrived.promise, "close");
+    const closed = eventOf(await arrived, "close");
     client.send(close(4000));
-    ready.resolve();
+    ready();
     expect(await closed).toEqual([4000, "", true]);
     expect(app.sockets.size).toBe(0);
   });

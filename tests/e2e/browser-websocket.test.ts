@@ -1,9 +1,9 @@
 /** The WebSocket of a real browser against the engine on every runtime. */
 
 import { randomUUID } from "node:crypto";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { launchChromium } from "./support/chromium.ts";
+import { sharedBrowser } from "./support/browser.ts";
 import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
 
 const ECHO = "tests/e2e/support/echo-server.ts";
@@ -88,11 +88,7 @@ async function echoTexts({ url, lengths }: { url: string; lengths: number[] }): 
 
 const SIZES = [0, 1, 2, 125, 126, 127, 1_000, 65_535, 65_536, 65_537, 262_144, 1_048_576];
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-afterAll(async () => await browser?.close());
+const browser = sharedBrowser();
 
 describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtime) => {
   let server: ServerProcess;
@@ -102,7 +98,7 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
   beforeAll(async () => {
     server = await startServer(runtime, ECHO);
     origin = server.url.replace("http", "ws");
-    page = await browser.newPage();
+    page = await browser().newPage();
     await page.goto(server.url);
   });
   afterAll(async () => {
@@ -182,7 +178,7 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
 
   test("sees the page go away", async () => {
     const id = randomUUID();
-    const other = await browser.newPage();
+    const other = await browser().newPage();
     await other.goto(server.url);
     await other.evaluate((url) =>
       new Promise((resolve) => {
@@ -211,7 +207,7 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     expect(ours).toMatchObject({ opened: true, heard: ["welcome"] });
 
     // The same server under another name is another origin.
-    const other = await browser.newPage();
+    const other = await browser().newPage();
     await other.goto(server.url.replace("127.0.0.1", "localhost"));
     const report = await other.evaluate(visit, { url: `${origin}/ours` });
     expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006 } });

@@ -1,20 +1,15 @@
 /** The chat example as people use it: a real server, a real browser, on every runtime. */
 
-import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ChatPage, type ChatPageOptions } from "./support/chat-page.ts";
-import { launchChromium } from "./support/chromium.ts";
+import { sharedBrowser } from "./support/browser.ts";
 import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
 
 const CHAT = "examples/chat/server.ts";
 
-let browser: Browser;
+const browser = sharedBrowser();
 let opened: ChatPage[] = [];
 
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-afterAll(async () => await browser?.close());
 afterEach(async () => {
   const faults = opened.flatMap((chat) => chat.faults);
   await Promise.all(opened.map((chat) => chat.leave()));
@@ -23,7 +18,7 @@ afterEach(async () => {
 });
 
 async function open(server: ServerProcess, options: ChatPageOptions = {}): Promise<ChatPage> {
-  const chat = await ChatPage.open(browser, server.url, options);
+  const chat = await ChatPage.open(browser(), server.url, options);
   opened.push(chat);
   return chat;
 }

@@ -1,9 +1,9 @@
 /** permessage-deflate between a real browser and the engine on every runtime, seen on the wire by a proxy between the two. */
 
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type MeteredProxy, meteredProxy } from "../support/metered-proxy.ts";
-import { launchChromium } from "./support/chromium.ts";
+import { sharedBrowser } from "./support/browser.ts";
 import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
 
 const SERVER = "tests/support/compressing-server.ts";
@@ -56,11 +56,7 @@ async function echo({ url, sizes, isBinary }: Visit): Promise<Report> {
   };
 }
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-afterAll(async () => await browser?.close());
+const browser = sharedBrowser();
 
 describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtime) => {
   let server: ServerProcess;
@@ -70,7 +66,7 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
   beforeAll(async () => {
     server = await startServer(runtime, SERVER);
     proxy = await meteredProxy(server.port);
-    page = await browser.newPage();
+    page = await browser().newPage();
     await page.goto(server.url);
   });
   afterAll(async () => {

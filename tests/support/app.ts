@@ -27,6 +27,18 @@ export async function listeningApp<Services extends object = object>(
   return app;
 }
 
+/** An app whose handler has got its socket, which has `arrived`, and is not ready yet. */
+export async function waitingApp(): Promise<{ app: App; arrived: Promise<Socket>; ready: () => void }> {
+  const arrived = Promise.withResolvers<Socket>();
+  const ready = Promise.withResolvers<void>();
+  const app = await listeningApp({}, (app) =>
+    app.ws("/", async (socket) => {
+      arrived.resolve(socket);
+      await ready.promise;
+    }));
+  return { app, arrived: arrived.promise, ready: ready.resolve };
+}
+
 export async function connectTo(app: Listening, options: ConnectOptions | string = {}): Promise<RawClient> {
   const client = await RawClient.connect(portOf(app), typeof options === "string" ? { path: options } : options);
   onTestFinished(() => client.terminate());
