@@ -88,3 +88,17 @@ export function failsOnEmptyWrite(raw: RawSocket): boolean {
  * when somebody asks for them, and it keeps the request for as long as the connection.
  */
 export const limitsHeaders: boolean = runtime === "bun";
+
+/** What Bun has besides zlib. */
+interface BunDeflate {
+  deflateSync(bytes: Uint8Array, options: { level: number; library: "libdeflate" }): Uint8Array;
+}
+
+const bun = (globalThis as { Bun?: BunDeflate }).Bun;
+
+/**
+ * Where there is something better than zlib for it: compresses a whole text into a stream that ends with a final block. Bun's libdeflate takes half of zlib's time, and at its level 1
+ * makes as little of JSON as zlib does at level 3.
+ */
+export const deflateWhole: ((bytes: Uint8Array) => Uint8Array) | undefined = bun &&
+  ((bytes) => bun.deflateSync(bytes, { level: 1, library: "libdeflate" }));

@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import { constants, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOptions } from "node:zlib";
+import { deflateWhole } from "../platform.ts";
 import type { Deadlines } from "./deadlines.ts";
+import { unfinish } from "./final-block.ts";
 import { LARGE_FROM_BYTES } from "./outbox.ts";
 import { closeStream, openDeflate, passThrough } from "./zlib-stream.ts";
 
@@ -25,6 +27,12 @@ export interface Deflater {
  * the work itself: 0.1 to 0.2 ms of CPU.
  */
 const OFF_LOOP_FROM_BYTES = 128 * 1024;
+/** The levels that `deflateWhole` stands for. */
+const WHOLE_LEVELS = [2, 3];
+/** Below, it is not faster. */
+const WHOLE_FROM_BYTES = 1024;
+/** Up to here it makes one block, and its distances are at most so long as the message. */
+const WHOLE_TO_BYTES = 32 * 1024;
 /** A flush ends with these bytes, which a message leaves out (RFC 7692 §7.2.1). */
 const TAIL_BYTES = 4;
 const MIN_WINDOW_BITS = 9;
@@ -50,15 +58,14 @@ export class MessageDeflater implements Deflater {
     if (this.#isLast(data)) return this.#lastResult;
     const isText = typeof data === "string";
     const bytes = isText ? Buffer.from(data) : data;
-    const options = this.#options(bytes.length);
     this.#lastData = data;
     if (bytes.length < OFF_LOOP_FROM_BYTES) {
       this.#lastBytes = isText ? undefined : Buffer.from(data);
-      return this.#lastResult = withoutTail(deflateRawSync(bytes, options), bytes.length);
+      return this.#lastResult = this.#deflateNow(bytes);
     }
     // So many bytes are left as they are until they are sent: to compare them with themselves is enough until then.
     this.#lastBytes = isText ? undefined : bytes;
-    const result = this.#lastResult = deflateOffLoop(bytes, options);
+    const result = this.#lastResult = deflateOffLoop(bytes, this.#options(bytes.length));
     void result.then(() => {
       if (this.#lastResult === result) this.#lastData = this.#lastBytes = this.#lastResult = undefined;
     });
@@ -70,6 +77,16 @@ export class MessageDeflater implements Deflater {
   #isLast(data: string | Uint8Array): boolean {
     if (data !== this.#lastData) return false;
     return typeof data === "string" || Buffer.compare(this.#lastBytes!, data) === 0;
+  }
+
+  #deflateNow(bytes: Uint8Array): Uint8Array | undefined {
+    const { length } = bytes;
+    const { level, windowBits } = this.#effort;
+    const isForWhole = WHOLE_LEVELS.includes(level) && length >= WHOLE_FROM_BYTES && length <= WHOLE_TO_BYTES &&
+      length <= 1 << windowBits;
+    const payload = isForWhole && deflateWhole !== undefined ? unfinish(deflateWhole(bytes)) : undefined;
+    if (payload === undefined) return withoutTail(deflateRawSync(bytes, this.#options(length)), length);
+    return payload.length < length ? payload : undefined;
   }
 
   /** A window that is larger than the message costs time and brings nothing: at 2 KB it would be a third of the work. */
