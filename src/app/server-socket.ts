@@ -5,15 +5,17 @@ import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../protocol/close.ts";
 import type { AgreedCompression } from "../transport/compression.ts";
 import { Duplex } from "../transport/duplex.ts";
 import type { DuplexSettings, Receiver, SendResult } from "../transport/receiver.ts";
+import { fail } from "./checks.ts";
 import { Emitter } from "./emitter.ts";
 import { Inbox } from "./inbox.ts";
 import { checkClose } from "./lifecycle.ts";
 import type { Logger } from "./options.ts";
 import type { Member, PubSub } from "./pubsub.ts";
 import type { BinaryData, SendOptions, SocketEvents, SubscribeOptions } from "./socket.ts";
-import { show, toBytes } from "./values.ts";
+import { checkNames, show, toBytes } from "./values.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
+const SEND_OPTIONS = ["compress"];
 const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
 
 /** What a socket is told when it is made. */
@@ -116,6 +118,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   }
 
   send(data: string | BinaryData, options?: SendOptions): boolean {
+    if (options !== undefined) checkSendOptions(options);
     return this.#send(typeof data === "string" ? data : toBytes(data), options?.compress) === "sent";
   }
 
@@ -277,6 +280,13 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
     this.removeListeners();
     this.#settings.onClosed(this, wasClean);
   }
+}
+
+/** A misspelt name, or the callback that other libraries take here, would be as if it were not there. */
+function checkSendOptions(options: SendOptions): void {
+  checkNames("send", options, SEND_OPTIONS);
+  const { compress } = options;
+  if (compress !== undefined && typeof compress !== "boolean") fail("compress", compress, "true or false");
 }
 
 /** §5.5: at most 125 bytes. A number, say, is no payload: memory of that size would go out. */

@@ -80,7 +80,7 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * @param options see {@link SendOptions}
    * @returns true; false when more than `highWaterMark` bytes are waiting, though the message is queued all the same: go on at `drain`.
    * Also false when the socket is not open, or when `slowConsumer: "drop"` dropped the message.
-   * @throws TypeError for anything that is neither a string nor bytes
+   * @throws TypeError for anything that is neither a string nor bytes, and for a wrong option
    */
   send(data: string | BinaryData, options?: SendOptions): boolean;
 

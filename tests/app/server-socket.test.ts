@@ -53,6 +53,21 @@ describe("send", () => {
     expect(await client.nextMessage()).toBe("next");
   });
 
+  test.each<[unknown, string]>([
+    [{ compres: true }, 'send has no option "compres"; it has compress'],
+    [{ binary: true, compress: true }, 'send has no option "binary"; it has compress'],
+    [() => {}, "send takes an object of options; got the function (anonymous)"],
+    [null, "send takes an object of options; got null"],
+    [{ compress: 1 }, "compress must be true or false; got 1"],
+  ])("refuses the options %o, and sends nothing", async (options, message) => {
+    const { socket, client } = await connectPair();
+    const attempt = (): unknown => socket.send("data", options as object);
+    expect(attempt).toThrow(TypeError);
+    expect(attempt).toThrow(message);
+    socket.send("next", { compress: undefined });
+    expect(await client.nextMessage()).toBe("next");
+  });
+
   test("says false and does not throw once the socket is not open, and nothing is sent", async () => {
     const { socket, client, seen } = await connectPair();
     socket.close();
