@@ -3,8 +3,11 @@
 export type Work = "echo" | "fan" | "handshake" | "idle";
 export type Payload = "binary" | "text" | "json";
 
-/** permessage-deflate: not offered; each message compressed by itself; or with the windows kept, both ways. */
-export type Deflate = "off" | "no-takeover" | "takeover";
+/** permessage-deflate: not offered; each message compressed by itself; with the windows kept, both ways; or so with small ones. */
+export type Deflate = "off" | "no-takeover" | "takeover" | "small-windows";
+
+/** What a server of Python's `websockets` has by default: windows of 4 KiB, both ways, and a compressor that makes do with 32 KiB in all. */
+export const SMALL_WINDOWS = { windowBits: 12, memLevel: 5 };
 
 export interface Cell {
   id: string;
@@ -69,11 +72,14 @@ const DEFLATE_TITLE: Record<Deflate, string> = {
   off: "",
   "no-takeover": "deflate without takeover",
   takeover: "deflate with takeover",
+  "small-windows": "deflate as in Python's websockets",
 };
 
-function compressedEcho(deflate: "no-takeover" | "takeover"): Cell[] {
+const DEFLATE_ID = { "no-takeover": "deflate", takeover: "takeover", "small-windows": "python" };
+
+function compressedEcho(deflate: Exclude<Deflate, "off">): Cell[] {
   return [200, 2 * KIB, 64 * KIB].map((payloadBytes) => ({
-    id: `${deflate === "takeover" ? "takeover" : "deflate"}-${idSize(payloadBytes)}-4`,
+    id: `${DEFLATE_ID[deflate]}-${idSize(payloadBytes)}-4`,
     title: `echo JSON ${sizeName(payloadBytes)}, ${DEFLATE_TITLE[deflate]}, 4 in flight`,
     work: "echo",
     path: "/text",
@@ -83,14 +89,14 @@ function compressedEcho(deflate: "no-takeover" | "takeover"): Cell[] {
     inFlight: 4,
     deflate,
     quick: deflate === "no-takeover" && payloadBytes === 2 * KIB,
-    charts: payloadBytes === 2 * KIB ? "figure" : "none",
+    charts: payloadBytes === 2 * KIB && deflate !== "small-windows" ? "figure" : "none",
   }));
 }
 
 /** With and without compression: what each of 1,000 connections adds to the memory of a server that has 1,000 already. */
 function idleDeflate(deflate: Deflate): Cell {
   return {
-    id: { off: "idle-1000", "no-takeover": "idle-1000-deflate", takeover: "idle-1000-takeover" }[deflate],
+    id: deflate === "off" ? "idle-1000" : `idle-1000-${DEFLATE_ID[deflate]}`,
     title: `idle memory of 1 in 1,000, ${DEFLATE_TITLE[deflate] || "no compression"}`,
     work: "idle",
     path: "/text",
@@ -101,7 +107,7 @@ function idleDeflate(deflate: Deflate): Cell {
     deflate,
     trimmed: true,
     quick: false,
-    charts: deflate === "off" ? "none" : "figure",
+    charts: deflate === "off" || deflate === "small-windows" ? "none" : "figure",
   };
 }
 
@@ -198,9 +204,11 @@ export const cells: readonly Cell[] = [
   },
   ...compressedEcho("no-takeover"),
   ...compressedEcho("takeover"),
+  ...compressedEcho("small-windows"),
   compressedFan("/fan"),
   compressedFan("/publish"),
   idleDeflate("off"),
   idleDeflate("no-takeover"),
   idleDeflate("takeover"),
+  idleDeflate("small-windows"),
 ];

@@ -1,23 +1,37 @@
 /** Traffic under permessage-deflate (RFC 7692): really compressed both ways, and a sample of the replies inflated. */
 import { constants, createDeflateRaw, inflateRawSync } from "node:zlib";
-import type { Cell } from "../cells.ts";
+import { type Cell, SMALL_WINDOWS } from "../cells.ts";
 import { maskedFrame, type Message, MessageCounter, OPCODE, readMessages } from "./frames.ts";
 import { type Expectation, payloadsOf, tooMuch, type Traffic } from "./traffic.ts";
+
+const SERVER_BITS = `server_max_window_bits=${SMALL_WINDOWS.windowBits}`;
+const CLIENT_BITS = `client_max_window_bits=${SMALL_WINDOWS.windowBits}`;
 
 const OFFERS = {
   off: undefined,
   "no-takeover": "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
   takeover: "permessage-deflate",
+  // The server names the client's window: it can, since the client says that it would follow.
+  "small-windows": `permessage-deflate; client_max_window_bits; ${SERVER_BITS}`,
 };
 
 /** What a sync flush ends with, and §7.2.1 leaves out. */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff]);
 
-/** zlib's own default, which browsers compress with. */
+/** zlib's own default, which browsers and Python compress with. */
 const CLIENT_LEVEL = 6;
 
 /** A sequence is longer than the window, so that takeover does not find the very same messages there when it begins again. */
 const SEQUENCE_BYTES = 48 * 1024;
+
+function keepsContext({ deflate }: Cell): boolean {
+  return deflate === "takeover" || deflate === "small-windows";
+}
+
+/** zlib's own defaults, except where the cell is about others. */
+function windowsOf({ deflate }: Cell): Partial<typeof SMALL_WINDOWS> {
+  return deflate === "small-windows" ? SMALL_WINDOWS : {};
+}
 
 export function offerOf(cell: Cell): string | undefined {
   return OFFERS[cell.deflate];
@@ -30,15 +44,17 @@ export function checkAgreement(cell: Cell, agreed: string | undefined): void {
     return;
   }
   if (!agreed?.startsWith("permessage-deflate")) throw new Error("the server does not negotiate permessage-deflate");
-  const keepsContext = !agreed.includes("no_context_takeover");
-  const resetsContext = agreed.includes("server_no_context_takeover");
-  if (cell.deflate === "takeover" ? !keepsContext : !resetsContext) {
-    throw new Error(`the server agreed to ${agreed}, where ${offerOf(cell)} was offered`);
-  }
+  const isTakeover = !agreed.includes("no_context_takeover");
+  const isAsAsked = {
+    "no-takeover": agreed.includes("server_no_context_takeover"),
+    takeover: isTakeover,
+    "small-windows": isTakeover && agreed.includes(SERVER_BITS) && agreed.includes(CLIENT_BITS),
+  }[cell.deflate];
+  if (!isAsAsked) throw new Error(`the server agreed to ${agreed}, where ${offerOf(cell)} was offered`);
 }
 
-async function compress(payloads: Buffer[], keepsContext: boolean): Promise<Buffer[]> {
-  const stream = createDeflateRaw({ level: CLIENT_LEVEL });
+async function compress(payloads: Buffer[], cell: Cell): Promise<Buffer[]> {
+  const stream = createDeflateRaw({ level: CLIENT_LEVEL, ...windowsOf(cell) });
   let chunks: Buffer[] = [];
   stream.on("data", (chunk) => chunks.push(chunk));
   const messages: Buffer[] = [];
@@ -47,20 +63,24 @@ async function compress(payloads: Buffer[], keepsContext: boolean): Promise<Buff
     await new Promise<void>((resolve) => stream.flush(constants.Z_SYNC_FLUSH, resolve));
     messages.push(Buffer.concat(chunks).subarray(0, -TAIL.length));
     chunks = [];
-    if (!keepsContext) stream.reset();
+    if (!keepsContext(cell)) stream.reset();
   }
   stream.destroy();
   return messages;
 }
 
-/** The texts of compressed messages, joined: as one stream where the server keeps its window, one by one where it does not. */
-function inflate(messages: Message[], keepsContext: boolean): Buffer {
+/**
+ * The texts of compressed messages, joined: as one stream where the server keeps its window, one by one where it does not. zlib refuses what refers back further than the window that
+ * was agreed on.
+ */
+function inflate(messages: Message[], cell: Cell): Buffer {
   const parts = messages.map(({ payload }) => Buffer.concat([payload, TAIL]));
-  const streams = keepsContext ? [Buffer.concat(parts)] : parts;
-  return Buffer.concat(streams.map((stream) => inflateRawSync(stream, { finishFlush: constants.Z_SYNC_FLUSH })));
+  const streams = keepsContext(cell) ? [Buffer.concat(parts)] : parts;
+  const options = { ...windowsOf(cell), finishFlush: constants.Z_SYNC_FLUSH };
+  return Buffer.concat(streams.map((stream) => inflateRawSync(stream, options)));
 }
 
-function verifyReplies(payloads: Buffer[], messages: Message[], keepsContext: boolean): void {
+function verifyReplies(payloads: Buffer[], messages: Message[], cell: Cell): void {
   if (messages.length !== payloads.length) {
     throw new Error(`${messages.length} messages came back for ${payloads.length}`);
   }
@@ -72,7 +92,7 @@ function verifyReplies(payloads: Buffer[], messages: Message[], keepsContext: bo
   if (compressed.length < messages.length / 2) {
     throw new Error(`only ${compressed.length} of ${messages.length} replies are compressed`);
   }
-  if (!inflate(compressed, keepsContext).equals(Buffer.concat(expected))) {
+  if (!inflate(compressed, cell).equals(Buffer.concat(expected))) {
     throw new Error("the replies inflate to something else than what was sent");
   }
 }
@@ -82,11 +102,10 @@ function verifyReplies(payloads: Buffer[], messages: Message[], keepsContext: bo
  * window. Such a sequence may follow itself for ever: each reference in it reaches back over bytes of the sequence alone, and those are the same every time.
  */
 async function deflateTraffic(cell: Cell, connection: number): Promise<Traffic> {
-  const keepsContext = cell.deflate === "takeover";
   const batchCount = cell.work === "idle" ? 1 : Math.ceil(SEQUENCE_BYTES / (cell.payloadBytes * cell.inFlight));
   const count = batchCount * cell.inFlight;
   const payloads = payloadsOf(cell, count, connection * count);
-  const compressed = await compress(payloads, keepsContext);
+  const compressed = await compress(payloads, cell);
   const frames = compressed.map((payload) => maskedFrame(OPCODE.text, payload, true));
   const batches = Array.from(
     { length: batchCount },
@@ -107,7 +126,7 @@ async function deflateTraffic(cell: Cell, connection: number): Promise<Traffic> 
         },
       };
     },
-    verify: (replies) => verifyReplies(payloads, readMessages(replies), keepsContext),
+    verify: (replies) => verifyReplies(payloads, readMessages(replies), cell),
   };
 }
 

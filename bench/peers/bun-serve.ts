@@ -25,6 +25,8 @@ const perMessageDeflate = {
   off: false,
   "no-takeover": { compress: "shared", decompress: "shared" },
   takeover: { compress: "dedicated", decompress: "dedicated" },
+  // A compressor is named for all the memory that it takes: 32 KB is a window of 4 KiB and memLevel 5. A decompressor is named for its window.
+  "small-windows": { compress: "32KB", decompress: "4KB" },
 }[deflate.mode];
 
 const server: BunServer = Bun.serve({

@@ -6,12 +6,21 @@ import { announce, deflate, LIMIT_BYTES } from "./support.ts";
 const entry = "Deno" in globalThis ? "../../mod.ts" : "../../dist/mod.js";
 const { createApp } = await import(entry) as typeof import("../../mod.ts");
 
-const { mode, level } = deflate;
+const { mode, level, memLevel, contextTakeover, windowBits } = deflate;
 const app = await createApp({
   maxMessageBytes: LIMIT_BYTES,
   maxBufferedBytes: LIMIT_BYTES,
   logger: false,
-  ...(mode !== "off" && { compression: { threshold: 0, level, contextTakeover: mode === "takeover" } }),
+  ...(mode !== "off" && {
+    compression: {
+      threshold: 0,
+      level,
+      memLevel,
+      contextTakeover,
+      serverMaxWindowBits: windowBits,
+      clientMaxWindowBits: windowBits,
+    },
+  }),
 });
 
 const clients = new Set<Socket>();

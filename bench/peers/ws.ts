@@ -3,17 +3,18 @@ import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 import { announce, deflate, LIMIT_BYTES } from "./support.ts";
 
-const { mode, level } = deflate;
-const alone = mode === "no-takeover";
+const { mode, level, memLevel, contextTakeover, windowBits } = deflate;
 
 const server = new WebSocketServer({
   host: "127.0.0.1",
   port: 0,
   perMessageDeflate: mode !== "off" && {
     threshold: 0,
-    serverNoContextTakeover: alone,
-    clientNoContextTakeover: alone,
-    zlibDeflateOptions: { level },
+    serverNoContextTakeover: !contextTakeover,
+    clientNoContextTakeover: !contextTakeover,
+    serverMaxWindowBits: windowBits,
+    clientMaxWindowBits: windowBits,
+    zlibDeflateOptions: { level, memLevel },
   },
   maxPayload: LIMIT_BYTES,
 });
