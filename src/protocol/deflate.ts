@@ -17,6 +17,7 @@ export interface DeflateAgreement {
   readonly serverNoContextTakeover: boolean;
   readonly clientNoContextTakeover: boolean;
   readonly serverMaxWindowBits: number;
+  readonly clientMaxWindowBits: number;
 }
 
 /** Undoes the compression of messages, in the order in which they come. */
@@ -106,8 +107,10 @@ function agree(offer: Offer, settings: DeflateSettings): DeflateAgreement {
     header += `; server_max_window_bits=${serverMaxWindowBits}`;
   }
   // §7.1.2.2: a client that does not offer the parameter cannot be told. What one says of itself it keeps to without being told.
+  let clientMaxWindowBits = MAX_WINDOW_BITS;
   if (offer.clientMaxWindowBits !== undefined && settings.clientMaxWindowBits < MAX_WINDOW_BITS) {
-    header += `; client_max_window_bits=${Math.min(offer.clientMaxWindowBits, settings.clientMaxWindowBits)}`;
+    clientMaxWindowBits = Math.min(offer.clientMaxWindowBits, settings.clientMaxWindowBits);
+    header += `; client_max_window_bits=${clientMaxWindowBits}`;
   }
-  return { header, serverNoContextTakeover, clientNoContextTakeover, serverMaxWindowBits };
+  return { header, serverNoContextTakeover, clientNoContextTakeover, serverMaxWindowBits, clientMaxWindowBits };
 }

@@ -63,7 +63,8 @@ export class AgreedCompression {
 
   /** The inflater of one more connection. */
   inflater(): Inflater {
-    return this.#agreement.clientNoContextTakeover ? this.#inflater : new ContextInflater();
+    const { clientNoContextTakeover, clientMaxWindowBits } = this.#agreement;
+    return clientNoContextTakeover ? this.#inflater : new ContextInflater(clientMaxWindowBits);
   }
 
   /** The deflater of one more connection. */

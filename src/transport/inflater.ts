@@ -51,7 +51,12 @@ export class MessageInflater implements Inflater {
  * stream has no end: what it gives is the message.
  */
 export class ContextInflater implements Inflater {
+  readonly #windowBits: number;
   #stream: InflateRaw | undefined;
+
+  constructor(windowBits: number) {
+    this.#windowBits = windowBits;
+  }
 
   async inflate(payload: Uint8Array, maxBytes: number): Promise<Uint8Array> {
     const parts: Buffer[] = [];
@@ -59,7 +64,7 @@ export class ContextInflater implements Inflater {
     try {
       for (let rest = payload, i = 0; rest.length > 0; i++) {
         if (i > MAX_FINAL_BLOCKS) throw noDeflate();
-        const stream = this.#stream ??= openInflate();
+        const stream = this.#stream ??= openInflate(this.#windowBits);
         const before = stream.bytesWritten;
         const input = Buffer.concat([rest, TAIL]);
         const { bytes, isEnded } = await passThrough(stream, input, room);

@@ -15,9 +15,13 @@ export interface Output {
   readonly isEnded: boolean;
 }
 
-/** A stream for {@link passThrough}. */
-export function openInflate(): InflateRaw {
-  return withoutCrash(createInflateRaw({ flush: constants.Z_SYNC_FLUSH }));
+/** zlib makes no compressor with a window of 256 bytes, and one that is asked for it takes this: nor must the other side. */
+const MIN_WINDOW_BITS = 9;
+
+/** A stream for {@link passThrough}, with the window that the sender was told, as a power of two. */
+export function openInflate(windowBits: number): InflateRaw {
+  const options = { windowBits: Math.max(windowBits, MIN_WINDOW_BITS), flush: constants.Z_SYNC_FLUSH };
+  return withoutCrash(createInflateRaw(options));
 }
 
 /** A stream for {@link passThrough}. */

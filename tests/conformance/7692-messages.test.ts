@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { AppOptions } from "../../mod.ts";
-import { DeflateClient, deflateConnection } from "../support/deflate.ts";
+import { ClientCodec, DeflateClient, deflateConnection, framesOf } from "../support/deflate.ts";
 import { echoServer } from "../support/echo-server.ts";
 import { close, opcodes, pieces, ping } from "../support/frames.ts";
 import { Random } from "../support/random.ts";
@@ -147,6 +147,26 @@ describe.each(sets.map((set) => [set.name, set] as const))("%s", (_name, { offer
     expect((await client.closed()).code).toBe(1000);
     await reported;
     expect(report).toEqual({ errors: [], closes: [{ code: 1000, reason: "", wasClean: true }] });
+  });
+});
+
+describe("a client that was told a smaller window (§7.1.2.2)", () => {
+  const server = echoServer({ compression: { threshold: 0, contextTakeover: true, clientMaxWindowBits: 9 } });
+
+  test("is refused what refers back further, with 1007", async () => {
+    const { client, reported, report } = await deflateConnection(server, "permessage-deflate; client_max_window_bits");
+    const agreement = { ...client.agreement!, clientMaxWindowBits: 15 };
+    const codec = new ClientCodec(agreement);
+    const noise = random.bytes(32_000);
+    const send = async (data: Buffer): Promise<void> =>
+      client.sendBytes(...framesOf(opcodes.binary, [await codec.deflate(data)], true));
+    await send(noise);
+    expectSame(await client.nextMessage(), noise);
+    await send(noise.subarray(0, 300));
+    expect((await client.closed()).code).toBe(1007);
+    await reported;
+    expect(report.closes).toMatchObject([{ code: 1007, wasClean: false }]);
+    codec.close();
   });
 });
 
