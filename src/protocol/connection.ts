@@ -3,7 +3,7 @@ import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYL
 import type { Inflater } from "./deflate.ts";
 import { ProtocolError } from "./errors.ts";
 import { decodeHeader, type FrameHeader } from "./header.ts";
-import { noteHeadroom } from "./headroom.ts";
+import { HEADROOM_FROM_BYTES, noteHeadroom } from "./headroom.ts";
 import { unmask } from "./mask.ts";
 import { checkMessageBytes, invalidText, type Memory, type MessageLimits, PartialMessage } from "./message.ts";
 import { isControl, isData, Opcode } from "./opcode.ts";
@@ -20,8 +20,14 @@ export interface Codec extends Memory {
 
 /** Where a connection hands out what it has read, and what it has to say. Nothing here may throw. */
 export interface Sink {
-  /** A whole message: a string for text, else bytes that belong to the receiver. */
-  onMessage(data: string | Uint8Array, isBinary: boolean): void;
+  /** A whole binary message: bytes that belong to the receiver. */
+  onBinary(payload: Uint8Array): void;
+  /**
+   * A whole text message. Of a large one, `payload` is what it came in.
+   *
+   * @returns whether the payload is still in use
+   */
+  onText(text: string, payload?: Uint8Array): boolean;
   /** A Ping; the Pong has already gone out. */
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
@@ -271,14 +277,32 @@ export class Connection {
     if (!isControl(opcode)) checkMessageBytes(payloadLength, this.#limits, header.rsv1);
     const seen = unmask(bytes, start, end, maskingKey);
     if (header.rsv1) return this.#inflate(opcode === Opcode.TEXT, bytes.subarray(start, end));
-    if (opcode === Opcode.TEXT) return this.#handOutText(bytes, start, end, (seen & 0x80) === 0);
+    if (opcode === Opcode.TEXT) return this.#readText(bytes, start, end, (seen & 0x80) === 0);
     // The receiver may keep it: a view costs less than a copy, and holds no more than the chunk.
     const payload = bytes.subarray(start, end);
     this.#isChunkKept = true;
     if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
     noteHeadroom(payload);
     this.#unitsRead++;
-    this.#sink.onMessage(payload, true);
+    this.#sink.onBinary(payload);
+  }
+
+  /** Text that lies in the chunk. */
+  #readText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
+    const text = this.#decode(bytes, start, end, isAscii);
+    this.#unitsRead++;
+    if (end - start < HEADROOM_FROM_BYTES) return void this.#sink.onText(text);
+    const payload = bytes.subarray(start, end);
+    noteHeadroom(payload);
+    if (this.#sink.onText(text, payload)) this.#isChunkKept = true;
+  }
+
+  /** The text of a payload of which only is known whether it is ASCII. */
+  #decode(bytes: Uint8Array, start: number, end: number, isAscii: boolean): string {
+    const { isUtf8, decodeAscii, decodeUtf8 } = this.#codec;
+    if (isAscii) return decodeAscii(bytes, start, end);
+    if (!isUtf8(bytes.subarray(start, end))) throw invalidText();
+    return decodeUtf8(bytes, start, end);
   }
 
   #inflate(isText: boolean, payload: Uint8Array): void {
@@ -307,16 +331,10 @@ export class Connection {
   }
 
   #handOutInflated(isText: boolean, message: Uint8Array): void {
-    if (isText) return this.#handOutText(message, 0, message.length, false);
+    const text = isText ? this.#decode(message, 0, message.length, false) : undefined;
     this.#unitsRead++;
-    this.#sink.onMessage(message, true);
-  }
-
-  #handOutText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
-    if (!isAscii && !this.#codec.isUtf8(bytes.subarray(start, end))) throw invalidText();
-    this.#unitsRead++;
-    const { decodeAscii, decodeUtf8 } = this.#codec;
-    this.#sink.onMessage(isAscii ? decodeAscii(bytes, start, end) : decodeUtf8(bytes, start, end), false);
+    if (text === undefined) this.#sink.onBinary(message);
+    else this.#sink.onText(text);
   }
 
   /** Begins a frame that is part of a message, or whose payload is still coming. */
@@ -359,11 +377,11 @@ export class Connection {
     this.#message = undefined;
     if (message.isCompressed) return this.#inflate(message.isText, payload);
     this.#unitsRead++;
-    if (!message.isText) return this.#sink.onMessage(payload, true);
+    if (!message.isText) return this.#sink.onBinary(payload);
     const { decodeAscii, decodeUtf8 } = this.#codec;
     const text = (message.isAscii ? decodeAscii : decodeUtf8)(payload, 0, payload.length);
-    message.free();
-    this.#sink.onMessage(text, false);
+    const isLarge = payload.length >= HEADROOM_FROM_BYTES;
+    if (!this.#sink.onText(text, isLarge ? payload : undefined)) message.free();
   }
 
   #handleControl(opcode: Opcode, payload: Uint8Array): void {

@@ -8,7 +8,7 @@ import { Opcode } from "../protocol/opcode.ts";
 import type { AgreedCompression } from "./compression.ts";
 import { Compressor } from "./compressor.ts";
 import type { Beating } from "./heartbeat.ts";
-import { hold, Outbox, type OutboxOwner, release } from "./outbox.ts";
+import { hold, lend, Outbox, type OutboxOwner, release } from "./outbox.ts";
 import type { DuplexSettings, Receiver, SendResult } from "./receiver.ts";
 import { destroyAfterWrites } from "./upgrade.ts";
 
@@ -216,8 +216,14 @@ export class Duplex implements Sink, Beating, OutboxOwner {
 
   // Sink
 
-  onMessage(data: string | Uint8Array, isBinary: boolean): void {
-    this.#receiver.onMessage(data, isBinary);
+  onBinary(payload: Uint8Array): void {
+    this.#receiver.onMessage(payload, true);
+  }
+
+  onText(text: string, payload?: Uint8Array): boolean {
+    if (payload !== undefined) return lend(text, payload, () => this.#receiver.onMessage(text, false));
+    this.#receiver.onMessage(text, false);
+    return false;
   }
 
   onPing(payload: Uint8Array): void {

@@ -49,6 +49,33 @@ let oldest = 0;
 let lastLargeText: string | undefined;
 let lastLargeFrame: Buffer | undefined;
 
+/** A large text that is being handed out, and the bytes that it came in. */
+interface Lent {
+  readonly text: string;
+  readonly payload: Uint8Array;
+  /** Sockets that may still have to read them. */
+  readonly readers: RawSocket[];
+}
+
+let lent: Lent | undefined;
+
+/**
+ * Hands a large text out. Until that has returned, who sends it on sends the bytes that it came in: an echo of 64 KiB (`text-64k-4`) costs a quarter less on Node, a tenth on Bun.
+ *
+ * @returns whether the bytes are still in use: the operating system has not taken them all
+ */
+export function lend(text: string, payload: Uint8Array, handOut: () => void): boolean {
+  const before = lent;
+  const readers: RawSocket[] = [];
+  lent = { text, payload, readers };
+  try {
+    handOut();
+  } finally {
+    lent = before;
+  }
+  return readers.some((raw) => raw.writableLength > 0);
+}
+
 /** The last range that was written, so that sockets with the same range share the view of it. */
 let view: Buffer | undefined;
 let viewStart = 0;
@@ -158,7 +185,10 @@ export class Outbox {
   sendText(text: string): void {
     if (text === lastText) return this.#add(lastTextStart, lastTextEnd);
     const most = text.length * MAX_BYTES_PER_CHAR;
-    if (most >= LARGE_FROM_BYTES && Buffer.byteLength(text) >= LARGE_FROM_BYTES) return this.#sendLargeText(text);
+    if (most >= LARGE_FROM_BYTES) {
+      if (text === lent?.text) return this.#sendLent(lent);
+      if (Buffer.byteLength(text) >= LARGE_FROM_BYTES) return this.#sendLargeText(text);
+    }
     const start = reserve(Math.min(most, LARGE_FROM_BYTES + MAX_BYTES_PER_CHAR) + MAX_SERVER_HEADER_BYTES);
     lastTextStart = start;
     lastTextEnd = slabEnd = encodeText(start, text);
@@ -255,11 +285,16 @@ export class Outbox {
     this.#write(lastLargeFrame);
   }
 
+  #sendLent({ payload, readers }: Lent): void {
+    readers.push(this.#raw);
+    this.#sendLargeBytes(Opcode.TEXT, payload);
+  }
+
   /** The payload is not copied: unless there is room in front of it, its header joins what waits, and it follows as a write of its own. */
   #sendLargeBytes(opcode: number, payload: Uint8Array): void {
-    if (opcode === Opcode.BINARY && hasHeadroom(payload)) {
+    if (hasHeadroom(payload)) {
       this.flush();
-      return this.#write(frameInPlace(payload));
+      return this.#write(frameInPlace(opcode, payload));
     }
     const start = reserve(MAX_SERVER_HEADER_BYTES);
     slabEnd = encodeHeader(slab, start, opcode, payload.length);
@@ -282,11 +317,11 @@ function viewOf(start: number, end: number): Buffer {
   return view;
 }
 
-/** The frame of a binary message whose header goes in front of its payload. To many sockets, too: it is always the same header. */
-function frameInPlace({ buffer, byteOffset, length }: Uint8Array): Buffer {
+/** The frame of a message whose header goes in front of its payload. To many sockets, too: a payload is only ever sent as what it came as, so it is always the same header. */
+function frameInPlace(opcode: number, { buffer, byteOffset, length }: Uint8Array): Buffer {
   const room = headerBytes(length);
   const frame = Buffer.from(buffer as ArrayBuffer, byteOffset - room, room + length);
-  encodeHeader(frame, 0, Opcode.BINARY, length);
+  encodeHeader(frame, 0, opcode, length);
   return frame;
 }
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { codec } from "../../src/platform.ts";
-import { binary, fragmented, opcodes, ping, text } from "../support/frames.ts";
+import { binary, fragmented, opcodes, pieces, ping, text } from "../support/frames.ts";
 import { hex } from "../support/hex.ts";
 import { chunkOf, defaultLimits, failed, record, type Recording } from "../support/protocol.ts";
 
@@ -41,7 +41,7 @@ describe("what is handed out", () => {
     connection.pause();
     expect(connection.receive(chunkOf(text("a")))).toBe(false);
     const pausing = record();
-    pausing.sink.onMessage = () => pausing.connection.pause();
+    pausing.sink.onHandedOut = () => pausing.connection.pause();
     expect(pausing.connection.receive(chunkOf(text("a"), text("b")))).toBe(false);
   });
 
@@ -93,6 +93,27 @@ describe("memory is given back", () => {
     for (const chunk of chunks) connection.receive(Buffer.from(chunk));
     expect(String(sink.messages[0])).toMatch(/^a{5000}(é|b){5000}$/);
     expect(freed).toEqual(expected);
+  });
+});
+
+describe.each([true, false])("a large text of which the payload is in use: %s", (isInUse) => {
+  const large = "é".repeat(10_000);
+
+  test("in its chunk, which is free or not", () => {
+    const { connection, sink } = record();
+    sink.keepsPayloads = isInUse;
+    expect(connection.receive(chunkOf(text(large)))).toBe(!isInUse);
+    expect(connection.receive(chunkOf(text("small")))).toBe(true);
+    expect(sink.messages).toEqual([large, "small"]);
+  });
+
+  test("in memory of its own, which is given back or not", () => {
+    const freed: number[] = [];
+    const { connection, sink } = record({}, { free: (bytes) => void freed.push(bytes.length) });
+    sink.keepsPayloads = isInUse;
+    for (const chunk of pieces(text(large), 15_000)) connection.receive(chunk);
+    expect(sink.messages).toEqual([large]);
+    expect(freed).toEqual(isInUse ? [] : [20_000]);
   });
 });
 

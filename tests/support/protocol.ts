@@ -17,10 +17,21 @@ export class RecordingSink implements Sink {
   /** Called after each message, Ping and Pong has been written down. */
   onHandedOut: (line: string) => void = () => {};
 
-  onMessage(data: string | Uint8Array, isBinary: boolean): void {
-    if (isBinary !== (typeof data !== "string")) throw new TypeError(`isBinary is ${isBinary} for a ${typeof data}`);
-    this.messages.push(data);
-    this.#handOut(typeof data === "string" ? `text ${data}` : `binary ${toHex(data)}`);
+  /** What the sink says of the payload of a large text. */
+  keepsPayloads = false;
+
+  onBinary(payload: Uint8Array): void {
+    this.messages.push(payload);
+    this.#handOut(`binary ${toHex(payload)}`);
+  }
+
+  onText(text: string, payload?: Uint8Array): boolean {
+    if (payload !== undefined && Buffer.from(payload).toString() !== text) {
+      throw new Error("The payload is not the text's");
+    }
+    this.messages.push(text);
+    this.#handOut(`text ${text}`);
+    return payload !== undefined && this.keepsPayloads;
   }
 
   onPing(payload: Uint8Array): void {
