@@ -67,6 +67,19 @@ describe("wss", () => {
     expect(await closed.promise).toEqual([1000, "done", true]);
   });
 
+  test("sends large texts on whole, behind a client that reads late", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", echo));
+    const client = await connect(app);
+    client.stream.pause();
+    const messages = Array.from({ length: 60 }, (_, i) => `${i} ${"abcdefg".repeat(3_000 + 1_000 * i)}`);
+    for (const message of messages) {
+      client.send(text(message));
+      await nextTurn();
+    }
+    client.stream.resume();
+    for (const message of messages) expect(await client.nextMessage()).toBe(message);
+  });
+
   test("shares its port with https: controllers answer, with url and ip to match", async () => {
     const app = await secureApp({}, (app) =>
       app
