@@ -120,7 +120,10 @@ export function faultOf(run: () => unknown): number | undefined {
   return undefined;
 }
 
-/** How many times longer `run` takes for eight times the size, each the best of several runs: 8 where time is linear, 64 where it is quadratic. */
+/** Less time than this is mostly memory's, whose price has steps of its own: from a certain size on, a text lies elsewhere. */
+const SHORTEST_MS = 0.05;
+
+/** How many times longer `run` takes for eight times the size, each the best of several runs: at most 8 where time is linear, 64 where it is quadratic. */
 export function growthOverEight(size: number, run: (size: number) => void): number {
   const best = (of: number): number => {
     let bestMs = Infinity;
@@ -135,7 +138,7 @@ export function growthOverEight(size: number, run: (size: number) => void): numb
   // The least of several: other programs may slow down the longer of two measurements, and what is quadratic is so each time.
   return Math.min(...Array.from({ length: 4 }, () => {
     const oneMs = best(size);
-    return best(size * 8) / oneMs;
+    return best(size * 8) / Math.max(oneMs, SHORTEST_MS);
   }));
 }
 
