@@ -9,6 +9,16 @@ export type Deflate = "off" | "no-takeover" | "takeover" | "small-windows";
 /** What a server of Python's `websockets` has by default: windows of 4 KiB, both ways, and a compressor that makes do with 32 KiB in all. */
 export const SMALL_WINDOWS = { windowBits: 12, memLevel: 5 };
 
+/** Whether messages refer back to earlier ones. */
+export function keepsContext(deflate: Deflate): boolean {
+  return deflate === "takeover" || deflate === "small-windows";
+}
+
+/** zlib's own defaults, except where the cell is about others. */
+export function windowsOf(deflate: Deflate): Partial<typeof SMALL_WINDOWS> {
+  return deflate === "small-windows" ? SMALL_WINDOWS : {};
+}
+
 export interface Cell {
   id: string;
   title: string;

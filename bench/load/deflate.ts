@@ -1,6 +1,6 @@
 /** Traffic under permessage-deflate (RFC 7692): really compressed both ways, and a sample of the replies inflated. */
 import { constants, createDeflateRaw, inflateRawSync } from "node:zlib";
-import { type Cell, SMALL_WINDOWS } from "../cells.ts";
+import { type Cell, keepsContext, SMALL_WINDOWS, windowsOf } from "../cells.ts";
 import { maskedFrame, type Message, MessageCounter, OPCODE, readMessages } from "./frames.ts";
 import { type Expectation, payloadsOf, tooMuch, type Traffic } from "./traffic.ts";
 
@@ -24,15 +24,6 @@ const CLIENT_LEVEL = 6;
 /** A sequence is longer than the window, so that takeover does not find the very same messages there when it begins again. */
 const SEQUENCE_BYTES = 48 * 1024;
 
-function keepsContext({ deflate }: Cell): boolean {
-  return deflate === "takeover" || deflate === "small-windows";
-}
-
-/** zlib's own defaults, except where the cell is about others. */
-function windowsOf({ deflate }: Cell): Partial<typeof SMALL_WINDOWS> {
-  return deflate === "small-windows" ? SMALL_WINDOWS : {};
-}
-
 export function offerOf(cell: Cell): string | undefined {
   return OFFERS[cell.deflate];
 }
@@ -54,7 +45,7 @@ export function checkAgreement(cell: Cell, agreed: string | undefined): void {
 }
 
 async function compress(payloads: Buffer[], cell: Cell): Promise<Buffer[]> {
-  const stream = createDeflateRaw({ level: CLIENT_LEVEL, ...windowsOf(cell) });
+  const stream = createDeflateRaw({ level: CLIENT_LEVEL, ...windowsOf(cell.deflate) });
   let chunks: Buffer[] = [];
   stream.on("data", (chunk) => chunks.push(chunk));
   const messages: Buffer[] = [];
@@ -63,7 +54,7 @@ async function compress(payloads: Buffer[], cell: Cell): Promise<Buffer[]> {
     await new Promise<void>((resolve) => stream.flush(constants.Z_SYNC_FLUSH, resolve));
     messages.push(Buffer.concat(chunks).subarray(0, -TAIL.length));
     chunks = [];
-    if (!keepsContext(cell)) stream.reset();
+    if (!keepsContext(cell.deflate)) stream.reset();
   }
   stream.destroy();
   return messages;
@@ -75,8 +66,8 @@ async function compress(payloads: Buffer[], cell: Cell): Promise<Buffer[]> {
  */
 function inflate(messages: Message[], cell: Cell): Buffer {
   const parts = messages.map(({ payload }) => Buffer.concat([payload, TAIL]));
-  const streams = keepsContext(cell) ? [Buffer.concat(parts)] : parts;
-  const options = { ...windowsOf(cell), finishFlush: constants.Z_SYNC_FLUSH };
+  const streams = keepsContext(cell.deflate) ? [Buffer.concat(parts)] : parts;
+  const options = { ...windowsOf(cell.deflate), finishFlush: constants.Z_SYNC_FLUSH };
   return Buffer.concat(streams.map((stream) => inflateRawSync(stream, options)));
 }
 

@@ -6,22 +6,22 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Deflate, SMALL_WINDOWS } from "../cells.ts";
+import { type Deflate, keepsContext, windowsOf } from "../cells.ts";
 
 /** Above every message and every burst of the bench, so that no limit is part of what is measured. */
 export const LIMIT_BYTES: number = 64 * 1024 * 1024;
 
 const mode = (process.env.BENCH_DEFLATE ?? "off") as Deflate;
-const windows: Partial<typeof SMALL_WINDOWS> = mode === "small-windows" ? SMALL_WINDOWS : {};
+const { windowBits, memLevel } = windowsOf(mode);
 
 /** What the cell asks of permessage-deflate, and the level where the peer can be told one. */
 export const deflate = {
   mode,
   level: Number(process.env.BENCH_LEVEL ?? 3),
-  contextTakeover: mode === "takeover" || mode === "small-windows",
+  contextTakeover: keepsContext(mode),
   /** Undefined where the peer's own are wanted. */
-  windowBits: windows.windowBits,
-  memLevel: windows.memLevel,
+  windowBits,
+  memLevel,
 };
 
 interface Collector {

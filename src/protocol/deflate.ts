@@ -35,8 +35,8 @@ export interface Inflater {
 
 const NAME = "permessage-deflate";
 const MAX_WINDOW_BITS = 15;
-/** zlib makes no raw stream with a window of 256 bytes: what asks for one is declined. */
-const MIN_SERVER_WINDOW_BITS = 9;
+/** zlib compresses with no smaller window. An offer that asks it of us is declined; a client that agrees to 8 bits may take these. */
+export const MIN_WINDOW_BITS = 9;
 /** §7.1.2.1: a decimal number from 8 to 15 without leading zeros. */
 const WINDOW_BITS = /^(?:[89]|1[0-5])$/;
 
@@ -87,7 +87,7 @@ function readParameter(offer: Offer, name: string, value: string | undefined): b
       return value === undefined;
     case "server_max_window_bits":
       offer.serverMaxWindowBits = Number(value);
-      return value !== undefined && WINDOW_BITS.test(value) && offer.serverMaxWindowBits >= MIN_SERVER_WINDOW_BITS;
+      return value !== undefined && WINDOW_BITS.test(value) && offer.serverMaxWindowBits >= MIN_WINDOW_BITS;
     case "client_max_window_bits":
       offer.clientMaxWindowBits = value === undefined ? MAX_WINDOW_BITS : Number(value);
       return value === undefined || WINDOW_BITS.test(value);

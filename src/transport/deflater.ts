@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { constants, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOptions } from "node:zlib";
 import { deflateWhole } from "../platform.ts";
+import { MIN_WINDOW_BITS } from "../protocol/deflate.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { unfinish } from "./final-block.ts";
 import { LARGE_FROM_BYTES } from "./outbox.ts";
@@ -31,11 +32,8 @@ const OFF_LOOP_FROM_BYTES = 128 * 1024;
 const WHOLE_LEVELS = [2, 3];
 /** Below, it is not faster. */
 const WHOLE_FROM_BYTES = 1024;
-/** Up to here it makes one block, and its distances are at most so long as the message. */
-const WHOLE_TO_BYTES = 32 * 1024;
 /** A flush ends with these bytes, which a message leaves out (RFC 7692 §7.2.1). */
 const TAIL_BYTES = 4;
-const MIN_WINDOW_BITS = 9;
 const MIN_CHUNK_BYTES = 64;
 const MAX_CHUNK_BYTES = 64 * 1024;
 
@@ -82,8 +80,8 @@ export class MessageDeflater implements Deflater {
   #deflateNow(bytes: Uint8Array): Uint8Array | undefined {
     const { length } = bytes;
     const { level, windowBits } = this.#effort;
-    const isForWhole = WHOLE_LEVELS.includes(level) && length >= WHOLE_FROM_BYTES && length <= WHOLE_TO_BYTES &&
-      length <= 1 << windowBits;
+    // It knows of no window but the largest. What fits into a window, 32 KiB at most, also becomes one block.
+    const isForWhole = WHOLE_LEVELS.includes(level) && length >= WHOLE_FROM_BYTES && length <= 1 << windowBits;
     const payload = isForWhole && deflateWhole !== undefined ? unfinish(deflateWhole(bytes)) : undefined;
     if (payload === undefined) return withoutTail(deflateRawSync(bytes, this.#options(length)), length);
     return payload.length < length ? payload : undefined;

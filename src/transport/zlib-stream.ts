@@ -7,6 +7,7 @@ import {
   type InflateRaw,
   type ZlibOptions,
 } from "node:zlib";
+import { MIN_WINDOW_BITS } from "../protocol/deflate.ts";
 
 /** What came out of a stream for one message. */
 export interface Output {
@@ -14,9 +15,6 @@ export interface Output {
   /** A final block has ended the stream: it takes nothing more. */
   readonly isEnded: boolean;
 }
-
-/** zlib makes no compressor with a window of 256 bytes, and one that is asked for it takes this: nor must the other side. */
-const MIN_WINDOW_BITS = 9;
 
 /** A stream for {@link passThrough}, with the window that the sender was told, as a power of two. */
 export function openInflate(windowBits: number): InflateRaw {

@@ -91,13 +91,13 @@ describe.each([
       // Among themselves, a process's own sockets go on hearing.
       const before = members.map((member) => last(member, member));
       await cluster.until((member) => last(member, member) >= before[members.indexOf(member)] + 50);
-      const until = members.map((listener) => members.map((speaker) => last(listener, speaker)));
+      const atReturn = members.map((listener) => members.map((speaker) => last(listener, speaker)));
       await server.start();
       await cluster.until((member) => member.isConnected);
       await cluster.meet();
       // A member may be heard greeting before it has said its next number.
       await cluster.until((listener) => {
-        const numbers = until[members.indexOf(listener)];
+        const numbers = atReturn[members.indexOf(listener)];
         return members.every((speaker, i) => last(listener, speaker) > numbers[i]);
       });
       const after = members.map((listener) => members.map((speaker) => last(listener, speaker)));

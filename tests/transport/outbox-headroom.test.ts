@@ -86,7 +86,7 @@ test("a part of a message does not overwrite what is in front of it", async () =
   expect(message.equals(Buffer.alloc(50_000, "x"))).toBe(true);
 });
 
-test("only binary messages of a middle size are noted", () => {
+test("only messages of a middle size are noted, as a whole", () => {
   const large = Buffer.alloc(50_000, "x");
   const [whole] = received(chunkOf(binary(large)));
   expect(hasHeadroom(whole)).toBe(true);
