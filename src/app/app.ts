@@ -11,7 +11,7 @@ import { Http } from "./http.ts";
 import { connect, type InjectedClient, makeKey } from "./inject/client.ts";
 import { MemorySocket } from "./inject/memory-socket.ts";
 import { checkTarget, handshakeHeaders, type InjectOptions, makeRequest } from "./inject/request.ts";
-import { type CloseOptions, type ListenOptions, resolveClose, resolveListen } from "./lifecycle.ts";
+import { type CloseOptions, type ListenOptions, resolveClose, resolveListen, settlesWithin } from "./lifecycle.ts";
 import { Listener } from "./listener.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Present } from "./presence.ts";
@@ -30,6 +30,11 @@ export type SocketHandler<Services, Data, Params> = (
   request: AppRequest<Params>,
   services: Services,
 ) => unknown;
+
+/** How long the events of sockets that were cut may take. */
+const LAST_EVENTS_MS = 250;
+/** The least time that services get to dispose of themselves, however short the time of the sockets is. */
+const MIN_DISPOSE_MS = 1_000;
 
 /** Signals by which systems ask a process to end. */
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
@@ -307,8 +312,9 @@ export class App<Services extends object = object> {
   }
 
   /**
-   * Ends the app: it accepts nothing new, sends a Close to everyone behind all that was sent before, cuts who has not answered in time, and disposes of the
-   * services. A second call gives the promise of the first.
+   * Ends the app. The app accepts nothing new, and sends a Close to everyone behind all that was sent before. It cuts the
+   * connections that have not ended after `timeoutMs`, and then disposes of the services, which have as long again, and at
+   * least a second. The promise resolves after these times whatever happens. A second call gives the promise of the first.
    *
    * @returns how the connections ended, once all of them have
    * @throws RangeError for a code or reason that cannot be sent
@@ -348,21 +354,27 @@ export class App<Services extends object = object> {
     this.#guard.refuseAll();
     const { closed, terminated } = connections;
     for (const socket of connections) socket.closeWithApp(code, reason);
-    const { promise: isTimeOver, resolve } = Promise.withResolvers<void>();
-    const timeout = setTimeout(() => {
+    const everyoneLeft = Promise.all([isListenerClosed, connections.whenEmpty()]);
+    const farewell = everyoneLeft.then(() => this.#pubSub.close());
+    if (!await settlesWithin(farewell, timeoutMs)) {
       for (const socket of connections) socket.terminate();
       listener?.closeAll();
       this.#guard.cutAll();
-      resolve();
-    }, timeoutMs);
-    await isListenerClosed;
-    await connections.whenEmpty();
-    await Promise.race([this.#pubSub.close(), isTimeOver]);
-    clearTimeout(timeout);
+      // The events of the sockets that were just cut come a moment later.
+      if (!await settlesWithin(everyoneLeft, LAST_EVENTS_MS)) void this.#pubSub.close();
+    }
     this.#guard.stop();
     this.#webSockets.stop();
-    await this.#registry.dispose();
-    return { closed: connections.closed - closed, terminated: connections.terminated - terminated };
+    const disposeTimeoutMs = Math.max(timeoutMs, MIN_DISPOSE_MS);
+    if (!await settlesWithin(this.#registry.dispose(), disposeTimeoutMs)) {
+      this.#options.logger.error(
+        `SpaceNode: the services have not disposed of themselves within ${disposeTimeoutMs} ms; the app has closed without them`,
+      );
+    }
+    return {
+      closed: connections.closed - closed,
+      terminated: connections.terminated - terminated + connections.size,
+    };
   }
 }
 

@@ -64,6 +64,17 @@ export function resolveClose(options: CloseOptions, closeTimeoutMs: number): Req
   return { code, reason, timeoutMs };
 }
 
+/** Waits for a promise, but no longer than so long. Gives whether the promise has settled; its rejection is passed on. */
+export async function settlesWithin(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const isTimeOver = Promise.withResolvers<false>();
+  const timeout = setTimeout(() => isTimeOver.resolve(false), timeoutMs);
+  try {
+    return await Promise.race([promise.then((): true => true), isTimeOver.promise]);
+  } finally {
+    clearTimeout(timeout);
+  }
+}
+
 /** @throws TypeError or RangeError for a code or reason that no Close frame may have, RFC 6455 §7.4 */
 export function checkClose(code: number, reason: string): void {
   if (typeof code !== "number") throw new TypeError(`A close code is a number; got ${show(code)}`);

@@ -37,6 +37,7 @@ export class PubSub extends Emitter<AppEvents> {
   readonly #settings: PubSubSettings;
   readonly #relay: Relay | undefined;
   readonly #presence: Presence;
+  #closing: Promise<void> | undefined;
 
   constructor(processId: string, settings: PubSubSettings) {
     super();
@@ -123,14 +124,18 @@ export class PubSub extends Emitter<AppEvents> {
     return this.#deliver(topic, message, except);
   }
 
-  /** Says goodbye to the other processes. */
-  async close(): Promise<void> {
-    this.#presence.stop();
-    await this.#relay?.close();
+  /** Says goodbye to the other processes. A second call gives the promise of the first. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
   }
 
   protected onListenerError(event: keyof AppEvents, error: unknown): void {
     this.#settings.logger.error(`SpaceNode: a listener of "${event}" has thrown:`, error);
+  }
+
+  async #close(): Promise<void> {
+    this.#presence.stop();
+    await this.#relay?.close();
   }
 
   #deliver(topic: string, message: string | Uint8Array, except?: Member): number {

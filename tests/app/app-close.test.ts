@@ -1,9 +1,11 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import type { IncomingMessage } from "node:http";
+import { connect, type Socket as RawSocket } from "node:net";
+import { Duplex } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, createApp } from "../../mod.ts";
-import { ask, connectTo, eventOf, listeningApp, portOf, runScript } from "../support/app.ts";
+import { ask, connectTo, eventOf, listeningApp, portOf, recordingLogger, runScript, until } from "../support/app.ts";
 import { close } from "../support/frames.ts";
 import { type RawClient, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
@@ -291,5 +293,43 @@ describe("a process", () => {
       }, 300).unref();
     `;
     expect(await runScript(script)).toEqual({ exitCode: 0, output: "true" });
+  });
+});
+
+describe("app.close ends by its time-out", () => {
+  test("when a stream of somebody's own never tells of its end", async () => {
+    const app = await createApp({ logger: false });
+    app.ws("/", () => {});
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(), destroy() {} });
+    Object.assign(stream, { setTimeout() {}, setNoDelay() {} });
+    const request = {
+      method: "GET",
+      url: "/",
+      httpVersion: "1.1",
+      rawHeaders: ["Host", "a"],
+      socket: {},
+      headers: {
+        host: "a",
+        upgrade: "websocket",
+        connection: "upgrade",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      },
+    };
+    app.handleUpgrade(request as unknown as IncomingMessage, stream as RawSocket, Buffer.alloc(0));
+    await until(() => app.sockets.size === 1);
+    expect(await app.close({ timeoutMs: 50 })).toEqual({ closed: 0, terminated: 1 });
+  });
+
+  test.each<[string, object]>([
+    ["a service never ends to dispose of itself", { dispose: () => new Promise(() => {}) }],
+    ["a factory never ends to make its service", () => new Promise(() => {})],
+  ])("when %s, with an error that says so", async (_name, service) => {
+    const { logger, entries } = recordingLogger();
+    const app = await createApp({ logger, services: { service } });
+    app.listen({ port: 0, host: "127.0.0.1" }).catch(() => {});
+    expect(await app.close({ timeoutMs: 50 })).toEqual({ closed: 0, terminated: 0 });
+    expect(entries).toHaveLength(1);
+    expect(entries[0].args[0]).toMatch(/^SpaceNode: the services have not disposed of themselves within 1000 ms/);
   });
 });
