@@ -105,8 +105,9 @@ export class Listener {
     http.on("request", this.#handlers.onRequest);
     const pass = (raw: RawSocket): void => this.#guard.pass(raw);
     http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
+      this.#guard.watchUpgrade(message, raw);
       // The answer to a request before it would go out behind the 101, into the middle of the WebSocket.
-      if (this.#guard.isAnswering(raw)) raw.destroy();
+      if (this.#guard.isAnswering(message.socket)) raw.destroy();
       else this.#handlers.onUpgrade(message, raw, head, pass);
     });
     this.#guard.protect(http, tls !== undefined && !hasFront);

@@ -48,6 +48,16 @@ export class Guard {
     this.#handshakes.add(raw);
   }
 
+  /**
+   * Watches the stream that a server of ours hands out for a handshake. Node 26 makes a stream of its own over the watched
+   * connection when the handshake has a body; each of the two reports a reset.
+   */
+  watchUpgrade(message: IncomingMessage, raw: RawSocket): void {
+    if (raw === message.socket) return;
+    raw.on("error", ignore);
+    message.on("error", ignore);
+  }
+
   /** Watches a connection on which TLS has still to begin. */
   watchBelowTls(raw: RawSocket): void {
     const peer = peerOf(raw);
@@ -98,6 +108,8 @@ export class Guard {
   /** While requests are answered the time is ours; after the last of them the client has as long again to send the next. */
   #awaitNext(response: ServerResponse): void {
     const raw = response.req.socket;
+    response.on("error", ignore);
+    response.req.on("error", ignore);
     this.#handshakes.delete(raw);
     this.#answering.set(raw, (this.#answering.get(raw) ?? 0) + 1);
     response.once("close", () => {
