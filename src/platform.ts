@@ -49,6 +49,14 @@ export const codec: Codec = {
  */
 export const corksLargeFrames: boolean = runtime === "deno";
 
+/**
+ * Whether the peer has ended its side of a connection. `readableEnded` becomes true only when everything that came before
+ * the end has been read. The state of the stream tells of the end as soon as it has come, on all three runtimes.
+ */
+export function hasPeerEnded(raw: RawSocket): boolean {
+  return raw.readableEnded || (raw as { _readableState?: { ended?: boolean } })._readableState?.ended === true;
+}
+
 /** Whether a socket goes on reading into memory while it is paused: Deno does so under TLS. */
 export function readsWhilePaused(raw: RawSocket): boolean {
   return runtime === "deno" && "encrypted" in raw;

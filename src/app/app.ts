@@ -66,6 +66,7 @@ export class App<Services extends object = object> {
     this.#guard = new Guard(this.#options.handshakeTimeoutMs);
     this.#attachments = new Attachments(
       (message) => this.#webSockets.owns(message),
+      (_message, raw) => this.#guard.noteArrival(raw),
       (message, raw, head) => this.handleUpgrade(message, raw, head),
     );
     if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
@@ -162,7 +163,7 @@ export class App<Services extends object = object> {
     if (this.#listener !== undefined) throw new Error(`The app is listening already${this.url && `, at ${this.url}`}`);
     const listener = this.#listener = new Listener(this.#options, {
       onRequest: (message, response) => void this.#http.handle(message, response, this.#services!),
-      onUpgrade: (message, raw, head, pass) => this.#webSockets.upgrade(message, raw, head, this.#services!, pass),
+      onUpgrade: (message, raw, head, guard) => this.#webSockets.upgrade(message, raw, head, this.#services!, guard),
     });
     try {
       await this.#makeServices();
@@ -192,12 +193,12 @@ export class App<Services extends object = object> {
 
   /** Answers one handshake, for who wants to hold the switch: give it the arguments of a server's `upgrade` event. */
   handleUpgrade(request: IncomingMessage, socket: RawSocket, head: Buffer): void {
-    this.#guard.watch(socket);
-    const answer = (services: object): void => {
-      this.#webSockets.upgrade(request, socket, head, services, (raw) => this.#guard.pass(raw));
-    };
+    const guard = this.#guard;
+    guard.noteArrival(socket);
+    guard.watch(socket);
+    const answer = (services: object): void => this.#webSockets.upgrade(request, socket, head, services, guard);
     if (this.#services !== undefined) return answer(this.#services);
-    this.#makeServices().then(answer, (error) => this.#webSockets.refuse(socket, error));
+    this.#makeServices().then(answer, (error) => this.#webSockets.refuse(socket, error, guard));
   }
 
   /**

@@ -18,8 +18,7 @@ import { show } from "./values.ts";
 /** What a listener does with what comes in. */
 export interface ListenerHandlers {
   onRequest(message: IncomingMessage, response: ServerResponse): void;
-  /** `pass` is to be called once the handshake has succeeded. */
-  onUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer, pass: (raw: RawSocket) => void): void;
+  onUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer, guard: Guard): void;
 }
 
 interface ListenerOptions {
@@ -103,12 +102,11 @@ export class Listener {
     const hasFront = needsFrontServer(tls !== undefined, reusePort);
     const http = this.#http = tls === undefined || hasFront ? createHttpServer() : createHttpsServer(tls);
     http.on("request", this.#handlers.onRequest);
-    const pass = (raw: RawSocket): void => this.#guard.pass(raw);
     http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
       this.#guard.watchUpgrade(message, raw);
       // The answer to a request before it would go out behind the 101, into the middle of the WebSocket.
       if (this.#guard.isAnswering(message.socket)) raw.destroy();
-      else this.#handlers.onUpgrade(message, raw, head, pass);
+      else this.#handlers.onUpgrade(message, raw, head, this.#guard);
     });
     this.#guard.protect(http, tls !== undefined && !hasFront);
     if (!hasFront) return http;

@@ -5,8 +5,8 @@ import { HandshakeError } from "../protocol/errors.ts";
 import { type UpgradeOffer, validateUpgrade } from "../protocol/handshake.ts";
 import { Clocks } from "../transport/clocks.ts";
 import { Compression } from "../transport/compression.ts";
-import { hasTooManyHeaders } from "../transport/guard.ts";
-import { acceptUpgrade, refuseUpgrade, type UpgradeExtras, writeRefusal } from "../transport/upgrade.ts";
+import { type Guard, hasTooManyHeaders } from "../transport/guard.ts";
+import { acceptUpgrade, canAccept, refuseUpgrade, type UpgradeExtras, writeRefusal } from "../transport/upgrade.ts";
 import { Connections } from "./connections.ts";
 import { HttpError } from "./http-error.ts";
 import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "./options.ts";
@@ -48,8 +48,8 @@ interface Attempt {
   readonly raw: RawSocket;
   readonly head: Buffer;
   readonly services: object;
-  /** Called when the attempt has succeeded. */
-  readonly onAccepted: (raw: RawSocket) => void;
+  /** The guard of the way in that the handshake has come by. */
+  readonly guard: Guard;
 }
 
 /** The WebSocket half of an app: from an `upgrade` event to a socket in its handler's hands. */
@@ -126,10 +126,11 @@ export class WebSockets {
     raw: RawSocket,
     head: Buffer,
     services: object,
-    onAccepted: (raw: RawSocket) => void,
+    guard: Guard,
   ): void {
     const request = toAppRequest(message);
-    const attempt: Attempt = { request, raw, head, services, onAccepted };
+    const attempt: Attempt = { request, raw, head, services, guard };
+    if (!canAccept(raw) || guard.isAnsweredByOther(raw)) return abandon(raw, guard);
     try {
       const offer = this.#checkRequest(request);
       const { route, params } = this.#findRoute(request.path);
@@ -140,14 +141,17 @@ export class WebSockets {
       if (route.hook === undefined) return this.#accept(attempt, route, offer, { subprotocol }, undefined);
       this.#askHook(attempt, route, route.hook, offer, subprotocol);
     } catch (error) {
-      this.refuse(raw, error);
+      this.refuse(raw, error, guard);
     }
   }
 
   /** Refuses a handshake for what was thrown on the way. */
-  refuse(raw: RawSocket, error: unknown): void {
+  refuse(raw: RawSocket, error: unknown, guard: Guard): void {
+    const handshakeError = this.#toHandshakeError(error);
+    if (!raw.writable) return abandon(raw, guard);
+    if (!guard.claim(raw)) return;
     this.refused++;
-    refuseUpgrade(raw, this.#toHandshakeError(error));
+    refuseUpgrade(raw, handshakeError);
   }
 
   /** What went wrong after the 101 must not be answered in HTTP: the connection is cut. */
@@ -199,18 +203,17 @@ export class WebSockets {
   ): void {
     const answer: UpgradeAnswer = { subprotocol, offered: offer.subprotocols, headers: new Headers() };
     const decide = (verdict: unknown): void => {
-      if (verdict instanceof Response) return this.#refuseWith(attempt.raw, verdict);
+      if (verdict instanceof Response) return this.#refuseWith(attempt, verdict);
       this.#accept(attempt, route, offer, readAnswer(answer), verdict);
     };
     const verdict = hook(attempt.request, attempt.services, answer);
     if (!isPromise(verdict)) return decide(verdict);
     verdict.then((settled) => {
-      // Time may have run out, or the client given up, while the hook was busy.
-      if (!attempt.raw.writable) return;
+      if (!canAccept(attempt.raw)) return abandon(attempt.raw, attempt.guard);
       this.#checkOpen();
       this.connections.checkRoom(attempt.request.ip);
       decide(settled);
-    }).then(undefined, (error) => this.refuse(attempt.raw, error));
+    }).then(undefined, (error) => this.refuse(attempt.raw, error, attempt.guard));
   }
 
   #accept(
@@ -220,12 +223,14 @@ export class WebSockets {
     { subprotocol, headers }: Chosen,
     data: unknown,
   ): void {
-    const { raw } = attempt;
+    const { raw, guard } = attempt;
+    if (!canAccept(raw)) return abandon(raw, guard);
+    if (!guard.claim(raw)) return;
     const compression = route.compression?.negotiate(offer.extensions);
     acceptUpgrade(raw, offer, { subprotocol, extensions: compression?.header, headers });
     this.accepted++;
     try {
-      attempt.onAccepted(raw);
+      guard.pass(raw);
       const socket = new ServerSocket(raw, attempt.head, { subprotocol, compression }, data, route.settings);
       this.#open(attempt, route, socket);
     } catch (error) {
@@ -244,11 +249,13 @@ export class WebSockets {
     }
   }
 
-  #refuseWith(raw: RawSocket, response: Response): void {
+  #refuseWith({ raw, guard }: Attempt, response: Response): void {
     response.arrayBuffer().then((body) => {
+      if (!raw.writable) return abandon(raw, guard);
+      if (!guard.claim(raw)) return;
       writeRefusal(raw, response.status, new Uint8Array(body), response.headers);
       this.refused++;
-    }).catch((error) => this.refuse(raw, error));
+    }).catch((error) => this.refuse(raw, error, guard));
   }
 
   #toHandshakeError(error: unknown): HandshakeError {
@@ -257,4 +264,12 @@ export class WebSockets {
     this.#options.logger.error("SpaceNode: a handshake has failed:", error);
     return new HandshakeError(500, "The handshake has failed");
   }
+}
+
+/**
+ * Lets go of a handshake that nobody waits for any more, or that another listener has answered. An answer that is under
+ * way, such as the 408 of the guard, still goes out.
+ */
+function abandon(raw: RawSocket, guard: Guard): void {
+  if (guard.claim(raw) && !raw.writableEnded) raw.destroy();
 }

@@ -15,6 +15,8 @@ export class Guard {
   readonly #handshakes: Deadlines<RawSocket>;
   /** By peer, since nothing else connects a TLS socket to the one below it on all runtimes. */
   readonly #belowTls = new Map<string, RawSocket>();
+  /** What had been written to a connection when its handshake arrived, where others may answer the handshake too. */
+  readonly #writtenAtArrival = new WeakMap<RawSocket, number>();
   /** How many requests of a connection are being answered: a client may send several at once. */
   readonly #answering = new WeakMap<RawSocket, number>();
 
@@ -27,6 +29,7 @@ export class Guard {
       forget(this);
     };
     this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => {
+      if (!this.claim(raw)) return;
       this.#refuse(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
       if (!raw.destroyed) destroyAfterWrites(raw);
     });
@@ -58,6 +61,35 @@ export class Guard {
     message.on("error", ignore);
   }
 
+  /**
+   * Notes a handshake that came in by somebody else's server, before any other listener of that server can answer the
+   * handshake.
+   */
+  noteArrival(raw: RawSocket): void {
+    if (this.#writtenAtArrival.has(raw)) return;
+    raw.on("error", ignore);
+    this.#writtenAtArrival.set(raw, bytesWrittenTo(raw));
+  }
+
+  /** Whether another listener has written to the connection since the handshake arrived. */
+  isAnsweredByOther(raw: RawSocket): boolean {
+    const before = this.#writtenAtArrival.get(raw);
+    return before !== undefined && bytesWrittenTo(raw) > before;
+  }
+
+  /**
+   * Claims the answer to a handshake for us, just before the answer is written. Gives false when another listener has
+   * answered: the connection belongs to that listener then, and has no deadline here.
+   */
+  claim(raw: RawSocket): boolean {
+    if (this.isAnsweredByOther(raw)) {
+      this.pass(raw);
+      return false;
+    }
+    this.#writtenAtArrival.delete(raw);
+    return true;
+  }
+
   /** Watches a connection on which TLS has still to begin. */
   watchBelowTls(raw: RawSocket): void {
     const peer = peerOf(raw);
@@ -79,12 +111,14 @@ export class Guard {
 
   /** The server is going away: who has not said yet what it wants is told so. */
   refuseAll(): void {
-    for (const raw of this.#handshakes) if (raw.writable) this.#refuse(raw, 503, "The server is going away");
+    for (const raw of this.#handshakes) {
+      if (raw.writable && this.claim(raw)) this.#refuse(raw, 503, "The server is going away");
+    }
   }
 
   /** Cuts everybody who is still watched. */
   cutAll(): void {
-    for (const raw of this.#handshakes) raw.destroy();
+    for (const raw of this.#handshakes) if (this.claim(raw)) raw.destroy();
   }
 
   /** Stops the clock. */
@@ -123,6 +157,11 @@ export class Guard {
 /** Whether a request may have had more headers than it shows. */
 export function hasTooManyHeaders(request: IncomingMessage): boolean {
   return !limitsHeaders && request.rawHeaders.length >= 2 * MAX_HEADERS;
+}
+
+/** A stream that is no socket counts no bytes. */
+function bytesWrittenTo({ bytesWritten }: RawSocket): number {
+  return bytesWritten ?? 0;
 }
 
 function peerOf({ remoteAddress, remotePort }: RawSocket): string {

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
 import type { Socket as RawSocket } from "node:net";
-import { acceptKey } from "../platform.ts";
+import { acceptKey, hasPeerEnded } from "../platform.ts";
 import type { HandshakeError } from "../protocol/errors.ts";
 import { encodeAnswer, encodeHeaders, type UpgradeOffer } from "../protocol/handshake.ts";
 
@@ -10,6 +10,15 @@ export interface UpgradeExtras {
   readonly subprotocol?: string | undefined;
   readonly extensions?: string | undefined;
   readonly headers?: Iterable<readonly [name: string, value: string]> | undefined;
+}
+
+/**
+ * Whether a handshake can still be accepted: the connection is there, nobody has ended or answered it on our side, and
+ * the client has not ended its own side. This is asked at the moment of the answer, since all of these can change while
+ * services are made or an `upgrade` hook decides.
+ */
+export function canAccept(raw: RawSocket): boolean {
+  return !raw.destroyed && raw.writable && !hasPeerEnded(raw);
 }
 
 /**
@@ -43,6 +52,8 @@ export function writeRefusal(
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}\r\nConnection: close\r\n${type}` +
     `Content-Length: ${bytes.length}\r\n${encodeHeaders(own)}\r\n`;
   raw.end(Buffer.concat([Buffer.from(head, "latin1"), bytes]));
+  // An `end` that has come already comes no second time.
+  if (hasPeerEnded(raw)) return destroyAfterWrites(raw);
   raw.once("end", () => destroyAfterWrites(raw));
   raw.resume();
 }
