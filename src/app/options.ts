@@ -53,9 +53,9 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
   heartbeat?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | false | undefined;
   /** From a message's first byte to its last. Above it the socket is closed with 1008. Default 60,000. */
   messageTimeoutMs?: number | undefined;
-  /** How long the peer may take to answer a Close frame before the TCP connection is cut. Default 5,000. */
+  /** How long the peer may take to answer a Close frame, or to read what it was sent once it has ended its side of TCP, before the connection is cut. Default 5,000. */
   closeTimeoutMs?: number | undefined;
-  /** How long a TCP connection may take to say what it wants. Default 10,000. */
+  /** How long a TCP connection may take to say what it wants, or to read an HTTP answer once it has ended its side. Default 10,000. */
   handshakeTimeoutMs?: number | undefined;
   /** Open WebSocket connections; further handshakes get 503. Default: no limit. */
   maxConnections?: number | undefined;

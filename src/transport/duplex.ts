@@ -259,23 +259,21 @@ export class Duplex implements Sink, Beating, OutboxOwner {
       this.#raw.end();
     });
     this.#raw.resume();
-    const { clocks } = this.#settings;
-    clocks.messages.delete(this);
-    clocks.heartbeat?.delete(this);
-    clocks.closings.add(this);
+    this.#awaitEnd();
     this.#receiver.onEnding();
     if (error !== undefined) this.#receiver.onError(error);
   }
 
   // The raw socket
 
-  /** The peer sends nothing more. What it was sent is still written. */
+  /** The peer sends nothing more. What it was sent is still written, for as long as `closeTimeoutMs`: a peer that does not read would keep it otherwise. */
   onPeerEnded(): void {
     this.#connection.abandon();
     this.#afterSends(() => {
       this.#outbox.flush();
       destroyAfterWrites(this.#raw);
     });
+    this.#awaitEnd();
     this.#receiver.onEnding();
   }
 
@@ -315,6 +313,14 @@ export class Duplex implements Sink, Beating, OutboxOwner {
       this.#watchedMessage = connection.unitsRead;
       messages.add(this);
     }
+  }
+
+  /** Nothing more is read, so only the closing clock still has something to watch. */
+  #awaitEnd(): void {
+    const { clocks } = this.#settings;
+    clocks.messages.delete(this);
+    clocks.heartbeat?.delete(this);
+    clocks.closings.add(this);
   }
 
   #afterSends(step: () => void): void {

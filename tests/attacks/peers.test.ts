@@ -1,9 +1,11 @@
 // Attacks by peers that do not read, do not answer, do not leave, or leave badly.
 
+import { randomBytes } from "node:crypto";
 import { connect as connectTcp } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { Socket } from "../../mod.ts";
+import type { AppOptions, Socket } from "../../mod.ts";
+import { connectTo, eventOf, listeningApp } from "../support/app.ts";
 import { echoServer, expectEcho } from "../support/echo-server.ts";
 import { binary, close, continuation, opcodes, ping, pong, text } from "../support/frames.ts";
 import { Census, usedBytes } from "../support/memory.ts";
@@ -166,6 +168,31 @@ describe("a peer that does not leave", () => {
     expect(server.app.sockets.size).toBe(0);
     client.terminate();
   });
+
+  /** Random bytes, which no compression makes smaller. */
+  const noise = randomBytes(MiB);
+
+  test.each<[string, AppOptions]>([
+    ["without compression", {}],
+    ["while messages are being compressed", { compression: { contextTakeover: true } }],
+  ])(
+    "and ends its side without reading what it was sent is cut off after closeTimeoutMs, %s",
+    async (_name, options) => {
+      const arrived = Promise.withResolvers<Socket>();
+      const app = await listeningApp(
+        { closeTimeoutMs: 150, heartbeat: false, maxBufferedBytes: plenty, ...options },
+        (app) => app.ws("/", (socket) => arrived.resolve(socket)),
+      );
+      const client = await connectTo(app, { headers: { "Sec-WebSocket-Extensions": "permessage-deflate" } });
+      const socket = await arrived.promise;
+      const closed = eventOf(socket, "close");
+      client.pause();
+      for (let sent = 0; sent < plenty / 2; sent += noise.length) socket.send(noise);
+      client.end();
+      expect(await closed).toEqual([1006, "", false]);
+      expect(app.sockets.size).toBe(0);
+    },
+  );
 
   test("and goes on sending after a fault fills no memory, and reaches no listener", async () => {
     const { client, report, reported, socket } = await server.connect();

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Clocks } from "../../src/transport/clocks.ts";
-import { type Pair, pair } from "../support/duplex.ts";
+import { until } from "../support/app.ts";
+import { type Pair, pair, stall } from "../support/duplex.ts";
 import { close, continuation, opcodes, ping, text } from "../support/frames.ts";
 
 describe("the clocks", () => {
@@ -136,6 +137,24 @@ describe("the clocks", () => {
     vi.advanceTimersByTime(400);
     expect(duplex.isOpen).toBe(true);
     expect(recorder.events).toEqual([]);
+  });
+
+  test("a peer that has ended its side and does not read has closeTimeoutMs, and no other clock is left", async () => {
+    const clocks = fakeClocks({ heartbeat: HEARTBEAT, closeTimeoutMs: 1_000 });
+    const one = await pair({ clocks, maxBufferedBytes: 100_000_000 });
+    const { client, duplex, recorder } = one;
+    duplex.start();
+    client.send(text("begin", { fin: false }));
+    await until(() => clocks.messages.size === 1);
+    await stall(one, 3_000_000);
+    client.end();
+    await until(() => !duplex.isOpen);
+    expect([clocks.heartbeat!.size, clocks.messages.size, clocks.closings.size]).toEqual([0, 0, 1]);
+    vi.advanceTimersByTime(990);
+    expect(recorder.events).toEqual([]);
+    vi.advanceTimersByTime(50);
+    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
+    expect(clocks.closings.size).toBe(0);
   });
 
   test("nothing is left in them when a connection has ended", async () => {
