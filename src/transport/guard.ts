@@ -22,14 +22,21 @@ export class Guard {
 
   /** One for all, so that a connection costs no function of its own. */
   readonly #onClose: (this: RawSocket) => void;
+  readonly #onEnd: (this: RawSocket) => void;
 
   constructor(handshakeTimeoutMs: number) {
     const forget = (raw: RawSocket): void => this.#handshakes.delete(raw);
     this.#onClose = function (): void {
       forget(this);
     };
+    const onEnded = (raw: RawSocket): void => this.#boundAnswer(raw);
+    this.#onEnd = function (): void {
+      onEnded(this);
+    };
     this.#handshakes = new Deadlines(handshakeTimeoutMs, (raw) => {
       if (!this.claim(raw)) return;
+      // A refusal would land in the middle of the answer that the client does not read.
+      if (this.isAnswering(raw)) return void raw.destroy();
       this.#refuse(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
       if (!raw.destroyed) destroyAfterWrites(raw);
     });
@@ -40,7 +47,10 @@ export class Guard {
     server.on("connection", (raw: RawSocket) => isTls ? this.watchBelowTls(raw) : this.watch(raw));
     server.on("secureConnection", (raw: RawSocket) => this.watch(raw));
     server.on("request", (_request: IncomingMessage, response: ServerResponse) => this.#awaitNext(response));
-    server.on("clientError", (error: NodeJS.ErrnoException, raw: RawSocket) => refuseGarbage(error, raw));
+    server.on("clientError", (error: NodeJS.ErrnoException, raw: RawSocket) => {
+      refuseGarbage(error, raw);
+      this.#boundAnswer(raw);
+    });
   }
 
   /** Watches one connection. If TLS has just begun on it, it takes the place of the socket below. */
@@ -48,6 +58,7 @@ export class Guard {
     if (this.#belowTls.size > 0) this.#takeOver(peerOf(raw));
     raw.on("error", ignore);
     raw.on("close", this.#onClose);
+    raw.on("end", this.#onEnd);
     this.#handshakes.add(raw);
   }
 
@@ -102,6 +113,7 @@ export class Guard {
   pass(raw: RawSocket): void {
     this.#handshakes.delete(raw);
     raw.off("close", this.#onClose);
+    raw.off("end", this.#onEnd);
   }
 
   /** Whether a request on this connection has still to be answered. */
@@ -137,6 +149,14 @@ export class Guard {
     if (below === undefined) return;
     this.#belowTls.delete(peer);
     this.#handshakes.delete(below);
+  }
+
+  /**
+   * The client sends no further request that could be answered, so the connection waits only for the client to read. A client that does not
+   * read would otherwise keep the connection, and its answer, for as long as the client likes.
+   */
+  #boundAnswer(raw: RawSocket): void {
+    if (this.isAnswering(raw) && !raw.destroyed) this.#handshakes.add(raw);
   }
 
   /** While requests are answered the time is ours; after the last of them the client has as long again to send the next. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Guard } from "../../src/transport/guard.ts";
@@ -126,6 +126,48 @@ describe("a connection that has said what it wants", () => {
     expect(socket.readyState).toBe(socket.OPEN);
     socket.send("still here");
     expect(await client.nextMessage()).toBe("still here");
+  });
+});
+
+describe("a connection whose answer is not read", () => {
+  const large = Buffer.alloc(30_000_000, "x");
+  const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+  test("is cut when its time is up after the client has ended its side", async () => {
+    const answered = Promise.withResolvers<void>();
+    const { server } = await guardedServer((_request, response) => {
+      response.end(large);
+      answered.resolve();
+    });
+    // Bun does not tell when a client ends its side of a connection that its own HTTP server has accepted.
+    const front = createNetServer({ allowHalfOpen: true }, (raw) => server.emit("connection", raw));
+    front.listen(0, "127.0.0.1");
+    await once(front, "listening");
+    onTestFinished(() => void front.close());
+    const arrived = once(front, "connection") as Promise<[Socket]>;
+    const client = open((front.address() as AddressInfo).port);
+    client.pause();
+    client.write(request);
+    const [raw] = await arrived;
+    const ended = closed(raw);
+    await answered.promise;
+    client.end();
+    await ended;
+    expect(raw.destroyed).toBe(true);
+  });
+
+  test("is cut when its time is up after the client has sent what is no HTTP, and gets nothing that is no part of the answer", async () => {
+    const held = Promise.withResolvers<ServerResponse>();
+    const { server, port } = await guardedServer((_request, response) => held.resolve(response));
+    const arrived = once(server, "connection") as Promise<[Socket]>;
+    const client = open(port);
+    client.write(request);
+    const [raw] = await arrived;
+    const ended = closed(raw);
+    await held.promise;
+    client.write("@@ this is no HTTP\r\n\r\n");
+    await ended;
+    expect(await textOf(client)).not.toContain("408");
   });
 });
 
