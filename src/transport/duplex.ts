@@ -255,7 +255,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   onFinished(): void {
     const { error } = this.#connection;
     this.#afterSends(() => {
-      this.#outbox.flush();
+      this.#outbox.writeAll();
       this.#raw.end();
     });
     this.#raw.resume();
@@ -270,7 +270,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   onPeerEnded(): void {
     this.#connection.abandon();
     this.#afterSends(() => {
-      this.#outbox.flush();
+      this.#outbox.writeAll();
       destroyAfterWrites(this.#raw);
     });
     this.#awaitEnd();

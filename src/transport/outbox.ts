@@ -11,10 +11,16 @@ import { Opcode } from "../protocol/opcode.ts";
  * and frames cost no memory of their own: they are encoded one behind the other into a slab that all sockets share. What a socket has
  * to write is then usually one range of the slab. Of a message that many sockets send, one encoding serves them all, and after a burst
  * to many sockets they all have the same range.
+ *
+ * A write that waits in the raw socket costs a few hundred bytes more than it has. While the operating system takes nothing, the frames
+ * of many turns are therefore gathered into blocks, so that what waits costs about as many bytes as it is counted for.
  */
 
 /** Room for the frames of a turn; when it is full, what waits is written at once. */
 const SLAB_BYTES = 64 * 1024;
+/** A block of gathered frames begins with this size and doubles until it has the largest; then it is written, full. */
+const MIN_BLOCK_BYTES = 512;
+const MAX_BLOCK_BYTES = 64 * 1024;
 /** From here on a payload is not copied into the slab but written from where it lies, behind its headroom where it has any. */
 export const LARGE_FROM_BYTES: number = HEADROOM_FROM_BYTES;
 /** Up to here a loop encodes ASCII faster than a call into native code. */
@@ -143,42 +149,44 @@ export class Outbox {
   /** Earlier ranges, as pairs, when other sockets' frames lie between. */
   #earlier: number[] | undefined;
   #waitingBytes = 0;
-  /** The operating system did not take all of the last write. */
+  /** The operating system did not take all of the last write, or frames are gathered. Looked at again where it matters. */
   #isStalled = false;
-  #onWritten: ((error?: Error | null) => void) | undefined;
-
-  /** Given to every write where an empty one cannot be used to be called back. */
-  readonly #onEachWritten: ((error?: Error | null) => void) | undefined;
+  /** Frames that are gathered while the raw socket is stalled, and how far they fill the block. */
+  #block: Buffer | undefined;
+  #blockEnd = 0;
+  /** Writes that will call `#onTaken`. While there are any, gathered frames need no write of their own to be remembered. */
+  #callbacks = 0;
+  /** The owner waits for `onWritten`. */
+  #isDrainDue = false;
+  /** Made when a write has to call back for the first time. */
+  #onTaken: ((error?: Error | null) => void) | undefined;
+  /** Every write calls back, where an empty one cannot be used for that. */
+  readonly #failsOnEmptyWrite: boolean;
 
   constructor(raw: RawSocket, owner: OutboxOwner) {
     this.#raw = raw;
     this.#owner = owner;
-    if (failsOnEmptyWrite(raw)) this.#onEachWritten = (error) => this.#onWritten?.(error);
+    this.#failsOnEmptyWrite = failsOnEmptyWrite(raw);
   }
 
   /** Bytes, headers included, that were sent and that the operating system has not taken yet. */
   get bufferedAmount(): number {
-    if (!this.#isStalled) return this.#waitingBytes;
-    const unwritten = this.#raw.writableLength;
-    this.#isStalled = unwritten > 0;
-    return this.#waitingBytes + unwritten;
+    if (!this.isStalled) return this.#waitingBytes;
+    return this.#waitingBytes + this.#blockEnd + this.#raw.writableLength;
+  }
+
+  /** Whether the operating system has left something of what was written. */
+  get isStalled(): boolean {
+    if (!this.#isStalled) return false;
+    return this.#isStalled = this.#blockEnd > 0 || this.#raw.writableLength > 0;
   }
 
   /** Calls `onWritten` once `bufferedAmount` has fallen to zero. */
   notifyDrain(): void {
-    if (this.#onWritten !== undefined) return;
-    const onWritten = this.#onWritten = (error?: Error | null): void => {
-      // What was thrown away with its socket has not been taken.
-      if (this.#onWritten !== onWritten || (error ?? null) !== null || this.#raw.destroyed) return;
-      // Something more was sent meanwhile: its own write will call back.
-      if (this.bufferedAmount > 0) return;
-      this.#onWritten = undefined;
-      this.#owner.onWritten();
-    };
-    // What is already on its way was written without a callback; an empty write calls back behind it.
-    if (this.#waitingBytes > 0 || this.#onEachWritten !== undefined) return;
-    if (this.#raw.writableEnded) this.#raw.once("finish", onWritten);
-    else this.#raw.write(NO_BYTES, onWritten);
+    if (this.#isDrainDue) return;
+    this.#isDrainDue = true;
+    // What waits for the end of the turn calls back when it is written.
+    if (this.#waitingBytes === 0) this.#ensureCallback();
   }
 
   /** Sends a text message. */
@@ -219,31 +227,124 @@ export class Outbox {
     this.#add(start, slabEnd);
   }
 
-  /** Writes what waits. */
+  /** Ends the turn for what waits: it is written, or gathered while the raw socket is stalled. */
   flush(): void {
     if (this.#waitingBytes === 0) return;
-    let bytes = this.#takeWaiting();
-    if (this.#raw.destroyed) return;
-    // A socket that is stalled already would keep slab after slab; a copy keeps only its own bytes.
-    const wasStalled = this.#raw.writableLength > 0;
-    if (wasStalled) bytes = Buffer.from(bytes);
-    this.#write(bytes);
-    if (!wasStalled && this.#isStalled) slabReaders.push(this.#raw);
+    if (this.#raw.destroyed) return this.#dropWaiting();
+    if (this.isStalled) return this.#gather();
+    this.#write(this.#takeWaiting());
+    if (this.#isStalled) slabReaders.push(this.#raw);
+  }
+
+  /** Hands everything to the raw socket: something else is about to be written to it, or its end. */
+  writeAll(): void {
+    this.flush();
+    this.#writeBlock();
+  }
+
+  /** Sends a frame behind all that was sent before, and calls back once the operating system has taken it. For a frame that is awaited one at a time. */
+  sendAwaited(opcode: number, payload: Uint8Array, onTaken: () => void): void {
+    this.writeAll();
+    const frame = Buffer.allocUnsafeSlow(headerBytes(payload.length) + payload.length);
+    frame.set(payload, encodeHeader(frame, 0, opcode, payload.length));
+    this.#callbacks++;
+    this.#raw.write(frame, (error) => {
+      if ((error ?? null) === null && !this.#raw.destroyed) onTaken();
+      this.#afterWrite(error);
+    });
+    this.#isStalled = this.#raw.writableLength > 0;
   }
 
   /** Nothing that waits is written any more. */
   discard(): void {
+    this.#dropWaiting();
+    this.#block = undefined;
+    this.#blockEnd = 0;
+    this.#isDrainDue = false;
+  }
+
+  #dropWaiting(): void {
     this.#waitingBytes = 0;
     this.#start = this.#end = 0;
     this.#earlier = undefined;
-    this.#onWritten = undefined;
   }
 
   #write(bytes: Uint8Array): void {
-    const onWritten = this.#onWritten ?? this.#onEachWritten;
-    if (onWritten === undefined) this.#raw.write(bytes);
-    else this.#raw.write(bytes, onWritten);
+    if (this.#isStalled || this.#isDrainDue || this.#failsOnEmptyWrite) this.#raw.write(bytes, this.#newCallback());
+    else this.#raw.write(bytes);
     this.#isStalled = this.#raw.writableLength > 0;
+  }
+
+  #newCallback(): (error?: Error | null) => void {
+    this.#callbacks++;
+    return this.#onTaken ??= (error) => this.#afterWrite(error);
+  }
+
+  /** Some write is to call back once all that was handed to the raw socket so far has been taken. */
+  #ensureCallback(): void {
+    if (this.#callbacks > 0 || this.#raw.destroyed) return;
+    const onTaken = this.#newCallback();
+    if (this.#raw.writableEnded) this.#raw.once("finish", onTaken);
+    // Every write calls back there, so nothing is under way.
+    else if (this.#failsOnEmptyWrite) process.nextTick(onTaken);
+    else this.#raw.write(NO_BYTES, onTaken);
+  }
+
+  /** The operating system has taken a write, unless the raw socket has failed. */
+  #afterWrite(error: Error | null | undefined): void {
+    this.#callbacks--;
+    // What was thrown away with its socket has not been taken.
+    if ((error ?? null) !== null || this.#raw.destroyed) return;
+    // Later writes call back too: until the last of them has, more frames may be gathered.
+    if (this.#raw.writableLength === 0 || this.#callbacks === 0) this.#writeBlock();
+    if (!this.#isDrainDue) return;
+    if (this.bufferedAmount > 0) {
+      if (this.#waitingBytes === 0) this.#ensureCallback();
+      return;
+    }
+    this.#isDrainDue = false;
+    this.#owner.onWritten();
+  }
+
+  /** Puts what waits behind the frames that are gathered already. */
+  #gather(): void {
+    const ranges = this.#earlier;
+    const [lastStart, lastEnd] = [this.#start, this.#end];
+    this.#dropWaiting();
+    for (let i = 0; ranges !== undefined && i < ranges.length; i += 2) this.#gatherRange(ranges[i], ranges[i + 1]);
+    this.#gatherRange(lastStart, lastEnd);
+    // The block is written by the write before it, when that calls back; the first has to be such a write.
+    if (this.#callbacks === 0) this.#writeBlock();
+  }
+
+  #gatherRange(start: number, end: number): void {
+    while (start < end) {
+      const block = this.#blockFor(end - start);
+      const byteLength = slab.copy(block, this.#blockEnd, start, end);
+      start += byteLength;
+      this.#blockEnd += byteLength;
+      if (this.#blockEnd === MAX_BLOCK_BYTES) this.#writeBlock();
+    }
+  }
+
+  /** The block with room for so many bytes more, or as many as the largest block has. */
+  #blockFor(byteLength: number): Buffer {
+    const block = this.#block;
+    const needed = this.#blockEnd + byteLength;
+    if (block !== undefined && (needed <= block.length || block.length === MAX_BLOCK_BYTES)) return block;
+    const doubled = Math.max(needed, 2 * (block?.length ?? 0), MIN_BLOCK_BYTES);
+    const larger = Buffer.allocUnsafeSlow(Math.min(doubled, MAX_BLOCK_BYTES));
+    block?.copy(larger, 0, 0, this.#blockEnd);
+    return this.#block = larger;
+  }
+
+  #writeBlock(): void {
+    if (this.#blockEnd === 0) return;
+    const bytes = this.#block!.subarray(0, this.#blockEnd);
+    this.#block = undefined;
+    this.#blockEnd = 0;
+    if (this.#raw.destroyed) return;
+    this.#write(bytes);
   }
 
   #add(start: number, end: number): void {
@@ -281,7 +382,7 @@ export class Outbox {
       lastLargeText = text;
       scheduleFlush();
     }
-    this.flush();
+    this.writeAll();
     this.#write(lastLargeFrame);
   }
 
@@ -293,16 +394,24 @@ export class Outbox {
   /** The payload is not copied: unless there is room in front of it, its header joins what waits, and it follows as a write of its own. */
   #sendLargeBytes(opcode: number, payload: Uint8Array): void {
     if (hasHeadroom(payload)) {
-      this.flush();
+      this.writeAll();
       return this.#write(frameInPlace(opcode, payload));
     }
     const start = reserve(MAX_SERVER_HEADER_BYTES);
     slabEnd = encodeHeader(slab, start, opcode, payload.length);
     this.#add(start, slabEnd);
-    if (corksLargeFrames) this.#raw.cork();
-    this.flush();
+    if (!corksLargeFrames) {
+      this.writeAll();
+      return this.#write(payload);
+    }
+    const isStalled = this.isStalled;
+    this.#raw.cork();
+    this.writeAll();
+    // What is corked only waits for the next line but one.
+    this.#isStalled = isStalled;
     this.#write(payload);
-    if (corksLargeFrames) this.#raw.uncork();
+    this.#raw.uncork();
+    this.#isStalled = this.#raw.writableLength > 0;
   }
 }
 

@@ -67,6 +67,24 @@ describe("wss", () => {
     expect(await closed.promise).toEqual([1000, "done", true]);
   });
 
+  test("sends messages of all sizes on in order, a few a turn, behind a client that reads late", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", echo));
+    const client = await connect(app);
+    client.stream.pause();
+    const messages = Array.from(
+      { length: 3_000 },
+      (_, i) => `${i} ${"abcdefg".repeat(i % 100 === 0 ? 3_000 + i : i % 50)}`,
+    );
+    for (const message of messages) {
+      client.send(text(message));
+      await nextTurn();
+    }
+    client.stream.resume();
+    for (const message of messages) expect(await client.nextMessage()).toBe(message);
+    client.send(close(1000));
+    expect((await client.closed()).code).toBe(1000);
+  });
+
   test("sends large texts on whole, behind a client that reads late", async () => {
     const app = await secureApp({}, (app) => app.ws("/", echo));
     const client = await connect(app);

@@ -103,6 +103,30 @@ describe("a slow consumer, while others publish to it", () => {
     client.terminate();
   });
 
+  test("that is sent tiny messages, one a turn, costs what they have, and gets them all when it reads", async () => {
+    const { client, socket, reported } = await closing.connect();
+    client.pause();
+    while (socket.bufferedAmount === 0) {
+      socket.send(message);
+      await nextTurn();
+    }
+    const before = await usedBytes();
+    const count = 70_000;
+    for (let i = 0; i < count; i++) {
+      socket.send("x");
+      await nextTurn();
+    }
+    expect(socket.bufferedAmount).toBeGreaterThan(3 * count);
+    expect(await usedBytes() - before).toBeLessThan(2 * MiB);
+
+    client.resume();
+    await socket.drained();
+    client.send(close(1000));
+    expect((await client.closed()).code).toBe(1000);
+    expect(client.frames.filter(({ payload }) => `${payload}` === "x").length).toBe(count);
+    await reported;
+  });
+
   test("that pings and reads no pong costs no more than maxBufferedBytes", async () => {
     const { client, reported, socket } = await closing.connect();
     client.pause();
