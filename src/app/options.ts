@@ -49,7 +49,10 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
   tls?: TlsOptions | undefined;
   /** Whether SIGTERM and SIGINT close the app, after which the process can end by itself; a second one ends it at once. Default false. */
   signals?: boolean | undefined;
-  /** Pings, and how long one may stay unanswered, before which it is not repeated; `false` for none. Default `{ intervalMs: 30_000, timeoutMs: 60_000 }`. */
+  /**
+   * Pings, and how long one may stay unanswered, before which it is not repeated; `false` for none. A peer that sends Pings and does not read the Pongs is not
+   * heard by what it sends. Default `{ intervalMs: 30_000, timeoutMs: 60_000 }`.
+   */
   heartbeat?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | false | undefined;
   /** From a message's first byte to its last. Above it the socket is closed with 1008. Default 60,000. */
   messageTimeoutMs?: number | undefined;

@@ -11,7 +11,7 @@ export interface SocketEvents {
   close: [code: number, reason: string, wasClean: boolean];
   /** A fault of the peer, or an exception of a handler. Without a listener nothing happens. */
   error: [error: Error];
-  /** A Ping; it has been answered already. */
+  /** A Ping; it is answered without a listener. While the peer does not read, only the newest Ping is answered (RFC 6455 §5.5.3). */
   ping: [payload: Buffer];
   /** A Pong, asked for or not. */
   pong: [payload: Buffer];
@@ -110,7 +110,7 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    */
   ping(data?: string | BinaryData): void;
 
-  /** Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it. Throws as `ping` does. */
+  /** Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it. While the peer does not read, only the newest one waits. Throws as `ping` does. */
   pong(data?: string | BinaryData): void;
 
   /**

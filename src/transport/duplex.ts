@@ -19,6 +19,12 @@ interface OwnedSocket extends RawSocket {
   [DUPLEX]: Duplex;
 }
 
+/** Pongs that wait: the answer to the newest Ping, and the newest one that the application has sent of its own accord. */
+interface HeldPongs {
+  answer?: Uint8Array;
+  own?: Uint8Array;
+}
+
 function onData(this: RawSocket, chunk: Buffer): void {
   (this as OwnedSocket)[DUPLEX].receive(chunk);
 }
@@ -36,7 +42,9 @@ function onClose(this: RawSocket): void {
  * nothing is read before its receiver is ready.
  */
 export class Duplex implements Sink, Beating, OutboxOwner {
-  isHeard = true;
+  #isHeard = true;
+  /** Set while the operating system has not taken a Pong: then the next ones wait here. */
+  #heldPongs: HeldPongs | undefined;
   isClosed = false;
   /** Whether reading has begun; a pause does not end it. */
   isStarted = false;
@@ -77,6 +85,15 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     this.#connection.pause();
     if (head.length > 0) this.#connection.receive(head);
     settings.clocks.heartbeat?.add(this);
+  }
+
+  get isHeard(): boolean {
+    return this.#isHeard;
+  }
+
+  /** A peer that does not take the Pongs that it asks for is not heard: it could otherwise hold its connection without ever reading. */
+  set isHeard(isHeard: boolean) {
+    if (!isHeard || this.#heldPongs === undefined) this.#isHeard = isHeard;
   }
 
   get isOpen(): boolean {
@@ -175,8 +192,9 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     if (this.isOpen) this.writeControl(Opcode.PING, payload);
   }
 
+  /** Sends a Pong that is no answer. */
   pong(payload: Uint8Array): void {
-    if (this.isOpen) this.writeControl(Opcode.PONG, payload);
+    if (this.isOpen) this.#sendPong(payload, "own");
   }
 
   /** Starts the closing handshake with a reason of at most 123 bytes. Reading goes on, also after a pause: the peer's Close has to be seen. Its caller may bound the wait itself. */
@@ -241,8 +259,9 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   }
 
   writeControl(opcode: Opcode, payload: Uint8Array): void {
+    if (opcode === Opcode.PONG) return this.#sendPong(payload, "answer");
     if (opcode !== Opcode.CLOSE) {
-      // A peer that sends Pings and reads no Pongs is a slow consumer like any other.
+      // One more Ping would tell nothing of a slow consumer.
       if (this.#outbox.bufferedAmount <= this.#settings.maxBufferedBytes) this.#outbox.sendBytes(opcode, payload);
       return;
     }
@@ -321,6 +340,30 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     clocks.messages.delete(this);
     clocks.heartbeat?.delete(this);
     clocks.closings.add(this);
+  }
+
+  /**
+   * §5.5.3: of several Pings only the newest need be answered. While the peer reads, all of them are. Behind what the peer has not read there is one Pong at a time, and
+   * one of each kind waits for that to be taken: a peer that sends Pings and never reads costs a few hundred bytes.
+   */
+  #sendPong(payload: Uint8Array, kind: keyof HeldPongs): void {
+    // A copy, since the payload may lie in a large chunk.
+    if (this.#heldPongs !== undefined) this.#heldPongs[kind] = new Uint8Array(payload);
+    else if (!this.#outbox.isStalled) this.#outbox.sendBytes(Opcode.PONG, payload);
+    else {
+      this.#heldPongs = {};
+      this.#outbox.sendAwaited(Opcode.PONG, payload, () => this.#onPongTaken());
+    }
+  }
+
+  #onPongTaken(): void {
+    const { answer, own } = this.#heldPongs!;
+    this.#heldPongs = undefined;
+    this.isHeard = true;
+    // Nothing follows a Close.
+    if (!this.isOpen) return;
+    if (answer !== undefined) this.#sendPong(answer, "answer");
+    if (own !== undefined) this.#sendPong(own, "own");
   }
 
   #afterSends(step: () => void): void {

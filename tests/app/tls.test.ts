@@ -9,7 +9,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, type AppOptions, createApp, type Socket } from "../../mod.ts";
 import { eventOf, listeningApp, portOf } from "../support/app.ts";
 import { certificate, connectSecurely, makeCertificate } from "../support/certificate.ts";
-import { binary, close, text } from "../support/frames.ts";
+import { binary, close, ping, text } from "../support/frames.ts";
+import { meteredProxy } from "../support/metered-proxy.ts";
 import { flood, readToEnd, StreamClient, untilStill } from "../support/stream-client.ts";
 
 const MiB = 1024 * 1024;
@@ -83,6 +84,30 @@ describe("wss", () => {
     for (const message of messages) expect(await client.nextMessage()).toBe(message);
     client.send(close(1000));
     expect((await client.closed()).code).toBe(1000);
+  });
+
+  test("cuts a client that reads nothing: after its end when closeTimeoutMs is up, and by the heartbeat though it sends Pings", async () => {
+    const arrived: Socket[] = [];
+    const app = await secureApp(
+      { closeTimeoutMs: 150, heartbeat: { intervalMs: 200, timeoutMs: 300 }, maxBufferedBytes: 100 * MiB },
+      (app) => app.ws("/", (socket) => void arrived.push(socket)),
+    );
+    // A paused TLS client may read all the same.
+    const proxy = await meteredProxy(portOf(app));
+    onTestFinished(() => proxy.close());
+    const ending = await StreamClient.connect(connectSecurely(proxy.port));
+    const pinging = await StreamClient.connect(connectSecurely(proxy.port));
+    const closed = arrived.map((socket) => eventOf(socket, "close"));
+    proxy.stopReading();
+    for (const socket of arrived) for (let i = 0; i < 32; i++) socket.send(Buffer.alloc(MiB));
+    ending.stream.end();
+    const endMs = performance.now() + 8_000;
+    while (app.sockets.size > 0 && performance.now() < endMs) {
+      pinging.send(ping("ping"));
+      await nextTurn();
+    }
+    expect(app.sockets.size).toBe(0);
+    expect(await Promise.all(closed)).toEqual(Array(2).fill([1006, "", false]));
   });
 
   test("sends large texts on whole, behind a client that reads late", async () => {

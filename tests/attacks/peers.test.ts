@@ -16,6 +16,7 @@ const MiB = 1024 * KiB;
 
 const maxBufferedBytes = 256 * KiB;
 const message = Buffer.alloc(16 * KiB, "m");
+const pings = Buffer.concat(Array.from({ length: 500 }, () => ping("p".repeat(125))));
 /** More than the systems at both ends take for a connection that nobody reads. */
 const plenty = 64 * MiB;
 
@@ -127,17 +128,17 @@ describe("a slow consumer, while others publish to it", () => {
     await reported;
   });
 
-  test("that pings and reads no pong costs no more than maxBufferedBytes", async () => {
+  test("that pings and reads no Pong costs no more than the Pongs of one chunk", async () => {
     const { client, reported, socket } = await closing.connect();
     client.pause();
-    const pings = Buffer.concat(Array.from({ length: 500 }, () => ping("p".repeat(125))));
     let most = 0;
     for (let sent = 0; sent < plenty / 2; sent += pings.length) {
       client.send(pings);
       await nextTurn();
       most = Math.max(most, socket.bufferedAmount);
     }
-    expect(most).toBeLessThan(maxBufferedBytes + KiB);
+    expect(most).toBeLessThan(maxBufferedBytes / 2 + KiB);
+    expect(socket.readyState).toBe(socket.OPEN);
     client.terminate();
     await reported;
   });
@@ -173,6 +174,32 @@ describe("a silent peer", () => {
     await alive.client.closed();
     await alive.reported;
     expect(alive.report.closes).toEqual([{ code: 1000, reason: "", wasClean: true }]);
+  });
+});
+
+describe("a peer that sends Pings all the time and reads nothing", () => {
+  const server = echoServer({ heartbeat: { intervalMs: 100, timeoutMs: 200 } });
+
+  test.each<[string, (socket: Socket) => void]>([
+    ["", () => {}],
+    [", though its Pings are also answered by a listener", (socket) => socket.on("ping", () => socket.pong("heard"))],
+    [
+      ", though its messages pause the server and resume it",
+      (socket) => socket.on("message", () => (socket.pause(), socket.resume())),
+    ],
+  ])("is cut off with 1006%s", async (_name, prepare) => {
+    const { client, report, reported, socket } = await server.connect();
+    prepare(socket);
+    client.pause();
+    const endMs = performance.now() + 8_000;
+    while (report.closes.length === 0 && performance.now() < endMs) {
+      client.send(pings, text("a message"));
+      await nextTurn();
+    }
+    expect(report.closes).toEqual([{ code: 1006, reason: "", wasClean: false }]);
+    await reported;
+    expect(server.app.sockets.size).toBe(0);
+    client.terminate();
   });
 });
 

@@ -9,12 +9,15 @@ export interface MeteredProxy {
   readonly toServer: number;
   /** Bytes from the server to clients so far. */
   readonly toClients: number;
+  /** Reads nothing more from the server, so that what it sends piles up there. */
+  stopReading(): void;
   close(): void;
 }
 
 /** A proxy on a free port of 127.0.0.1 for a server on the same machine. */
 export async function meteredProxy(serverPort: number): Promise<MeteredProxy> {
   const sockets = new Set<Socket>();
+  const upstreams: Socket[] = [];
   let toServer = 0;
   let toClients = 0;
   const pass = (from: Socket, to: Socket, count: (bytes: number) => void): void => {
@@ -33,6 +36,7 @@ export async function meteredProxy(serverPort: number): Promise<MeteredProxy> {
   };
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const upstream = connect({ port: serverPort, host: "127.0.0.1", allowHalfOpen: true });
+    upstreams.push(upstream);
     pass(client, upstream, (bytes) => toServer += bytes);
     pass(upstream, client, (bytes) => toClients += bytes);
   }).listen(0, "127.0.0.1");
@@ -44,6 +48,9 @@ export async function meteredProxy(serverPort: number): Promise<MeteredProxy> {
     },
     get toClients() {
       return toClients;
+    },
+    stopReading() {
+      for (const upstream of upstreams) upstream.pause();
     },
     close() {
       server.close();
