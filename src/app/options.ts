@@ -29,7 +29,7 @@ export interface SocketOptions {
   maxMessageBytes?: number | undefined;
   /** Frames of one message, empty ones included. Above it the socket is closed with 1008. Default 16,384. */
   maxFragments?: number | undefined;
-  /** Unsent bytes of one socket, above which it is a slow consumer. Default 16 MiB. */
+  /** Unsent bytes of one socket, above which it is a slow consumer. A message that waits to be compressed counts 300 bytes more, which is what it costs. Default 16 MiB. */
   maxBufferedBytes?: number | undefined;
   /** What happens to a slow consumer: it is closed with 1013, or messages to it are dropped. Default `"close"`. */
   slowConsumer?: "close" | "drop" | undefined;

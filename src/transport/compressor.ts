@@ -1,9 +1,12 @@
+import { Buffer } from "node:buffer";
 import { RSV1 } from "../protocol/header.ts";
 import { Opcode } from "../protocol/opcode.ts";
 import type { AgreedCompression } from "./compression.ts";
 import { type Deflater, toKeep } from "./deflater.ts";
 import type { Outbox } from "./outbox.ts";
 import { Sequence, type Step } from "./sequence.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** The sending side of a connection with permessage-deflate: what is compressed elsewhere keeps its place among all that is sent. */
 export class Compressor {
@@ -33,22 +36,27 @@ export class Compressor {
     return this.#sequence?.bufferedAmount ?? 0;
   }
 
+  /** The memory that they take, about. */
+  get cost(): number {
+    return this.#sequence?.cost ?? 0;
+  }
+
   /** Sends a message; `compress` is its sender's wish, if it has one. */
   send(data: string | Uint8Array, compress: boolean | undefined): void {
     const isCompressed = compress ?? this.#agreed.isWorthIt(data);
     if (this.isIdle) {
       const sending = this.#sendNow(data, isCompressed);
-      if (sending !== undefined) this.#run(() => sending, data.length);
+      if (sending !== undefined) this.#run(() => sending, data);
     } else {
       const kept = toKeep(data);
-      this.#run(() => this.#sendNow(kept, isCompressed), data.length);
+      this.#run(() => this.#sendNow(kept, isCompressed), kept);
     }
   }
 
   /** Does something once all that was sent before is with the outbox; at once when it is. */
   after(step: () => void): void {
     if (this.isIdle) step();
-    else this.#run(step, 0);
+    else this.#run(step, NOTHING);
   }
 
   /** Nothing that waits is sent any more. */
@@ -64,9 +72,15 @@ export class Compressor {
     this.#deflater.close();
   }
 
-  #run(step: Step, byteLength: number): void {
+  #run(step: Step, data: string | Uint8Array): void {
     this.#sequence ??= new Sequence(() => this.#isDiscarded || this.#onIdle());
-    this.#sequence.run(step, byteLength);
+    const byteLength = typeof data === "string" ? Buffer.byteLength(data) : data.length;
+    // A text that is not ASCII may take two bytes for each of its UTF-16 code units.
+    this.#sequence.run(
+      step,
+      byteLength,
+      byteLength === data.length ? byteLength : Math.max(byteLength, 2 * data.length),
+    );
   }
 
   #sendNow(data: string | Uint8Array, isCompressed: boolean): void | Promise<void> {

@@ -8,7 +8,7 @@ import { Opcode } from "../protocol/opcode.ts";
 import type { AgreedCompression } from "./compression.ts";
 import { Compressor } from "./compressor.ts";
 import type { Beating } from "./heartbeat.ts";
-import { hold, lend, Outbox, type OutboxOwner, release } from "./outbox.ts";
+import { hold, lend, MAX_BYTES_PER_CHAR, Outbox, type OutboxOwner, release } from "./outbox.ts";
 import type { DuplexSettings, Receiver, SendResult } from "./receiver.ts";
 import { destroyAfterWrites } from "./upgrade.ts";
 
@@ -110,6 +110,11 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     return this.#outbox.bufferedAmount + (this.#compressor?.bufferedAmount ?? 0);
   }
 
+  /** The memory that they take, about. The outbox holds them so that it is no more than their number. */
+  get #cost(): number {
+    return this.#outbox.bufferedAmount + (this.#compressor?.cost ?? 0);
+  }
+
   /** Messages that `slowConsumer: "drop"` has thrown away. */
   get droppedMessages(): number {
     return this.#droppedMessages;
@@ -173,7 +178,8 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   send(data: string | Uint8Array, compress?: boolean): SendResult {
     if (!this.isOpen) return "refused";
     const { highWaterMark, maxBufferedBytes } = this.#settings;
-    if (this.bufferedAmount + data.length > maxBufferedBytes && this.#isSlow(data)) return "refused";
+    const mostBytes = typeof data === "string" ? data.length * MAX_BYTES_PER_CHAR : data.length;
+    if (this.#cost + mostBytes > maxBufferedBytes && this.#isSlow(data)) return "refused";
     if (this.#compressor !== undefined) this.#compressor.send(data, compress);
     else if (typeof data === "string") this.#outbox.sendText(data);
     else this.#outbox.sendBytes(Opcode.BINARY, data);
@@ -389,13 +395,15 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   #isSlow(data: string | Uint8Array): boolean {
     // What waits only for the end of the turn is not the peer's fault.
     this.#outbox.flush();
-    const unread = this.bufferedAmount;
-    if (unread === 0 || unread + data.length <= this.#settings.maxBufferedBytes) return false;
+    const cost = this.#cost;
+    if (cost === 0 || cost + Buffer.byteLength(data) <= this.#settings.maxBufferedBytes) return false;
     if (this.#settings.slowConsumer === "drop") {
       this.#droppedMessages++;
       this.notifyDrain();
     } else {
-      this.fail(new ProtocolError(CloseCode.TRY_AGAIN_LATER, `Slow consumer: ${unread} bytes wait to be read`));
+      this.fail(
+        new ProtocolError(CloseCode.TRY_AGAIN_LATER, `Slow consumer: what waits to be read takes ${cost} bytes`),
+      );
     }
     return true;
   }

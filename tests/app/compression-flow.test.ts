@@ -118,6 +118,30 @@ describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
     for (const each of [message, "behind", "after"]) expect(await client.nextMessage() === each).toBe(true);
   });
 
+  test("bufferedAmount counts the bytes of a text that waits for zlib, not its characters", async () => {
+    const { client, socket } = await deflatePair(mode);
+    const message = prose(256 * KiB);
+    socket.send(message);
+    const before = socket.bufferedAmount;
+    socket.send("€".repeat(1_000));
+    expect(socket.bufferedAmount).toBe(before + 3_000);
+    for (const each of [message, "€".repeat(1_000)]) expect(await client.nextMessage() === each).toBe(true);
+  });
+
+  test("tiny messages that wait for zlib are counted by what they cost, and those that fit come in order", async () => {
+    const { app, client, socket } = await deflatePair(mode, { maxBufferedBytes: MiB, slowConsumer: "drop" });
+    socket.send(prose(256 * KiB));
+    let sent = 0;
+    while (app.stats().droppedMessages === 0 && sent < 100_000) socket.send(`${sent++}`);
+    expect(sent).toBeGreaterThan(1_000);
+    expect(sent).toBeLessThan(MiB / 200);
+    expect((await client.nextMessage()).length).toBe(256 * KiB);
+    for (let i = 0; i < sent - 1; i++) expect(await client.nextMessage()).toBe(`${i}`);
+    await socket.drained();
+    socket.send("room again");
+    expect(await client.nextMessage()).toBe("room again");
+  });
+
   test("send says true below highWaterMark", async () => {
     const { client, socket } = await deflatePair(mode, { highWaterMark: MiB });
     const message = prose(256 * KiB);
