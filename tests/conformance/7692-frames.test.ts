@@ -93,6 +93,11 @@ describe.each(both)("%s", (_name, server) => {
       answers: [says.text("Hello")],
     },
     {
+      name: "an empty stored block with BFINAL whose length is left out with the tail (§7.2.1)",
+      sends: [ztext(Buffer.concat([stored.subarray(0, -1), hex("01")])), ztext(hello), ztext(hex("01"))],
+      answers: [says.text("Hello"), says.text("Hello"), says.text("")],
+    },
+    {
       name: "a block behind one with BFINAL, which ends no message",
       sends: [ztext(Buffer.concat([last.subarray(0, -1), world]))],
       answers: [says.text("Hello world")],
@@ -496,8 +501,8 @@ describe.each([
       answers: [says.binary(thousand), says.binary(thousand)],
     },
     {
-      name: "25 blocks with BFINAL, of 40 octets each",
-      sends: [zbinary(Buffer.concat(Array.from({ length: 25 }, () => deflateRawSync("ten octets".repeat(4)))))],
+      name: "five blocks with BFINAL, of 200 octets each",
+      sends: [zbinary(Buffer.concat(Array.from({ length: 5 }, () => deflateRawSync("ten octets".repeat(20)))))],
       answers: [says.binary("ten octets".repeat(100))],
     },
     {
@@ -529,9 +534,14 @@ describe.each([
       fault: 1009,
     },
     {
-      name: "30 blocks with BFINAL, of 40 octets each",
-      sends: [zbinary(Buffer.concat(Array.from({ length: 30 }, () => deflateRawSync("ten octets".repeat(4)))))],
+      name: "six blocks with BFINAL, of 200 octets each",
+      sends: [zbinary(Buffer.concat(Array.from({ length: 6 }, () => deflateRawSync("ten octets".repeat(20)))))],
       fault: 1009,
+    },
+    {
+      name: "more than eight blocks with BFINAL, each of which costs far more than its two octets",
+      sends: [zbinary(Buffer.alloc(120, hex("0300")))],
+      fault: 1008,
     },
     { name: "bad text that is too long", sends: [ztext(deflated(Buffer.alloc(1001, 0xff)))], fault: 1009 },
     {

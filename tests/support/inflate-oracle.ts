@@ -1,0 +1,166 @@
+/**
+ * DEFLATE (RFC 1951) read bit by bit, and the messages of RFC 7692 on top of it: slow, and written apart from zlib, which does not tell where a block ends and whether the data
+ * end there.
+ */
+
+const TAIL = [0x00, 0x00, 0xff, 0xff];
+const LENGTH_BASE = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131];
+LENGTH_BASE.push(163, 195, 227, 258);
+const LENGTH_EXTRA = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
+const DISTANCE_BASE = Array.from({ length: 30 }, (_, i) => i < 2 ? 1 + i : 1 + ((2 + (i & 1)) << ((i >> 1) - 1)));
+const CODE_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+const END_OF_BLOCK = 256;
+
+/** What is no DEFLATE. */
+class Bad extends Error {}
+
+/** Bytes that end inside a block. */
+class Cut extends Error {}
+
+/**
+ * The message that a payload stands for: §7.2.2 puts the tail behind it; behind a final block another stream may begin (§7.2.3.4).
+ *
+ * @returns `cut` where the bytes end inside a block, `bad` for all else that is no message
+ */
+export function messageOf(payload: Uint8Array): Buffer | "bad" | "cut" {
+  const bytes = [...payload, ...TAIL];
+  const output: number[] = [];
+  let at = 0;
+  try {
+    while (at < payload.length) {
+      const stream = readStream(bytes, at);
+      output.push(...stream.output);
+      at = stream.end;
+      // What is left of the tail is no block, unless nothing of the tail was needed.
+      if (at > payload.length && at < bytes.length) return "bad";
+    }
+  } catch (error) {
+    if (error instanceof Bad) return "bad";
+    if (error instanceof Cut) return "cut";
+    throw error;
+  }
+  return Buffer.from(output);
+}
+
+/** Blocks up to a final one, or up to the end of the bytes where a block ends there. */
+function readStream(bytes: readonly number[], start: number): { output: number[]; end: number } {
+  const output: number[] = [];
+  const bits = new Bits(bytes, start * 8);
+  for (;;) {
+    const isFinal = bits.take(1) === 1;
+    const type = bits.take(2);
+    if (type === 0) readStored(bits, output);
+    else if (type === 1) readCodes(bits, output, fixedLiterals, fixedDistances);
+    else if (type === 2) readDynamic(bits, output);
+    else throw new Bad();
+    if (isFinal) return { output, end: bits.nextByte };
+    if (bits.at === bytes.length * 8) return { output, end: bytes.length };
+  }
+}
+
+function readStored(bits: Bits, output: number[]): void {
+  bits.at = bits.nextByte * 8;
+  const length = bits.take(16);
+  if ((length ^ bits.take(16)) !== 0xffff) throw new Bad();
+  for (let i = 0; i < length; i++) output.push(bits.take(8));
+}
+
+function readDynamic(bits: Bits, output: number[]): void {
+  const literals = 257 + bits.take(5);
+  const distances = 1 + bits.take(5);
+  const codes = 4 + bits.take(4);
+  const codeLengths = new Array<number>(CODE_ORDER.length).fill(0);
+  for (let i = 0; i < codes; i++) codeLengths[CODE_ORDER[i]] = bits.take(3);
+  const table = tableOf(codeLengths);
+  const lengths: number[] = [];
+  while (lengths.length < literals + distances) {
+    const symbol = symbolOf(bits, table);
+    if (symbol < 16) lengths.push(symbol);
+    else if (symbol === 16 && lengths.length === 0) throw new Bad();
+    else {
+      const times = symbol === 16 ? 3 + bits.take(2) : symbol === 17 ? 3 + bits.take(3) : 11 + bits.take(7);
+      lengths.push(...new Array<number>(times).fill(symbol === 16 ? lengths.at(-1)! : 0));
+    }
+  }
+  if (lengths.length > literals + distances || literals > 286 || distances > 30) throw new Bad();
+  if (lengths[END_OF_BLOCK] === 0) throw new Bad();
+  readCodes(bits, output, tableOf(lengths.slice(0, literals)), tableOf(lengths.slice(literals)));
+}
+
+function readCodes(bits: Bits, output: number[], literals: Table, distances: Table): void {
+  for (;;) {
+    const symbol = symbolOf(bits, literals);
+    if (symbol === END_OF_BLOCK) return;
+    if (symbol < END_OF_BLOCK) output.push(symbol);
+    else {
+      const at = symbol - END_OF_BLOCK - 1;
+      if (at >= LENGTH_BASE.length) throw new Bad();
+      const length = LENGTH_BASE[at] + bits.take(LENGTH_EXTRA[at]);
+      const code = symbolOf(bits, distances);
+      if (code >= DISTANCE_BASE.length) throw new Bad();
+      const distance = DISTANCE_BASE[code] + bits.take(Math.max(0, (code >> 1) - 1));
+      if (distance > output.length) throw new Bad();
+      for (let i = 0; i < length; i++) output.push(output[output.length - distance]);
+    }
+  }
+}
+
+/** From a code, with a 1 in front of it, to its symbol. */
+type Table = ReadonlyMap<number, number>;
+
+/** §3.2.2. */
+function tableOf(lengths: readonly number[]): Table {
+  const table = new Map<number, number>();
+  let code = 0;
+  let room = 1;
+  for (let length = 1; length <= 15; length++, code <<= 1) {
+    room *= 2;
+    for (let symbol = 0; symbol < lengths.length; symbol++) {
+      if (lengths[symbol] !== length) continue;
+      table.set(1 << length | code++, symbol);
+      room--;
+    }
+    if (room < 0) throw new Bad();
+  }
+  // §3.2.7 lets one code, or none, stand alone; other codes must leave nothing out.
+  if (room > 0 && table.size > 1) throw new Bad();
+  return table;
+}
+
+function symbolOf(bits: Bits, table: Table): number {
+  for (let code = 1; code < 1 << 16;) {
+    code = code << 1 | bits.take(1);
+    const symbol = table.get(code);
+    if (symbol !== undefined) return symbol;
+  }
+  throw new Bad();
+}
+
+const fixedLiterals = tableOf(
+  Array.from({ length: 288 }, (_, i) => i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8),
+);
+const fixedDistances = tableOf(new Array<number>(32).fill(5));
+
+class Bits {
+  readonly #bytes: readonly number[];
+  at: number;
+
+  constructor(bytes: readonly number[], at: number) {
+    this.#bytes = bytes;
+    this.at = at;
+  }
+
+  get nextByte(): number {
+    return Math.ceil(this.at / 8);
+  }
+
+  take(count: number): number {
+    let value = 0;
+    for (let i = 0; i < count; i++, this.at++) {
+      const byte = this.#bytes[this.at >> 3];
+      if (byte === undefined) throw new Cut();
+      value |= (byte >> (this.at & 7) & 1) << i;
+    }
+    return value;
+  }
+}
