@@ -37,7 +37,7 @@ export type { ParamOf, ParamsOf, PathParams } from "./src/app/router.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./src/app/socket.ts";
 export type { TlsOptions } from "./src/app/tls.ts";
-export type { RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";
+export type { Refusal, RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";
 export {
   natsBroker,
   type NatsBrokerOptions,

@@ -2,15 +2,17 @@ import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { isAnyArrayBuffer } from "node:util/types";
 import type { RequestBody } from "./body.ts";
 import type { AppRequest } from "./request.ts";
 import type { PathParams } from "./router.ts";
 import type { HttpError } from "./http-error.ts";
-import { show, toBytes } from "./values.ts";
+import { isError, show, toBytes } from "./values.ts";
+import { readResponse, type WebResponse } from "./web-response.ts";
 
 /**
- * Answers an HTTP request. A string is sent as text, bytes of any kind as they are, a web `Response` as it is, `undefined` as 204, and anything else as JSON.
- * A thrown {@link HttpError} is sent as it says; anything else that is thrown is logged and becomes a 500 without details.
+ * Answers an HTTP request. A string is sent as text, bytes of any kind as they are, a web `Response` of any class as it is, `undefined` as 204, and anything else as JSON.
+ * A thrown {@link HttpError} is sent as it says; anything else that is thrown is logged and becomes a 500 without details. An Error that is returned counts as thrown.
  */
 export type Controller<Services, Params = PathParams> = (request: HttpRequest<Params>, services: Services) => unknown;
 
@@ -31,24 +33,25 @@ export interface Answer {
 /**
  * The answer that a controller's result stands for.
  *
- * @throws TypeError for a result that has no JSON, or a `Response` whose body was read already
+ * @throws TypeError for a result that has no JSON, or a `Response` that cannot be sent; an Error that is the result
  */
 export function toAnswer(result: unknown): Answer {
-  if (result instanceof Response) return toResponseAnswer(result);
+  const response = readResponse(result);
+  if (response !== undefined) return toResponseAnswer(response);
+  // The JSON of an Error is `{}`: a refusal would look like a success.
+  if (isError(result)) throw result;
   if (result === undefined) return { status: 204, headers: [], body: undefined };
   if (typeof result === "string") return whole(200, "text/plain; charset=utf-8", result);
-  if (result instanceof ArrayBuffer || ArrayBuffer.isView(result)) {
+  if (isAnyArrayBuffer(result) || ArrayBuffer.isView(result)) {
     return whole(200, "application/octet-stream", toBytes(result));
   }
   return whole(200, "application/json; charset=utf-8", toJson(result));
 }
 
-function toResponseAnswer({ status, headers, body, bodyUsed }: Response): Answer {
-  if (bodyUsed || body?.locked) throw new TypeError("The body of the Response was read already");
-  if (status < 200) throw new TypeError(`The status of a Response must be 200 to 599; got ${status}`);
+function toResponseAnswer({ status, headers, body }: WebResponse): Answer {
   // Whether a stream is as long as was announced shows too late: it goes out in chunks.
-  const own = [...headers].filter(([name]) => body === null || name !== "content-length");
-  return { status, headers: own, body: body ?? undefined };
+  const own = headers.filter(([name]) => body === undefined || name.toLowerCase() !== "content-length");
+  return { status, headers: own, body };
 }
 
 /** The answer that an error stands for: its message as plain text. */

@@ -1,5 +1,8 @@
 import { checkHeader } from "../protocol/handshake.ts";
 
+/** Every copy of this package marks its HttpErrors alike: an application may have installed two copies, whose classes differ. */
+const MARK = Symbol.for("spacenode.HttpError");
+
 /**
  * An answer that is no success: thrown in a controller, it is sent with its status, its message as the body, and its headers.
  *
@@ -35,4 +38,11 @@ export class HttpError extends Error {
     this.status = status;
     this.headers = headers;
   }
+}
+
+Object.defineProperty(HttpError.prototype, MARK, { value: true });
+
+/** Whether an error is an {@link HttpError}, of this copy of the package or of another. */
+export function isHttpError(error: unknown): error is HttpError {
+  return typeof error === "object" && error !== null && (error as { [MARK]?: unknown })[MARK] === true;
 }

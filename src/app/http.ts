@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { hasTooManyHeaders } from "../transport/guard.ts";
 import { type BodyLimits, bodyOf } from "./body.ts";
 import { type Answer, type Controller, type Method, sendAnswer, toAnswer, toErrorAnswer } from "./controllers.ts";
-import { HttpError } from "./http-error.ts";
+import { HttpError, isHttpError } from "./http-error.ts";
 import type { Logger } from "./options.ts";
 import { type AppRequest, toAppRequest } from "./request.ts";
 import { type RouteMatch, Router } from "./router.ts";
@@ -94,7 +94,7 @@ export class Http {
   }
 
   #toHttpError(error: unknown, message: IncomingMessage): HttpError {
-    if (error instanceof HttpError) return error;
+    if (isHttpError(error)) return error;
     this.#options.logger.error(`SpaceNode: the controller of ${describe(message)} has thrown:`, error);
     return new HttpError(500, "Something went wrong on the server");
   }

@@ -1,3 +1,5 @@
+import { isAnyArrayBuffer } from "node:util/types";
+
 /** A value as an error message shows it: short, and on one line. */
 export function show(value: unknown): string {
   if (typeof value === "string") return quote(value.length > 80 ? `${value.slice(0, 80)}…` : value);
@@ -26,9 +28,15 @@ export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Whether a value can be awaited. */
+/** Whether a value can be awaited: `await` takes functions with a `then` for promises too. */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  if (value === null || (typeof value !== "object" && typeof value !== "function")) return false;
+  return typeof (value as { then?: unknown }).then === "function";
+}
+
+/** Whether a value is an Error, also one of another realm. */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";
 }
 
 /** The bytes of a binary message, where they lie.
@@ -38,7 +46,8 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
 export function toBytes(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  // An ArrayBuffer of another realm is none by `instanceof`.
+  if (isAnyArrayBuffer(data)) return new Uint8Array(data);
   throw new TypeError(`A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${show(data)}`);
 }
 

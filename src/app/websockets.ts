@@ -8,7 +8,7 @@ import { Compression } from "../transport/compression.ts";
 import { type Guard, hasTooManyHeaders } from "../transport/guard.ts";
 import { acceptUpgrade, canAccept, refuseUpgrade, type UpgradeExtras, writeRefusal } from "../transport/upgrade.ts";
 import { Connections } from "./connections.ts";
-import { HttpError } from "./http-error.ts";
+import { isHttpError } from "./http-error.ts";
 import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "./options.ts";
 import { isSameOrigin } from "./origins.ts";
 import type { PubSub } from "./pubsub.ts";
@@ -20,12 +20,14 @@ import {
   checkRouteOptions,
   chooseSubprotocol,
   readAnswer,
+  readData,
   ROUTE_OPTION_NAMES,
   type RouteOptions,
   type UpgradeAnswer,
   type UpgradeHook,
 } from "./upgrade.ts";
 import { isPromise, show } from "./values.ts";
+import { readResponse, readWhole, type WebResponse } from "./web-response.ts";
 
 /** A route's handler with the types of its path and data worn off. */
 export type AnyHandler = (socket: Socket, request: AppRequest, services: object) => unknown;
@@ -38,6 +40,9 @@ interface SocketRoute {
   readonly settings: ServerSocketSettings;
   readonly compression: Compression | undefined;
 }
+
+/** The longest body of a Response that refuses a handshake: it is gathered before it is sent. */
+const MAX_REFUSAL_BYTES = 1024 * 1024;
 
 /** What the route, or its hook, adds to the 101 answer. */
 type Chosen = Pick<UpgradeExtras, "subprotocol" | "headers">;
@@ -203,12 +208,14 @@ export class WebSockets {
   ): void {
     const answer: UpgradeAnswer = { subprotocol, offered: offer.subprotocols, headers: new Headers() };
     const decide = (verdict: unknown): void => {
-      if (verdict instanceof Response) return this.#refuseWith(attempt, verdict);
-      this.#accept(attempt, route, offer, readAnswer(answer), verdict);
+      const refusal = readResponse(verdict);
+      if (refusal !== undefined) return void this.#refuseWith(attempt, refusal);
+      this.#accept(attempt, route, offer, readAnswer(answer), readData(verdict));
     };
     const verdict = hook(attempt.request, attempt.services, answer);
     if (!isPromise(verdict)) return decide(verdict);
-    verdict.then((settled) => {
+    // A thenable of another class may call back twice, or give another thenable. A promise of today's class does neither.
+    Promise.resolve(verdict).then((settled) => {
       if (!canAccept(attempt.raw)) return abandon(attempt.raw, attempt.guard);
       this.#checkOpen();
       this.connections.checkRoom(attempt.request.ip);
@@ -249,18 +256,27 @@ export class WebSockets {
     }
   }
 
-  #refuseWith({ raw, guard }: Attempt, response: Response): void {
-    response.arrayBuffer().then((body) => {
+  /** Sends a hook's Response. Its body has as long to come as the handshake has, and is let go when the connection ends. */
+  async #refuseWith({ raw, guard }: Attempt, { status, headers, body }: WebResponse): Promise<void> {
+    const gone = new AbortController();
+    const onClose = (): void => gone.abort();
+    raw.once("close", onClose);
+    try {
+      const bytes = await readWhole(body, MAX_REFUSAL_BYTES, gone.signal);
       if (!raw.writable) return abandon(raw, guard);
       if (!guard.claim(raw)) return;
-      writeRefusal(raw, response.status, new Uint8Array(body), response.headers);
+      writeRefusal(raw, status, bytes, headers);
       this.refused++;
-    }).catch((error) => this.refuse(raw, error, guard));
+    } catch (error) {
+      this.refuse(raw, error, guard);
+    } finally {
+      raw.off("close", onClose);
+    }
   }
 
   #toHandshakeError(error: unknown): HandshakeError {
     if (error instanceof HandshakeError) return error;
-    if (error instanceof HttpError) return new HandshakeError(error.status, error.message, error.headers);
+    if (isHttpError(error)) return new HandshakeError(error.status, error.message, error.headers);
     this.#options.logger.error("SpaceNode: a handshake has failed:", error);
     return new HandshakeError(500, "The handshake has failed");
   }

@@ -37,13 +37,13 @@ describe("subprotocols", () => {
     const choose = (subprotocol: string | undefined): Hook => (_req, _services, answer) => {
       seen.push([answer.subprotocol, answer.offered]);
       answer.subprotocol = subprotocol;
-      return null;
+      return "let in";
     };
     for (const [choice, expected] of [["v1", "v1"], ["extra", "extra"], [undefined, ""]] as const) {
       const app = await appWith(choose(choice), {}, { subprotocols: ["v2", "v1"] });
       const client = await connectTo(app, { headers: offer("v1", "v2", "extra") });
       expect(headerOf(client.response, "Sec-WebSocket-Protocol") ?? "").toBe(expected);
-      expect(JSON.parse(await client.nextMessage() as string)).toEqual([null, expected]);
+      expect(JSON.parse(await client.nextMessage() as string)).toEqual(["let in", expected]);
     }
     expect(seen).toEqual(Array(3).fill(["v2", ["v1", "v2", "extra"]]));
   });

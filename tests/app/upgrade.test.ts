@@ -5,7 +5,7 @@ import { connect as connectTcp } from "node:net";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HttpError } from "../../mod.ts";
-import { connectTo, listeningApp, portOf, recordingLogger, runScript } from "../support/app.ts";
+import { connectTo, listeningApp, type LogEntry, portOf, recordingLogger, runScript } from "../support/app.ts";
 import { close, text } from "../support/frames.ts";
 import { headerOf, RawClient, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 import { StreamClient } from "../support/stream-client.ts";
@@ -29,15 +29,26 @@ describe("what a hook returns", () => {
     [{ user: "Ada" }, { user: "Ada" }],
     ["text", "text"],
     [0, 0],
+    [-1.5, -1.5],
     ["", ""],
-    [false, false],
-    [null, null],
+    [true, true],
+    [["a", null], ["a", null]],
     [undefined, null],
   ])("is socket.data, at once or later: %o", async (data, expected) => {
     for (const hook of [() => data, async () => await nextTurn(data)]) {
       const app = await appWith(hook as Hook);
       expect(JSON.parse(await (await connectTo(app)).nextMessage() as string)).toEqual([expected, ""]);
     }
+  });
+
+  test("may be a bigint", async () => {
+    const got = Promise.withResolvers<unknown>();
+    const app = await listeningApp(
+      {},
+      (app) => app.ws("/", { upgrade: () => 7n }, (socket) => got.resolve(socket.data)),
+    );
+    await connectTo(app);
+    expect(await got.promise).toBe(7n);
   });
 
   test("is the same object for the hook and the handler", async () => {
@@ -151,6 +162,65 @@ describe("refusing", () => {
       expect(entries).toEqual([{ level: "error", args: [expect.any(String), thrown] }]);
       expect(app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 1 });
     }
+  });
+
+  test.each([[false], [null]])("by returning %o is a 403, and not logged", async (verdict) => {
+    for (const hook of [() => verdict, later(() => verdict)]) {
+      const { logger, entries } = recordingLogger();
+      const app = await appWith(hook, { logger });
+      const response = await handshake(app);
+      expect([statusOf(response), bodyOf(response)]).toEqual([403, "You may not connect here\n"]);
+      expect(entries).toEqual([]);
+      expect(app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 1 });
+    }
+  });
+
+  test("by returning an Error is as by throwing it", async () => {
+    for (const wrap of [(make: () => unknown): Hook => make as Hook, later]) {
+      const { logger, entries } = recordingLogger();
+      const refused = await handshake(await appWith(wrap(() => new HttpError(401, "Sign in first")), { logger }));
+      expect([statusOf(refused), bodyOf(refused), entries]).toEqual([401, "Sign in first\n", []]);
+      const error = new TypeError("the password is 12345");
+      const failed = await handshake(await appWith(wrap(() => error), { logger }));
+      expect([statusOf(failed), bodyOf(failed)]).toEqual([500, "The handshake has failed\n"]);
+      expect(entries).toEqual([{ level: "error", args: [expect.any(String), error] }]);
+    }
+  });
+
+  test.each<[string, unknown, string]>([
+    ["a function", function allow() {}, "the function allow"],
+    ["a symbol", Symbol("ok"), "Symbol(ok)"],
+    ["NaN", NaN, "NaN"],
+  ])("by returning %s is a 500, and the log says what would be right", async (_name, verdict, shown) => {
+    for (const hook of [() => verdict, later(() => verdict)]) {
+      const { logger, entries } = recordingLogger();
+      const app = await appWith(hook as Hook, { logger });
+      expect(statusOf(await handshake(app))).toBe(500);
+      const [{ args: [, error] }] = entries as [LogEntry];
+      expect(error).toBeInstanceOf(TypeError);
+      expect(String(error)).toContain(`returned ${shown}: to let the client in, return its data or true; to refuse`);
+      expect(app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 1 });
+    }
+  });
+
+  test.each<[string, (verdict: unknown) => unknown]>([
+    ["an object", (verdict) => ({ then: (resolve: (value: unknown) => void) => resolve(verdict) })],
+    [
+      "a function",
+      (verdict) => Object.assign(() => {}, { then: (resolve: (value: unknown) => void) => resolve(verdict) }),
+    ],
+    ["one that gives another", (verdict) => ({
+      then: (resolve: (value: unknown) => void) => resolve(nextTurn(verdict)),
+    })],
+    ["one that calls back twice", (verdict) => ({
+      then: (resolve: (value: unknown) => void) => (resolve(verdict), resolve({ user: "Ada" })),
+    })],
+  ])("by what can be awaited, but is no promise: %s", async (_name, wrap) => {
+    const refused = await handshake(await appWith((() => wrap(new Response("No", { status: 402 }))) as Hook));
+    expect([statusOf(refused), bodyOf(refused)]).toEqual([402, "No"]);
+    expect(statusOf(await handshake(await appWith((() => wrap(false)) as Hook)))).toBe(403);
+    const app = await appWith((() => wrap({ user: "Bo" })) as Hook);
+    expect(JSON.parse(await (await connectTo(app)).nextMessage() as string)).toEqual([{ user: "Bo" }, ""]);
   });
 
   test("with what cannot be sent is a 500 too, and the process lives on", async () => {

@@ -36,6 +36,22 @@ app.ws("/refusing", {
 }, (socket) => {
   exactly<Equal<typeof socket.data, User>>();
 });
+// What refuses is no data: whoever is let in has some.
+app.ws("/found-or-null", { upgrade: (): User | null => null }, (socket) => {
+  exactly<Equal<typeof socket.data, User>>();
+});
+app.ws("/found-or-false", { upgrade: async (): Promise<User | false> => await Promise.resolve(false) }, (socket) => {
+  exactly<Equal<typeof socket.data, User>>();
+});
+app.ws("/found-or-error", { upgrade: (): User | HttpError => new HttpError(401, "No") }, (socket) => {
+  exactly<Equal<typeof socket.data, User>>();
+});
+app.ws("/yes-or-no", { upgrade: ({ headers }) => headers.cookie === "yes" }, (socket) => {
+  exactly<Equal<typeof socket.data, true>>();
+});
+app.ws("/found-or-undefined", { upgrade: (): User | undefined => undefined }, (socket) => {
+  exactly<Equal<typeof socket.data, User | undefined>>();
+});
 app.ws("/none", (socket) => {
   exactly<Equal<typeof socket.data, unknown>>();
   // @ts-expect-error -- without a hook nothing is known about it
