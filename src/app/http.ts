@@ -4,7 +4,7 @@ import { type BodyLimits, bodyOf } from "./body.ts";
 import { type Answer, type Controller, type Method, sendAnswer, toAnswer, toErrorAnswer } from "./controllers.ts";
 import { HttpError, isHttpError } from "./http-error.ts";
 import type { Logger } from "./options.ts";
-import { type AppRequest, toAppRequest } from "./request.ts";
+import { type AppRequest, checkAddress, toAppRequest } from "./request.ts";
 import { type RouteMatch, Router } from "./router.ts";
 import { show } from "./values.ts";
 
@@ -67,6 +67,7 @@ export class Http {
     try {
       if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
       const request = toAppRequest(message);
+      checkAddress(request);
       const found = this.#findRoute(request);
       if (!("route" in found)) return found;
       request.params = found.params;
@@ -78,13 +79,13 @@ export class Http {
   }
 
   #findRoute({ method = "GET", path }: AppRequest): RouteMatch<AnyController> | Answer {
+    if (path === "*") return options([...this.#routes.keys()]);
     const match = this.#routes.get(method === "HEAD" ? "GET" : method)?.match(path);
     if (match !== undefined) return match;
     const methods = [...this.#routes].filter(([, router]) => router.match(path) !== undefined).map(([name]) => name);
     if (methods.length > 0) {
-      const allowed = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
-      if (method === "OPTIONS") return { status: 204, headers: [["Allow", allowed]], body: undefined };
-      throw new HttpError(405, `${method} is not possible here`, { Allow: allowed });
+      if (method === "OPTIONS") return options(methods);
+      throw new HttpError(405, `${method} is not possible here`, { Allow: allow(methods) });
     }
     if (this.#isWebSocket(path)) {
       const headers = { Upgrade: "websocket", Connection: "Upgrade, close", "Sec-WebSocket-Version": "13" };
@@ -98,6 +99,15 @@ export class Http {
     this.#options.logger.error(`SpaceNode: the controller of ${describe(message)} has thrown:`, error);
     return new HttpError(500, "Something went wrong on the server");
   }
+}
+
+/** The answer to OPTIONS, where these methods have controllers. */
+function options(methods: readonly string[]): Answer {
+  return { status: 204, headers: [["Allow", allow(methods)]], body: undefined };
+}
+
+function allow(methods: readonly string[]): string {
+  return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
 }
 
 function describe({ method, url }: IncomingMessage): string {

@@ -27,6 +27,9 @@ interface ListenerOptions {
   readonly logger: Logger;
 }
 
+/** A header that may come once only, such as Host, shows when it has come twice: the second would be dropped otherwise. */
+const HTTP = { joinDuplicateHeaders: true };
+
 /** An HTTP server of our own, guarded from its first connection. */
 export class Listener {
   readonly #options: ListenerOptions;
@@ -100,7 +103,9 @@ export class Listener {
   #createServers(reusePort: boolean): NetServer {
     const { tls } = this.#options;
     const hasFront = needsFrontServer(tls !== undefined, reusePort);
-    const http = this.#http = tls === undefined || hasFront ? createHttpServer() : createHttpsServer(tls);
+    const http = this.#http = tls === undefined || hasFront
+      ? createHttpServer(HTTP)
+      : createHttpsServer({ ...tls, ...HTTP });
     http.on("request", this.#handlers.onRequest);
     http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
       this.#guard.watchUpgrade(message, raw);

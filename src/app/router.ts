@@ -57,6 +57,7 @@ export class Router<Route> {
    * @throws HttpError 400 when the path has a bad percent-encoding
    */
   match(path: string): RouteMatch<Route> | undefined {
+    if (!path.startsWith("/")) return undefined;
     const parts = path.slice(1).split("/").map(decode);
     for (const { segments, route } of this.#entries) {
       const params = matchSegments(segments, parts);

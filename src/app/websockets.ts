@@ -12,7 +12,7 @@ import { isHttpError } from "./http-error.ts";
 import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "./options.ts";
 import { isSameOrigin } from "./origins.ts";
 import type { PubSub } from "./pubsub.ts";
-import { type AppRequest, toAppRequest } from "./request.ts";
+import { type AppRequest, checkAddress, pathOf, toAppRequest } from "./request.ts";
 import { type RouteMatch, Router } from "./router.ts";
 import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
 import type { Socket } from "./socket.ts";
@@ -109,7 +109,7 @@ export class WebSockets {
   /** Whether a request is for one of our paths, right or wrong as it may be otherwise. */
   owns(message: IncomingMessage): boolean {
     try {
-      return this.hasRoute(toAppRequest(message).path);
+      return this.hasRoute(pathOf(message));
     } catch {
       return false;
     }
@@ -168,6 +168,7 @@ export class WebSockets {
   #checkRequest(request: AppRequest): UpgradeOffer {
     if (hasTooManyHeaders(request)) throw new HandshakeError(431, "The request has too many headers");
     this.#checkOpen();
+    checkAddress(request);
     return validateUpgrade(request);
   }
 

@@ -1,5 +1,6 @@
 import { HandshakeError } from "./errors.ts";
 import { type ExtensionOffer, parseExtensions } from "./extensions.ts";
+import { isHost } from "./host.ts";
 import { isHeaderValue, isToken, splitList } from "./tokens.ts";
 
 /** The parts of an HTTP request that the opening handshake is made of. Header names are in lower case. */
@@ -42,7 +43,10 @@ export function validateUpgrade(request: UpgradeRequest): UpgradeOffer {
     throw new HandshakeError(405, `A WebSocket handshake is a GET request; got ${method}`, { Allow: "GET" });
   }
   if (httpVersion !== "1.1") refuse(`A WebSocket handshake needs HTTP/1.1; got HTTP/${httpVersion}`);
-  if (single(headers.host) === undefined) refuse("The Host header is missing");
+  const host = single(headers.host);
+  if (host === undefined) refuse("The Host header is missing");
+  // RFC 9112 §3.2: exactly one, and one that is valid. Several hosts are several servers to whoever stands in between.
+  if (!isHost(host)) refuse("The Host header must be one host, with a port or without");
   if (!listsToken(headers.upgrade, "websocket")) refuse("The Upgrade header must name websocket");
   if (!listsToken(headers.connection, "upgrade")) refuse("The Connection header must name Upgrade");
   if (hasBody(headers)) refuse("A WebSocket handshake has no body");

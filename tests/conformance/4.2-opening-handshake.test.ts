@@ -103,6 +103,11 @@ describe("refuses with 400", () => {
 
   test.each<[string, Headers]>([
     ["no Host", { Host: undefined }],
+    ["an empty Host", { Host: "" }],
+    ["two Hosts", { Host: ["localhost", "localhost"] }],
+    ["two Hosts in one line", { Host: "localhost, localhost" }],
+    ["a Host with a user", { Host: "user@localhost" }],
+    ["a Host with a path", { Host: "localhost/" }],
     ["an Upgrade to something else", { Upgrade: "example/2" }],
     ["an Upgrade to h2c", { Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" }],
     ["an Upgrade that only begins with websocket", { Upgrade: "websockets" }],

@@ -1,0 +1,28 @@
+/** RFC 3986 §3.2.2, reg-name, without the comma: a list of hosts is what several Host headers look like once they are joined. A name has at least one character (RFC 9110 §4.2.1). */
+const NAME = /^(?:[\w\-.~!$&'()*+;=]|%[\da-f]{2})+(?::\d*)?$/i;
+
+/** RFC 3986 §3.2.2, IP-literal: an address of IPv6, or of a version still to come. */
+const LITERAL = /^\[(?:([\da-f:.]+)|v[\da-f]+\.[\w\-.~!$&'()*+,;=:]+)\](?::\d*)?$/i;
+
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
+/** Whether a text is the value of one Host header: a host, and a port or none (RFC 9110 §7.2). Takes linear time. */
+export function isHost(text: string): boolean {
+  if (NAME.test(text)) return true;
+  const literal = LITERAL.exec(text);
+  return literal !== null && (literal[1] === undefined || isIpv6(literal[1]));
+}
+
+/** RFC 3986 §3.2.2, IPv6address: eight groups, of which one "::" may stand for some, and an IPv4 address for the last two. */
+function isIpv6(text: string): boolean {
+  const halves = text.split("::");
+  if (halves.length > 2) return false;
+  const groups = halves.flatMap((half) => half === "" ? [] : half.split(":"));
+  const last = groups.at(-1) ?? "";
+  // An IPv4 address cannot stand before the "::".
+  const endsInIpv4 = last.includes(".") && halves.at(-1) !== "";
+  if (endsInIpv4 && !IPV4.test(last)) return false;
+  const areHex = groups.slice(0, endsInIpv4 ? -1 : undefined).every((group) => /^[\da-f]{1,4}$/i.test(group));
+  const count = groups.length + (endsInIpv4 ? 1 : 0);
+  return areHex && (halves.length === 2 ? count < 8 : count === 8);
+}
