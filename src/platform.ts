@@ -62,6 +62,14 @@ export function readsWhilePaused(raw: RawSocket): boolean {
   return runtime === "deno" && "encrypted" in raw;
 }
 
+/**
+ * Whether a connection that requests come on can be paused. Under TLS it cannot: Deno reads on into memory, and Node gives what it has decrypted already to an HTTP parser that
+ * is paused, which takes that for a fault of the client.
+ */
+export function pausesRequests(raw: RawSocket): boolean {
+  return runtime === "bun" || !("encrypted" in raw);
+}
+
 /** Freeing less than this costs more than it saves. */
 const FREE_FROM_BYTES = 4 * 1024;
 

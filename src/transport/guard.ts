@@ -1,11 +1,28 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
-import { limitsHeaders } from "../platform.ts";
+import { limitsHeaders, pausesRequests } from "../platform.ts";
 import { Deadlines } from "./deadlines.ts";
 import { destroyAfterWrites, writeRefusal } from "./upgrade.ts";
 
 /** Node stops counting headers here, and Deno hands out a request without the rest: what they said is not known. */
 const MAX_HEADERS = 1_000;
+
+/** A connection of which so many requests are being answered is not read any more, until no more than `RELEASE_AT` of them are left. */
+const HOLD_FROM = 32;
+const RELEASE_AT = 16;
+
+/**
+ * A connection of which more requests are being answered is cut. What the runtime has read already comes all the same after a pause: a part of 64 KiB on Node, which has some
+ * 2,500 requests at most, but as much as the system has received on Deno.
+ */
+const MAX_ANSWERING = 4_096;
+
+/** A connection's requests that are being answered: a client may send several at once. */
+interface Answering {
+  count: number;
+  /** Pauses the connection again whenever somebody resumes it; undefined while it is read. */
+  hold: (() => void) | undefined;
+}
 
 /**
  * Stands at the door, before any request is understood: each TCP connection gets an `error` listener in its first moment, and a deadline by
@@ -17,8 +34,7 @@ export class Guard {
   readonly #belowTls = new Map<string, RawSocket>();
   /** What had been written to a connection when its handshake arrived, where others may answer the handshake too. */
   readonly #writtenAtArrival = new WeakMap<RawSocket, number>();
-  /** How many requests of a connection are being answered: a client may send several at once. */
-  readonly #answering = new WeakMap<RawSocket, number>();
+  readonly #answering = new WeakMap<RawSocket, Answering>();
 
   /** One for all, so that a connection costs no function of its own. */
   readonly #onClose: (this: RawSocket) => void;
@@ -118,7 +134,7 @@ export class Guard {
 
   /** Whether a request on this connection has still to be answered. */
   isAnswering(raw: RawSocket): boolean {
-    return (this.#answering.get(raw) ?? 0) > 0;
+    return (this.#answering.get(raw)?.count ?? 0) > 0;
   }
 
   /** The server is going away: who has not said yet what it wants is told so. */
@@ -165,11 +181,17 @@ export class Guard {
     response.on("error", ignore);
     response.req.on("error", ignore);
     this.#handshakes.delete(raw);
-    this.#answering.set(raw, (this.#answering.get(raw) ?? 0) + 1);
+    let answering = this.#answering.get(raw);
+    if (answering === undefined) this.#answering.set(raw, answering = { count: 0, hold: undefined });
+    const its = answering;
+    its.count++;
+    // Answers that nobody reads, or that take long, would pile up without end.
+    if (its.count > MAX_ANSWERING) return void raw.destroy();
+    if (its.count >= HOLD_FROM) hold(raw, its);
     response.once("close", () => {
-      const left = this.#answering.get(raw)! - 1;
-      this.#answering.set(raw, left);
-      if (left === 0 && !raw.destroyed) this.#handshakes.add(raw);
+      its.count--;
+      if (its.count <= RELEASE_AT) release(raw, its);
+      if (its.count === 0 && !raw.destroyed) this.#handshakes.add(raw);
     });
   }
 }
@@ -182,6 +204,22 @@ export function hasTooManyHeaders(request: IncomingMessage): boolean {
 /** A stream that is no socket counts no bytes. */
 function bytesWrittenTo({ bytesWritten }: RawSocket): number {
   return bytesWritten ?? 0;
+}
+
+/** Stops reading a connection. The runtimes resume it by themselves, after each request that was read and each answer that has left. */
+function hold(raw: RawSocket, answering: Answering): void {
+  if (answering.hold !== undefined || !pausesRequests(raw)) return;
+  answering.hold = () => void raw.pause();
+  raw.on("resume", answering.hold);
+  raw.pause();
+}
+
+/** Reads a connection again. */
+function release(raw: RawSocket, answering: Answering): void {
+  if (answering.hold === undefined) return;
+  raw.off("resume", answering.hold);
+  answering.hold = undefined;
+  raw.resume();
 }
 
 function peerOf({ remoteAddress, remotePort }: RawSocket): string {

@@ -1,0 +1,161 @@
+// Requests without end on one connection: what may be unanswered is bounded, and who reads the answers gets all of them.
+
+import { connect as connectTcp } from "node:net";
+import type { Duplex } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { App, AppOptions } from "../../mod.ts";
+import { ask, listeningApp, portOf, until } from "../support/app.ts";
+import { certificate, connectSecurely } from "../support/certificate.ts";
+import { flood, readToEnd, untilStill } from "../support/stream-client.ts";
+
+/** A connection with more requests unanswered is cut; what was read together with the last of them still comes. */
+const MOST = 4_096 + 65_536 / get("/1").length;
+/** So many are requests without end here. */
+const TOTAL = 10_000;
+/** A connection with so many is not read any more. */
+const HELD_FROM = 32;
+
+function openClear(app: App): Duplex {
+  const stream = connectTcp(portOf(app), "127.0.0.1");
+  stream.on("error", () => {});
+  onTestFinished(() => void stream.destroy());
+  return stream;
+}
+
+/** How requests arrive, and how many at once: over TLS, Node and Deno lose requests of their own accord once 64 KiB of answers wait. */
+const WAYS: readonly (readonly [string, number, AppOptions, (app: App) => Duplex])[] = [
+  ["TCP", 3_000, {}, openClear],
+  ["TLS", 200, { tls: certificate() }, (app) => connectSecurely(portOf(app))],
+];
+
+function get(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
+}
+
+function last(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+}
+
+const post = (body: string): string => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+/** The numbers that the answers of a connection say, in the order in which they came. */
+const numbersIn = (response: string): number[] =>
+  [...response.matchAll(/\r\n\r\n#(\d+)/g)].map(([, text]) => Number(text));
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** An app whose controllers answer `#` and the number that they were asked for, once they may. */
+async function waitingApp(options: AppOptions): Promise<{ app: App; asked: () => number; answer: () => void }> {
+  let asked = 0;
+  const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
+  const app = await listeningApp(options, (app) =>
+    app.get("/:number", async ({ params }) => {
+      asked++;
+      await mayAnswer;
+      return `#${params.number}`;
+    }).get("/", () => "alive"));
+  return { app, asked: () => asked, answer };
+}
+
+describe.each(WAYS)("over %s", (_name, most, options, open) => {
+  test("requests whose answers take for ever come to an end, and others are served", async () => {
+    const { app, asked } = await waitingApp(options);
+    const stream = open(app);
+    const requests = Buffer.from(get("/1").repeat(1_000));
+    flood(stream, 1_000, () => requests);
+    await until(() => asked() >= HELD_FROM);
+    await untilStill(asked);
+    expect(asked()).toBeLessThanOrEqual(MOST);
+    const other = open(app);
+    other.write(last("/"));
+    expect(await readToEnd(other)).toMatch(/alive$/);
+  });
+
+  test("requests whose answers are not read come to an end", async () => {
+    let asked = 0;
+    const large = "x".repeat(10_000);
+    const app = await listeningApp(options, (app) => app.get("/", () => (asked++, large)));
+    const stream = open(app);
+    stream.pause();
+    const requests = Buffer.from(get("/").repeat(1_000));
+    flood(stream, 1_000, () => requests);
+    await until(() => asked >= HELD_FROM);
+    await untilStill(() => asked);
+    // Beside what is unanswered, some MB of answers are on the wire: the systems of both ends hold them.
+    expect(asked).toBeLessThanOrEqual(MOST + 3_000);
+  });
+
+  test.each([1, HELD_FROM, HELD_FROM + 1, most])("%i requests at once are all answered, in order", async (count) => {
+    const app = await listeningApp(options, (app) => app.get("/:number", ({ params }) => `#${params.number}`));
+    const stream = open(app);
+    stream.write(upTo(count).map((number) => get(`/${number}`)).join("") + last(`/${count}`));
+    expect(numbersIn(await readToEnd(stream))).toEqual(upTo(count + 1));
+  });
+
+  test("requests without end of a client that reads its answers are all answered, in order", async () => {
+    const app = await listeningApp(options, (app) => app.get("/:number", ({ params }) => `#${params.number}`));
+    const stream = open(app);
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    let [sent, received, rest] = [0, 0, ""];
+    const send = (): void => {
+      let text = "";
+      while (sent < TOTAL && sent - received < most) text += get(`/${sent++}`);
+      if (text !== "") stream.write(text);
+    };
+    stream.on("data", (chunk: Buffer) => {
+      rest += chunk.toString("latin1");
+      // The body of an answer may still be on its way, but not while the next one has begun.
+      const end = rest.lastIndexOf("HTTP/1.1 ");
+      for (const number of numbersIn(rest.slice(0, end))) if (number === received) received++;
+      rest = rest.slice(end);
+      send();
+      if (received === TOTAL - 1) resolve();
+    });
+    stream.once("close", () => resolve());
+    send();
+    await done;
+    expect([received, numbersIn(rest)]).toEqual([TOTAL - 1, [TOTAL - 1]]);
+  });
+
+  test("bodies that controllers wait for come, however many requests are under way", async () => {
+    const app = await listeningApp(
+      options,
+      (app) => app.post("/", async (req) => `#${(await req.text()).length}`).get("/", () => "#0"),
+    );
+    const stream = open(app);
+    const lengths = Array.from({ length: 200 }, (_, i) => 100 + i * 100);
+    stream.write(lengths.map((length) => post("x".repeat(length))).join("") + last("/"));
+    expect(numbersIn(await readToEnd(stream))).toEqual([...lengths, 0]);
+  });
+});
+
+test("a connection with many requests unanswered is not read, and read again when they are answered", async () => {
+  const { app, asked, answer } = await waitingApp({});
+  const stream = openClear(app);
+  const all = readToEnd(stream);
+  for (let number = 0; number < HELD_FROM; number++) {
+    stream.write(get(`/${number}`));
+    await until(() => asked() === number + 1);
+  }
+  for (let number = HELD_FROM; number < 200; number++) stream.write(get(`/${number}`));
+  stream.write(last("/200"));
+  await untilStill(asked);
+  expect(asked()).toBe(HELD_FROM);
+  // Others do not wait.
+  expect((await ask(app, "/")).body).toBe("alive");
+  answer();
+  expect(numbersIn(await all)).toEqual(upTo(201));
+});
+
+test("a client that goes away with many requests unanswered leaves nothing behind", async () => {
+  const { app, asked, answer } = await waitingApp({});
+  const stream = connectTcp(portOf(app), "127.0.0.1");
+  stream.on("error", () => {});
+  stream.write(upTo(200).map((number) => get(`/${number}`)).join(""));
+  await until(() => asked() >= HELD_FROM);
+  stream.resetAndDestroy();
+  await nextTurn();
+  answer();
+  expect((await ask(app, "/")).body).toBe("alive");
+  expect(await app.close({ timeoutMs: 5_000 })).toEqual({ closed: 0, terminated: 0 });
+});
