@@ -1,7 +1,27 @@
 import { HttpError } from "./http-error.ts";
 import { show } from "./values.ts";
 
-/** The parts of a path that a pattern named, percent-decoded; what a trailing `*` matched stands under `"*"`. */
+/**
+ * The parts of a path that a pattern named, percent-decoded; what a trailing `*` matched stands under `"*"`.
+ *
+ * A param is whatever the client wrote. It may contain `/`, `..`, a backslash or a NUL, so `params["*"]` may be `../../etc/passwd`. Who builds the path of a file from a param resolves
+ * that path, and checks that it is inside of the folder:
+ *
+ * @example
+ * ```ts
+ * import { createApp, HttpError } from "@spacenode/spacenode";
+ * import { readFile } from "node:fs/promises";
+ * import { resolve, sep } from "node:path";
+ *
+ * const folder = resolve("public");
+ * const app = await createApp();
+ * app.get("/files/*", async (req) => {
+ *   const file = resolve(folder, req.params["*"]);
+ *   if (!file.startsWith(folder + sep)) throw new HttpError(404, "There is no such file");
+ *   return await readFile(file).catch(() => new HttpError(404, "There is no such file"));
+ * });
+ * ```
+ */
 export type PathParams = Readonly<Record<string, string>>;
 
 /** The params that a path's own text announces: `"/chat/:room"` has `room`. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { App } from "../../mod.ts";
+import { posix, win32 } from "node:path";
+import { type App, HttpError } from "../../mod.ts";
 import { ask, listeningApp, portOf } from "../support/app.ts";
-import { headerOf, rawRequest } from "../support/raw-client.ts";
+import { headerOf, rawRequest, statusOf } from "../support/raw-client.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 
@@ -121,6 +122,41 @@ test("a controller gets the request with its address taken apart, and the servic
     now: 42,
   });
 });
+
+test("a param is what the client wrote: a path of a file that is made of it is resolved and checked", async () => {
+  // As the documentation of PathParams shows it.
+  for (const { resolve, sep } of [posix, win32]) {
+    const folder = resolve(sep, "public");
+    const app = await listeningApp({}, (app) =>
+      app.get("/files/*", (req) => {
+        const file = resolve(folder, req.params["*"]);
+        if (!file.startsWith(folder + sep)) throw new HttpError(404, "There is no such file");
+        return file.slice(folder.length).replaceAll(sep, "/");
+      }));
+    for (const path of ["a.css", "b/c.js", "b/../a.css", "b%2Fc.js", "...", "..a", "b/..%2fa.css"]) {
+      const rest = posix.resolve("/", decodeURIComponent(path));
+      expect(await rawRequest(portOf(app), getOf(`/files/${path}`)), path).toMatch(new RegExp(`\r\n\r\n${rest}$`));
+    }
+    const outside = [
+      "../public2/a",
+      "../../etc/passwd",
+      "..%2f..%2Fetc/passwd",
+      "b/../../x",
+      "..",
+      ".",
+      "",
+      "%2Fetc/passwd",
+    ];
+    if (sep === "\\") outside.push("..%5Cx", "C:%5Cx", "C:/x", "%5C%5Chost%5Cshare%5Cx", "b%5C..%5C..%5Cx");
+    for (const path of outside) {
+      expect(statusOf(await rawRequest(portOf(app), getOf(`/files/${path}`))), path).toBe(404);
+    }
+  }
+});
+
+function getOf(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+}
 
 test("requests on one connection are answered one after the other", async () => {
   const app = await listeningApp({}, (app) =>
