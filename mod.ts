@@ -22,7 +22,7 @@ export type { RequestBody } from "./src/app/body.ts";
 export type { Broker, BrokerStatus } from "./src/app/broker.ts";
 export type { CompressionOptions } from "./src/app/compression-options.ts";
 export type { SocketView } from "./src/app/connections.ts";
-export type { AppEvents } from "./src/app/pubsub.ts";
+export { type AppEvents, isTopic } from "./src/app/pubsub.ts";
 export type { Present } from "./src/app/presence.ts";
 export type { BrokerStats } from "./src/app/relay.ts";
 export type { Controller, HttpRequest } from "./src/app/controllers.ts";

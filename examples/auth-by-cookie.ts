@@ -44,7 +44,7 @@ const app = await createApp({
 
 app.post("/login", async (req, { sessions }) => {
   const name = (await req.text()).trim();
-  if (name === "") throw new HttpError(400, "Who are you?");
+  if (name === "" || name.length > 100) throw new HttpError(400, "Who are you, in 100 characters at most?");
   const cookie = `session=${sessions.begin({ name })}; Path=/; HttpOnly; SameSite=Strict`;
   return new Response(null, { status: 204, headers: { "Set-Cookie": cookie } });
 });

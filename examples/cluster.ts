@@ -13,7 +13,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import { createClient } from "redis";
-import { type Broker, createApp, natsBroker, redisBroker } from "../mod.ts";
+import { type Broker, createApp, HttpError, isTopic, natsBroker, redisBroker } from "../mod.ts";
 
 const [brokerAddress = "redis://localhost:6379", role = "parent"] = process.argv.slice(2);
 if (role === "worker") await work();
@@ -23,13 +23,14 @@ async function work(): Promise<void> {
   const { broker, end } = openBroker(new URL(brokerAddress));
   const app = await createApp({ broker, wsOrigins: "same-origin" });
 
-  app.ws("/rooms/:room", (socket, { params: { room } }) => {
+  app.ws("/rooms/:room", { upgrade: roomOf }, (socket) => {
+    const room = socket.data;
     socket.subscribe(room, { presence: process.pid });
     socket.send(`You are served by process ${process.pid}`);
     // To everyone in the room, in whichever process.
     socket.on("message", (text) => app.publish(room, `${process.pid}: ${text}`));
   });
-  app.get("/rooms/:room", ({ params: { room } }) => app.presence(room).map(({ data }) => data));
+  app.get("/rooms/:room", (req) => app.presence(roomOf(req)).map(({ data }) => data));
   app.get("/", () => new Response(PAGE, { headers: { "Content-Type": "text/html; charset=utf-8" } }));
 
   await app.listen({ port: Number(process.env.PORT ?? 3000), reusePort: true });
@@ -47,6 +48,12 @@ async function work(): Promise<void> {
   process.on("SIGINT", () => {});
   // Without its parent, nobody would tell it.
   process.once("disconnect", close);
+}
+
+/** The room that a client asks for. Not every name can be a topic's. */
+function roomOf({ params: { room } }: { params: { room: string } }): string {
+  if (!isTopic(room)) throw new HttpError(404, "There is no such room");
+  return room;
 }
 
 /** The broker, and how to end what it is made with. */

@@ -31,7 +31,7 @@ interface Log {
 const KEPT = 1_000;
 
 class RedisLog implements Log {
-  readonly id = /^\d+-\d+$/;
+  readonly id = /^\d{1,15}-\d{1,15}$/;
   readonly #client: RedisClientType;
   readonly #subscriber: RedisClientType;
   /** Resolves when something has been said in any room: one for all keeps this example small. */
@@ -81,7 +81,7 @@ class RedisLog implements Log {
 }
 
 class JetStreamLog implements Log {
-  readonly id = /^\d+$/;
+  readonly id = /^\d{1,15}$/;
   readonly #connection: NatsConnection;
   readonly #stream: JetStreamClient;
 
@@ -130,7 +130,9 @@ const log: Log = address.protocol === "nats:"
 const app = await createApp({ wsOrigins: "same-origin" });
 
 app.ws("/rooms/:room", {
-  upgrade: ({ query }) => {
+  upgrade: ({ query, params: { room } }) => {
+    // A subject of NATS has no room for more, and who sends a longer one is cut off.
+    if (room.length > 100) throw new HttpError(400, "The name of a room has at most 100 characters");
     const after = query.get("after") ?? "";
     if (after !== "" && !log.id.test(after)) throw new HttpError(400, "after must be the id of a message");
     return after;

@@ -152,15 +152,43 @@ export class PubSub extends Emitter<AppEvents> {
   }
 }
 
+/**
+ * Whether a value can be the name of a topic: a string of 1 to 512 characters that does not begin with U+0000 and has no lone surrogates. `subscribe` and `publish` throw for any
+ * other value, since that is a fault of the program. Where a client chooses the topic, ask this first, and refuse the client.
+ *
+ * @example
+ * ```ts
+ * import { createApp, HttpError, isTopic } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ * app.ws("/rooms/:room", {
+ *   upgrade: (req) => {
+ *     if (!isTopic(req.params.room)) throw new HttpError(404, "There is no such room");
+ *   },
+ * }, (socket, req) => {
+ *   socket.subscribe(req.params.room);
+ * });
+ * ```
+ */
+export function isTopic(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= MAX_TOPIC_LENGTH &&
+    value.charCodeAt(0) !== 0 && value.isWellFormed();
+}
+
 /** @throws TypeError or RangeError for what is no name of a topic */
 function checkTopic(topic: unknown): void {
+  if (!isTopic(topic)) throw faultOf(topic);
+}
+
+/** Says why a value is no name of a topic. */
+function faultOf(topic: unknown): Error {
   if (typeof topic !== "string" || topic === "") {
-    throw new TypeError(`A topic is a string that is not empty; got ${show(topic)}`);
+    return new TypeError(`A topic is a string that is not empty; got ${show(topic)}`);
   }
   if (topic.length > MAX_TOPIC_LENGTH) {
-    throw new RangeError(`A topic has at most ${MAX_TOPIC_LENGTH} characters; got ${topic.length}`);
+    return new RangeError(`A topic has at most ${MAX_TOPIC_LENGTH} characters; got ${topic.length}`);
   }
-  // Another process would see another topic: UTF-8 has no such thing.
-  if (!topic.isWellFormed()) throw new RangeError(`A topic has no lone surrogates; got ${show(topic)}`);
-  if (topic.charCodeAt(0) === 0) throw new RangeError(`A topic does not begin with U+0000; got ${show(topic)}`);
+  if (topic.charCodeAt(0) === 0) return new RangeError(`A topic does not begin with U+0000; got ${show(topic)}`);
+  // Another process would see another topic: UTF-8 has no lone surrogates.
+  return new RangeError(`A topic has no lone surrogates; got ${show(topic)}`);
 }

@@ -30,7 +30,7 @@ export interface SendOptions {
 
 /** How a socket is subscribed. */
 export interface SubscribeOptions {
-  /** Who this is to the others, for `app.presence(topic)`: a value that JSON can say, of at most 1,024 bytes. Without it the socket is not listed there. */
+  /** Who this is to the others, for `app.presence(topic)`: a value that JSON can say, of at most 1,024 bytes: what a client chooses of it has to be shortened or refused first. Without it the socket is not listed there. */
   presence?: unknown;
 }
 
@@ -115,6 +115,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /**
    * Subscribes to a topic: from now on the socket gets what is published there, until it unsubscribes or begins to close. Subscribing again changes its `presence`.
+   *
+   * Where the client chooses the topic, ask `isTopic(topic)` first; where it chooses how many, compare the length of `topics` with a limit of your own.
    *
    * @param topic at most 512 characters
    * @returns true when it is new; false also on a socket that is not open

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Socket } from "../../mod.ts";
+import { HttpError, isTopic, type Socket } from "../../mod.ts";
+import { ask, listeningApp, portOf, recordingLogger } from "../support/app.ts";
 import { changesOf, crowd, messagesOfAll } from "../support/crowd.ts";
+import { rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
 /** Whatever has a meaning elsewhere has none in a topic. */
 const ODD_TOPICS = ["a b", "ü🌍", "a/+/#", "news.*", "__proto__", "constructor", "line\nbreak", "x".repeat(512)];
@@ -14,7 +16,37 @@ const WRONG_TOPICS: [unknown, ErrorConstructor, RegExp][] = [
   ["x".repeat(513), RangeError, /512.*513/],
   // The apps' own begin so.
   ["\0presence", RangeError, /U\+0000/],
+  ["a\ud800", RangeError, /lone surrogates/],
 ];
+
+describe("isTopic", () => {
+  test("says of a name whether it can be a topic, as subscribe and publish do by throwing", () => {
+    for (const topic of ODD_TOPICS) expect(isTopic(topic), topic).toBe(true);
+    for (const [topic] of WRONG_TOPICS) expect(isTopic(topic), String(topic)).toBe(false);
+  });
+
+  test("spares handlers whose clients choose topics the exceptions, and their log the lines", async () => {
+    const { logger, entries } = recordingLogger();
+    const roomOf = ({ params: { room } }: { params: { room: string } }): string => {
+      if (!isTopic(room)) throw new HttpError(404, "There is no such room");
+      return room;
+    };
+    const app = await listeningApp({ logger }, (app) =>
+      app
+        .ws("/rooms/:room", { upgrade: roomOf }, (socket) => void socket.subscribe(socket.data))
+        .post("/rooms/:room", async (req) => app.publish(roomOf(req), await req.text()))
+        .get("/rooms/:room/people", (req) => app.presence(roomOf(req))));
+    for (const room of ["x".repeat(513), "%00presence", "%00", `${"%C3%BC".repeat(513)}`]) {
+      expect(statusOf(await rawRequest(portOf(app), upgradeRequest(`/rooms/${room}`)))).toBe(404);
+      expect((await ask(app, `/rooms/${room}`, "POST", "hello")).status).toBe(404);
+      expect((await ask(app, `/rooms/${room}/people`)).status).toBe(404);
+    }
+    const client = await app.inject(`/rooms/${"%C3%BC".repeat(512)}`);
+    expect(app.stats().topics).toBe(1);
+    client.terminate();
+    expect(entries).toEqual([]);
+  });
+});
 
 describe("subscribe", () => {
   test("says whether it is new, and unsubscribe whether it was so", async () => {
