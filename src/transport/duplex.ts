@@ -110,11 +110,6 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     return this.#outbox.bufferedAmount + (this.#compressor?.bufferedAmount ?? 0);
   }
 
-  /** The memory that they take, about. The outbox holds them so that it is no more than their number. */
-  get #cost(): number {
-    return this.#outbox.bufferedAmount + (this.#compressor?.cost ?? 0);
-  }
-
   /** Messages that `slowConsumer: "drop"` has thrown away. */
   get droppedMessages(): number {
     return this.#droppedMessages;
@@ -178,8 +173,9 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   send(data: string | Uint8Array, compress?: boolean): SendResult {
     if (!this.isOpen) return "refused";
     const { highWaterMark, maxBufferedBytes } = this.#settings;
-    const mostBytes = typeof data === "string" ? data.length * MAX_BYTES_PER_CHAR : data.length;
-    if (this.#cost + mostBytes > maxBufferedBytes && this.#isSlow(data)) return "refused";
+    const cost = this.#outbox.bufferedAmount + (this.#compressor === undefined ? 0 : this.#compressor.cost);
+    // A text has at most so many bytes; `#isSlow` counts them.
+    if (cost + data.length * MAX_BYTES_PER_CHAR > maxBufferedBytes && this.#isSlow(data)) return "refused";
     if (this.#compressor !== undefined) this.#compressor.send(data, compress);
     else if (typeof data === "string") this.#outbox.sendText(data);
     else this.#outbox.sendBytes(Opcode.BINARY, data);
@@ -395,7 +391,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   #isSlow(data: string | Uint8Array): boolean {
     // What waits only for the end of the turn is not the peer's fault.
     this.#outbox.flush();
-    const cost = this.#cost;
+    const cost = this.#outbox.bufferedAmount + (this.#compressor?.cost ?? 0);
     if (cost === 0 || cost + Buffer.byteLength(data) <= this.#settings.maxBufferedBytes) return false;
     if (this.#settings.slowConsumer === "drop") {
       this.#droppedMessages++;

@@ -171,7 +171,7 @@ export class Outbox {
 
   /** Bytes, headers included, that were sent and that the operating system has not taken yet. */
   get bufferedAmount(): number {
-    if (!this.isStalled) return this.#waitingBytes;
+    if (!this.#isStalled || !this.isStalled) return this.#waitingBytes;
     return this.#waitingBytes + this.#blockEnd + this.#raw.writableLength;
   }
 
