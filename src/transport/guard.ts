@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
-import { limitsHeaders, pausesRequests } from "../platform.ts";
+import { limitsHeaders, pausesRequests, readsWhilePaused } from "../platform.ts";
 import { Deadlines } from "./deadlines.ts";
 import { destroyAfterWrites, writeRefusal } from "./upgrade.ts";
 
@@ -16,6 +16,13 @@ const RELEASE_AT = 16;
  * 2,500 requests at most, but as much as the system has received on Deno.
  */
 const MAX_ANSWERING = 4_096;
+
+/**
+ * What may come behind a handshake before it is answered, where the runtime reads on though nobody takes what it has read. RFC 6455 §4.1: a client sends nothing before it has
+ * the answer. How often the guard looks decides how much more can come in between.
+ */
+const MAX_EARLY_BYTES = 1024 * 1024;
+const LOOK_EVERY_MS = 20;
 
 /** A connection's requests that are being answered: a client may send several at once. */
 interface Answering {
@@ -35,6 +42,11 @@ export class Guard {
   /** What had been written to a connection when its handshake arrived, where others may answer the handshake too. */
   readonly #writtenAtArrival = new WeakMap<RawSocket, number>();
   readonly #answering = new WeakMap<RawSocket, Answering>();
+
+  /** What had been read when the time of a connection began that is read into memory without end. */
+  readonly #bytesReadBefore = new WeakMap<RawSocket, number>();
+  /** Runs while such a connection is watched. */
+  #looking: ReturnType<typeof setInterval> | undefined;
 
   /** One for all, so that a connection costs no function of its own. */
   readonly #onClose: (this: RawSocket) => void;
@@ -75,7 +87,7 @@ export class Guard {
     raw.on("error", ignore);
     raw.on("close", this.#onClose);
     raw.on("end", this.#onEnd);
-    this.#handshakes.add(raw);
+    this.#expect(raw);
   }
 
   /**
@@ -152,6 +164,30 @@ export class Guard {
   /** Stops the clock. */
   stop(): void {
     this.#handshakes.clear();
+    this.#stopLooking();
+  }
+
+  /** The time begins in which a connection has to say what it wants. */
+  #expect(raw: RawSocket): void {
+    this.#handshakes.add(raw);
+    if (!readsWhilePaused(raw)) return;
+    this.#bytesReadBefore.set(raw, raw.bytesRead);
+    this.#looking ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+  }
+
+  /** While an upgrade hook thinks, or services are made, nobody takes what comes. */
+  #look(): void {
+    for (const raw of this.#handshakes) {
+      const earlyBytes = raw.bytesRead - (this.#bytesReadBefore.get(raw) ?? raw.bytesRead);
+      // What comes behind a refusal is thrown away as it comes.
+      if (earlyBytes > MAX_EARLY_BYTES && !raw.writableEnded) raw.destroy();
+    }
+    if (this.#handshakes.size === 0) this.#stopLooking();
+  }
+
+  #stopLooking(): void {
+    clearInterval(this.#looking);
+    this.#looking = undefined;
   }
 
   /** HTTP cannot be said to who has not begun to speak TLS. */
@@ -191,7 +227,7 @@ export class Guard {
     response.once("close", () => {
       its.count--;
       if (its.count <= RELEASE_AT) release(raw, its);
-      if (its.count === 0 && !raw.destroyed) this.#handshakes.add(raw);
+      if (its.count === 0 && !raw.destroyed) this.#expect(raw);
     });
   }
 }

@@ -1,13 +1,18 @@
 // Requests without end on one connection: what may be unanswered is bounded, and who reads the answers gets all of them.
 
-import { connect as connectTcp } from "node:net";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { type AddressInfo, connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { App, AppOptions } from "../../mod.ts";
+import { type App, type AppOptions, createApp } from "../../mod.ts";
 import { ask, listeningApp, portOf, until } from "../support/app.ts";
 import { certificate, connectSecurely } from "../support/certificate.ts";
-import { flood, readToEnd, untilStill } from "../support/stream-client.ts";
+import { text } from "../support/frames.ts";
+import { upgradeRequest } from "../support/raw-client.ts";
+import { flood, readToEnd, StreamClient, untilStill } from "../support/stream-client.ts";
 
 /** A connection with more requests unanswered is cut; what was read together with the last of them still comes. */
 const MOST = 4_096 + 65_536 / get("/1").length;
@@ -158,4 +163,59 @@ test("a client that goes away with many requests unanswered leaves nothing behin
   answer();
   expect((await ask(app, "/")).body).toBe("alive");
   expect(await app.close({ timeoutMs: 5_000 })).toEqual({ closed: 0, terminated: 0 });
+});
+
+describe("bytes behind a handshake that is not answered yet", () => {
+  /** A connection to an app by its own port, or by that of a server that somebody else made. */
+  async function openBy(way: "listen" | "attach", options: AppOptions, hook: () => unknown): Promise<Duplex> {
+    const addRoutes = (app: App): unknown =>
+      app.ws("/", { upgrade: hook }, (socket) => void socket.on("message", (data) => socket.send(data)));
+    if (way === "listen") {
+      const app = await listeningApp(options, addRoutes);
+      return options.tls === undefined ? openClear(app) : connectSecurely(portOf(app));
+    }
+    const app = await createApp({ logger: false });
+    addRoutes(app);
+    const server = options.tls === undefined ? createServer() : createTlsServer(certificate());
+    app.attach(server);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(async () => {
+      server.close();
+      server.closeAllConnections();
+      await app.close({ timeoutMs: 500 });
+    });
+    const address = server.address() as AddressInfo;
+    return options.tls === undefined ? openClear({ address } as App) : connectSecurely(address.port);
+  }
+
+  const ways = WAYS.flatMap(([name, , options]) =>
+    (["listen", "attach"] as const).map((way) => [way, name, options] as const)
+  );
+
+  test.each(ways)("do not fill memory, by %s over %s", async (way, _name, options) => {
+    const asked = Promise.withResolvers<void>();
+    const stream = await openBy(way, options, () => {
+      asked.resolve();
+      return new Promise(() => {});
+    });
+    stream.write(upgradeRequest("/"));
+    await asked.promise;
+    const piece = Buffer.alloc(65_536, "x");
+    const sent = flood(stream, 4_096, () => piece);
+    await untilStill(() => sent.takenBytes);
+    // The systems of both ends hold some MB; 256 MiB were on their way.
+    expect(sent.takenBytes).toBeLessThan(64 * 2 ** 20);
+  });
+
+  test.each(ways)("arrive whole when they are few, by %s over %s", async (way, _name, options) => {
+    const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
+    const stream = await openBy(way, options, () => mayAnswer);
+    const message = "x".repeat(300_000);
+    const connecting = StreamClient.connect(stream);
+    stream.write(text(message));
+    await untilStill(() => stream.writableLength);
+    answer();
+    expect(await (await connecting).nextMessage()).toBe(message);
+  });
 });
