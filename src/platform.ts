@@ -5,6 +5,7 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
+import { setImmediate } from "node:timers";
 import type { Codec } from "./protocol/connection.ts";
 import { ACCEPT_GUID } from "./protocol/handshake.ts";
 import { HEADROOM_BYTES, HEADROOM_FROM_BYTES, HEADROOM_TO_BYTES, noteHeadroom } from "./protocol/headroom.ts";
@@ -57,7 +58,7 @@ export function hasPeerEnded(raw: RawSocket): boolean {
   return raw.readableEnded || (raw as { _readableState?: { ended?: boolean } })._readableState?.ended === true;
 }
 
-/** Whether a socket goes on reading into memory while it is paused: Deno does so under TLS. */
+/** Whether a socket goes on reading into memory during its own `pause()`: Deno does so under TLS. */
 export function readsWhilePaused(raw: RawSocket): boolean {
   return runtime === "deno" && "encrypted" in raw;
 }
@@ -68,6 +69,63 @@ export function readsWhilePaused(raw: RawSocket): boolean {
  */
 export function pausesRequests(raw: RawSocket): boolean {
   return runtime === "bun" || !("encrypted" in raw);
+}
+
+/** Deno's scheduler (tokio) asks the operating system about the sockets when it has nothing else to do, and otherwise once in so many turns of the event loop. */
+const DENO_TURNS = 61;
+/** While a socket keeps Deno busy, the operating system is asked at least this often. */
+const DENO_ASK_MS = 5;
+
+/** When Deno has certainly asked, and the steps that wait until it asks again. */
+let lastAskedMs = 0;
+let untilAsked: (() => void)[] | undefined;
+
+/**
+ * Does a step after other sockets have had their turn. On Node and Bun that is what `setImmediate` does. On Deno `setImmediate` lets in only the sockets that are known to have
+ * something to read. For the others, empty turns of some 5 µs each must go by, which is done every few milliseconds. A timer instead would cost a whole millisecond, and prove
+ * nothing: Deno runs timers that are due without asking the operating system.
+ */
+export function afterOthers(step: () => void): void {
+  if (runtime !== "deno" || performance.now() - lastAskedMs < DENO_ASK_MS) return void setImmediate(step);
+  if (untilAsked !== undefined) return void untilAsked.push(step);
+  untilAsked = [step];
+  passTurns(DENO_TURNS);
+}
+
+function passTurns(count: number): void {
+  if (count > 0) return void setImmediate(passTurns, count - 1);
+  const steps = untilAsked!;
+  untilAsked = undefined;
+  lastAskedMs = performance.now();
+  for (const step of steps) step();
+}
+
+/** What a `net.Socket` reads with. */
+interface ReadHandle {
+  readStop?(): void;
+  readStart?(): void;
+}
+
+/** What the TCP connection below a TLS socket of Deno is read with. Nothing public leads there; where a later Deno has other names, undefined is given. */
+function handleBelow(raw: RawSocket): ReadHandle | undefined {
+  if (!readsWhilePaused(raw)) return undefined;
+  return (raw as { _parent?: { _handle?: ReadHandle | null } | null })._parent?._handle ?? undefined;
+}
+
+/**
+ * Stops reading until `resumeReading`. A TLS socket of Deno goes on reading into memory during `pause()`, and never emits an `end` that comes meanwhile. There, the TCP connection
+ * below is stopped instead, and what has been decrypted already is still emitted.
+ */
+export function interruptReading(raw: RawSocket): void {
+  const below = handleBelow(raw);
+  if (typeof below?.readStop === "function") below.readStop();
+  else raw.pause();
+}
+
+/** Reads again after `interruptReading`, or for the first time. */
+export function resumeReading(raw: RawSocket): void {
+  handleBelow(raw)?.readStart?.();
+  raw.resume();
 }
 
 /** Freeing less than this costs more than it saves. */

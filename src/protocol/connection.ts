@@ -31,8 +31,12 @@ export interface Sink {
   /** A Ping; the Pong has already gone out. */
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
-  /** A message is being inflated elsewhere: nothing is read until it is there. Then it is said again. */
-  onInflating(isInflating: boolean): void;
+  /** Reading stops until a message has been inflated elsewhere, or until others have had their turn; or that is over. */
+  onBusy(isBusy: boolean): void;
+  /** Whether reading has taken so long that others should have their turn. Asked before a frame is read, once in some frames. */
+  isTimeUp(): boolean;
+  /** Calls `goOn`, once, when others have had their turn. */
+  giveWay(goOn: () => void): void;
   /** A control frame to be sent behind all that was sent before. */
   writeControl(opcode: Opcode, payload: Uint8Array): void;
   /** Nothing more is read or sent: `closeReceived` or `error` say why. The TCP connection is to be ended. */
@@ -41,6 +45,9 @@ export interface Sink {
 
 /** RFC 6455 §7.1: `closing` once our Close is out and the peer's is not in, `closed` once nothing more is read or sent. */
 export type ConnectionState = "open" | "closing" | "closed";
+
+/** So many frames are read before `Sink.isTimeUp` is asked: small ones take some 10 µs together. An inflated message takes as long as all of them. */
+const FRAMES_PER_LOOK = 32;
 
 /** The server's side of one WebSocket connection, RFC 6455 §5 to §8, without any I/O: bytes in, messages out. */
 export class Connection {
@@ -62,7 +69,11 @@ export class Connection {
   /** Something that was handed out or put back lies in the chunk that was received last. */
   #isChunkKept = false;
   #isPaused = false;
-  #isInflating = false;
+  /** Reading goes on by itself later: see `Sink.onBusy`. */
+  #isBusy = false;
+  #framesUntilLook = FRAMES_PER_LOOK;
+  /** A message has been inflated since `Sink.isTimeUp` was asked. */
+  #hasInflated = false;
 
   readonly #sink: Sink;
   readonly #codec: Codec;
@@ -100,14 +111,24 @@ export class Connection {
     return this.#isPaused;
   }
 
-  /** Whether nothing is read for now: by a pause, or because a message is being inflated. */
+  /** Whether reading goes on by itself later: a message is being inflated, or others have their turn. */
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** Whether nothing is read for now. */
   get isHeld(): boolean {
-    return this.#isPaused || this.#isInflating;
+    return this.#isPaused || this.#isBusy;
+  }
+
+  /** Whether bytes have come that are still to be read. */
+  get hasUnread(): boolean {
+    return this.#unread?.isEmpty === false;
   }
 
   /** True while a message has begun to come and not ended. */
   get isMidMessage(): boolean {
-    return this.#header !== undefined || this.#message !== undefined || this.#unread?.isEmpty === false;
+    return this.#header !== undefined || this.#message !== undefined || this.hasUnread;
   }
 
   /** How many messages, and control frames outside of one, have come whole: what begins after a change of it is another. */
@@ -122,7 +143,7 @@ export class Connection {
    */
   receive(chunk: Uint8Array): boolean {
     if (this.#state === "closed") return true;
-    if (this.#isReading || this.isHeld || this.#unread?.isEmpty === false) {
+    if (this.#isReading || this.isHeld || this.hasUnread) {
       this.#queue().push(chunk);
       this.#isChunkKept = true;
     } else {
@@ -165,6 +186,7 @@ export class Connection {
   /** The TCP connection is gone, or about to be cut: nothing more is read or sent. */
   abandon(): void {
     this.#state = "closed";
+    this.#isBusy = false;
     this.#forget();
   }
 
@@ -231,7 +253,14 @@ export class Connection {
     const end = bytes.length;
     let at = 0;
     // Each call out may pause or close the connection: both are looked at again before the next frame.
+    const inflates = this.#inflater !== undefined;
+    // To count in the field would cost 10 ns a frame.
+    let framesUntilLook = this.#framesUntilLook;
     while (at < end && !this.isHeld && this.#state !== "closed") {
+      if (--framesUntilLook < 0 || (inflates && this.#hasInflated)) {
+        framesUntilLook = FRAMES_PER_LOOK - 1;
+        if (this.#givesWay()) break;
+      }
       let header = this.#header;
       if (header === undefined) {
         header = decodeHeader(bytes, at, end);
@@ -248,7 +277,36 @@ export class Connection {
       }
       at = this.#readPart(header, bytes, at);
     }
+    this.#framesUntilLook = framesUntilLook;
     return at;
+  }
+
+  /** Whether others are to have their turn before the next frame is read. */
+  #givesWay(): boolean {
+    this.#hasInflated = false;
+    if (!this.#sink.isTimeUp()) return false;
+    this.#beginBusy();
+    this.#sink.giveWay(() => this.#endBusy());
+    return true;
+  }
+
+  #beginBusy(): void {
+    this.#isBusy = true;
+    this.#isChunkKept = true;
+    this.#sink.onBusy(true);
+  }
+
+  /** Goes on where reading has stopped. `next` deals with what it has waited for. */
+  #endBusy(next?: () => void): void {
+    if (this.#state === "closed") return;
+    this.#isBusy = false;
+    try {
+      next?.();
+    } catch (error) {
+      this.#failFor(error);
+    }
+    this.#readQueue();
+    if (!this.#isBusy) this.#sink.onBusy(false);
   }
 
   /** §5.4: the fragments of one message follow each other, and only control frames stand between them. */
@@ -306,28 +364,14 @@ export class Connection {
   }
 
   #inflate(isText: boolean, payload: Uint8Array): void {
+    this.#hasInflated = true;
     const message = this.#inflater!.inflate(payload, this.#limits.maxMessageBytes);
     if (!(message instanceof Promise)) return this.#handOutInflated(isText, message);
-    this.#isInflating = true;
-    this.#isChunkKept = true;
-    this.#sink.onInflating(true);
+    this.#beginBusy();
     message.then(
-      (bytes) => this.#onInflated(() => this.#handOutInflated(isText, bytes)),
-      (error) => this.#onInflated(() => this.#failFor(error)),
+      (bytes) => this.#endBusy(() => this.#handOutInflated(isText, bytes)),
+      (error) => this.#endBusy(() => this.#failFor(error)),
     );
-  }
-
-  /** Goes on where reading has stopped for the inflater. */
-  #onInflated(next: () => void): void {
-    if (this.#state === "closed") return;
-    this.#isInflating = false;
-    try {
-      next();
-    } catch (error) {
-      this.#failFor(error);
-    }
-    this.#readQueue();
-    if (!this.#isInflating) this.#sink.onInflating(false);
   }
 
   #handOutInflated(isText: boolean, message: Uint8Array): void {

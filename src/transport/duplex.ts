@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
-import { codec, free, readsWhilePaused } from "../platform.ts";
+import { afterOthers, codec, free, interruptReading, readsWhilePaused, resumeReading } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
 import { Connection, type Sink } from "../protocol/connection.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -11,6 +11,13 @@ import type { Beating } from "./heartbeat.ts";
 import { hold, lend, MAX_BYTES_PER_CHAR, Outbox, type OutboxOwner, release } from "./outbox.ts";
 import type { DuplexSettings, Receiver, SendResult } from "./receiver.ts";
 import { destroyAfterWrites } from "./upgrade.ts";
+
+/** A socket whose reading has taken so long gives way to the others. */
+const TURN_MS = 1;
+/** Smaller chunks are read so fast that two calls of a clock would cost one part in a hundred. */
+const TIMED_FROM_BYTES = 4 * 1024;
+/** Other sockets have had their turn when this one has rested for so many times as long as it was read. */
+const REST_FACTOR = 4;
 
 /** One property on the raw socket instead of a closure for each of its events. */
 const DUPLEX = Symbol("duplex");
@@ -51,6 +58,14 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   /** What the message clock was last set for, see `#watchMessage`. */
   #watchedMessage = -1;
   #droppedMessages = 0;
+  /** Whether the present reading is timed, from when on, and when the timed reading before it has ended. */
+  #isTimed = false;
+  #timedFromMs = 0;
+  #timedToMs = 0;
+  /** The reading of chunks from this size on is timed. Under TLS each record is a chunk, however small, and one turn of the event loop may bring thousands of them. */
+  readonly #timedFromBytes: number;
+  /** An event of the raw socket that is handled when all that came before it has been read. */
+  #untold: "end" | "close" | undefined;
   #bytesReadAtPause = 0;
   readonly #raw: RawSocket;
   readonly #receiver: Receiver;
@@ -80,6 +95,9 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     (raw as OwnedSocket)[DUPLEX] = this;
     raw.setTimeout(0);
     raw.setNoDelay(true);
+    // A TLS socket would otherwise end itself with the peer, before what came ahead of that end is read and answered.
+    raw.allowHalfOpen = true;
+    this.#timedFromBytes = "encrypted" in raw ? 0 : TIMED_FROM_BYTES;
     raw.on("end", onEnd);
     raw.on("close", onClose);
     this.#connection.pause();
@@ -97,11 +115,15 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   }
 
   get isOpen(): boolean {
-    return this.#connection.state === "open" && !this.isClosed;
+    return this.#connection.state === "open" && !this.isClosed && this.#untold !== "close";
   }
 
   get isPaused(): boolean {
     return this.isStarted && this.#connection.isPaused;
+  }
+
+  get isBusy(): boolean {
+    return this.#connection.isBusy;
   }
 
   /** Bytes that were sent and that the operating system has not taken. */
@@ -124,7 +146,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     this.#begin();
     if (this.#connection.state !== "open") return;
     this.#connection.pause();
-    this.#raw.pause();
+    interruptReading(this.#raw);
     this.#watchMessage();
     if (!readsWhilePaused(this.#raw)) return;
     this.#bytesReadAtPause = this.#raw.bytesRead;
@@ -152,18 +174,26 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     }
     // What had waited may have made the receiver pause again.
     if (this.#connection.isHeld) return;
+    this.#endTime();
     this.#watchMessage();
-    this.#raw.resume();
+    resumeReading(this.#raw);
+    this.#tellUntold();
   }
 
   receive(chunk: Buffer): void {
     this.isHeard = true;
     let isFree = false;
+    const isLarge = chunk.length >= this.#timedFromBytes;
+    if (isLarge && !this.#isTimed) this.#beginTime(performance.now());
     hold();
     try {
       isFree = this.#connection.receive(chunk);
     } finally {
       release();
+    }
+    if (this.#isTimed && !this.#connection.isBusy) {
+      if (isLarge) this.#endTime();
+      else this.#isTimed = false;
     }
     if (isFree) free(chunk);
     this.#watchMessage();
@@ -220,6 +250,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     this.#outbox.discard();
     this.#raw.destroy();
     this.#receiver.onEnding();
+    if (this.#untold === "close") queueMicrotask(() => this.#tellUntold());
   }
 
   // Heartbeat
@@ -230,7 +261,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
 
   giveUp(): void {
     // While we do not read, no answer can be seen.
-    if (this.#connection.isPaused) this.#settings.clocks.heartbeat?.add(this);
+    if (this.#connection.isHeld) this.#settings.clocks.heartbeat?.add(this);
     else this.terminate();
   }
 
@@ -254,10 +285,36 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     this.#receiver.onPong(payload);
   }
 
-  onInflating(isInflating: boolean): void {
-    if (isInflating) return void this.#raw.pause();
+  onBusy(isBusy: boolean): void {
+    if (isBusy) return interruptReading(this.#raw);
+    // The server has not listened meanwhile, so that the peer counts as heard.
+    this.isHeard = true;
+    this.#endTime();
     this.#watchMessage();
-    if (!this.#connection.isHeld) this.#raw.resume();
+    if (this.#connection.isHeld) return;
+    resumeReading(this.#raw);
+    this.#tellUntold();
+  }
+
+  isTimeUp(): boolean {
+    const nowMs = performance.now();
+    // The chunk is small, and the frames before this one took too little time to be counted.
+    if (!this.#isTimed) this.#beginTime(nowMs);
+    return nowMs - this.#timedFromMs >= TURN_MS;
+  }
+
+  giveWay(goOn: () => void): void {
+    this.#isTimed = false;
+    this.#timedFromMs = this.#timedToMs = 0;
+    afterOthers(() => {
+      this.#beginTime(performance.now());
+      hold();
+      try {
+        goOn();
+      } finally {
+        release();
+      }
+    });
   }
 
   writeControl(opcode: Opcode, payload: Uint8Array): void {
@@ -279,16 +336,21 @@ export class Duplex implements Sink, Beating, OutboxOwner {
       this.#outbox.writeAll();
       this.#raw.end();
     });
-    this.#raw.resume();
+    resumeReading(this.#raw);
     this.#awaitEnd();
     this.#receiver.onEnding();
     if (error !== undefined) this.#receiver.onError(error);
+    if (this.#untold !== undefined) queueMicrotask(() => this.#tellUntold());
   }
 
   // The raw socket
 
-  /** The peer sends nothing more. What it was sent is still written, for as long as `closeTimeoutMs`: a peer that does not read would keep it otherwise. */
+  /**
+   * The peer sends nothing more. What it has sent before is read first. What it was sent is still written, for as long as
+   * `closeTimeoutMs`: a peer that does not read would otherwise keep its socket.
+   */
   onPeerEnded(): void {
+    if (this.#waitsToTell("end")) return;
     this.#connection.abandon();
     this.#afterSends(() => {
       this.#outbox.writeAll();
@@ -299,6 +361,11 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   }
 
   onRawClosed(): void {
+    if (this.#waitsToTell("close")) {
+      this.#outbox.discard();
+      this.#receiver.onEnding();
+      return;
+    }
     const { closeReceived, error } = this.#connection;
     this.#connection.abandon();
     this.#compressor?.close();
@@ -315,11 +382,47 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     else this.#receiver.onClose(CloseCode.ABNORMAL, "", false);
   }
 
+  /**
+   * Keeps an event of the raw socket back while something that came before it is still to be read. The closing clock bounds that.
+   *
+   * @returns whether the event waits
+   */
+  #waitsToTell(event: "end" | "close"): boolean {
+    const { state, isBusy, isHeld, hasUnread } = this.#connection;
+    // `for await` pauses after each message, and goes on as soon as its body has ended.
+    const waits = isBusy || (isHeld && hasUnread && (event === "end" || this.#untold === "end"));
+    if (!waits || state === "closed") return false;
+    this.#untold = event;
+    this.#settings.clocks.closings.add(this);
+    return true;
+  }
+
+  #tellUntold(): void {
+    const event = this.#untold;
+    this.#untold = undefined;
+    if (event === "end") this.onPeerEnded();
+    else if (event === "close") this.onRawClosed();
+  }
+
   /** Until somebody listens, a stream reads no more than its buffer holds: to pause it costs a system call that this does not. */
   #begin(): void {
     if (this.isStarted) return;
     this.isStarted = true;
     this.#raw.on("data", onData);
+  }
+
+  /** Begins to time the reading. What was read shortly before counts too: one turn of the event loop may bring many chunks of one socket. */
+  #beginTime(nowMs: number): void {
+    const spentMs = this.#timedToMs - this.#timedFromMs;
+    const hasRested = nowMs - this.#timedToMs >= REST_FACTOR * spentMs;
+    this.#timedFromMs = hasRested ? nowMs : nowMs - spentMs;
+    this.#isTimed = true;
+  }
+
+  #endTime(): void {
+    if (!this.#isTimed) return;
+    this.#timedToMs = performance.now();
+    this.#isTimed = false;
   }
 
   /** The clock runs from a message's first byte to its last, so it is set anew when another message has begun. */

@@ -42,9 +42,19 @@ export class RecordingSink implements Sink {
     this.#handOut(`pong ${toHex(payload)}`);
   }
 
-  onInflating(isInflating: boolean): void {
-    this.lines.push(isInflating ? "inflating" : "inflated");
+  onBusy(isBusy: boolean): void {
+    this.lines.push(isBusy ? "busy" : "free");
   }
+
+  /** What the clock says when the connection asks it. */
+  isTimeUp: () => boolean = () => false;
+
+  giveWay(goOn: () => void): void {
+    this.goOn = goOn;
+  }
+
+  /** Lets a connection go on that has given way. */
+  goOn: () => void = () => {};
 
   writeControl(opcode: Opcode, payload: Uint8Array): void {
     if (opcode === Opcode.CLOSE) this.lines.push(closeLine(Buffer.from(payload)));

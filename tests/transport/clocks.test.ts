@@ -10,6 +10,7 @@ const OPTIONS = { heartbeat: { intervalMs: 1_000, timeoutMs: 2_000 }, messageTim
 
 class Connection implements Timed {
   readonly faults: ProtocolError[] = [];
+  isBusy = false;
   terminations = 0;
 
   fail(error: ProtocolError): void {

@@ -1,0 +1,166 @@
+// Attacks by one connection that keeps a server busy: everybody else must get their turn, and nothing of what it has sent may be lost.
+
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { AppOptions, Socket } from "../../mod.ts";
+import { eventOf, listeningApp, portOf } from "../support/app.ts";
+import { certificate, connectSecurely } from "../support/certificate.ts";
+import { deflated } from "../support/deflate.ts";
+import { binary, close, continuation, frame, opcodes, ping, ServerFrameReader, text } from "../support/frames.ts";
+import { Program } from "../support/program.ts";
+import { headerOf, statusOf, upgradeRequest } from "../support/raw-client.ts";
+
+const KiB = 1024;
+
+/** A client that offers what it is told to, over TCP or TLS, and leaves what comes back to the test. */
+async function open(port: number, isTls: boolean, path: string, offer?: string): Promise<Duplex> {
+  const stream = isTls ? connectSecurely(port) : connect({ port, host: "127.0.0.1", noDelay: true });
+  stream.on("error", () => {});
+  onTestFinished(() => void stream.destroy());
+  stream.write(upgradeRequest(path, offer === undefined ? {} : { "Sec-WebSocket-Extensions": offer }));
+  let head = "";
+  while (!head.includes("\r\n\r\n")) head += (await once(stream, "data") as [Buffer])[0].toString("latin1");
+  expect(statusOf(head)).toBe(101);
+  if (offer !== undefined) expect(headerOf(head, "Sec-WebSocket-Extensions")).toContain("permessage-deflate");
+  return stream;
+}
+
+const NO_TAKEOVER = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
+const TAKEOVER = "permessage-deflate";
+const compressed = (payload: Uint8Array): Buffer => frame(opcodes.text, payload, { rsv: 4 });
+const fragments = [
+  frame(opcodes.binary, "", { fin: false }),
+  ...Array.from({ length: 998 }, () => continuation("", { fin: false })),
+  continuation(),
+];
+
+interface Flood {
+  readonly name: string;
+  /** What is sent again and again. */
+  readonly unit: Buffer;
+  readonly options: AppOptions;
+  readonly offer?: string;
+  /** So many are read between two echoes of the other client; many times more where nobody gives way. */
+  readonly most: number;
+}
+
+const floods: Flood[] = [
+  { name: "messages of one byte", unit: text("x"), options: {}, most: 50_000 },
+  { name: "Pings", unit: ping(), options: {}, most: 100_000 },
+  { name: "empty fragments, a thousand in a message", unit: Buffer.concat(fragments), options: {}, most: 200 },
+  {
+    name: "compressed messages of one byte",
+    unit: compressed(deflated("x")),
+    options: { compression: true },
+    offer: NO_TAKEOVER,
+    most: 3_000,
+  },
+  {
+    name: "compressed messages of one byte, with context takeover",
+    unit: compressed(deflated("x")),
+    options: { compression: { contextTakeover: true } },
+    offer: TAKEOVER,
+    most: 3_000,
+  },
+  {
+    name: "compressed messages of eight final blocks",
+    unit: compressed(Buffer.from("0300".repeat(8) + "00", "hex")),
+    options: { compression: true },
+    offer: NO_TAKEOVER,
+    most: 800,
+  },
+];
+
+const ways: [name: string, isTls: boolean][] = [["TCP", false], ["TLS", true]];
+
+describe.each(ways)("over %s", (_name, isTls) => {
+  test.each(floods)("a flood of $name leaves another client its turn", async ({ unit, options, offer, most }) => {
+    const { key, cert } = certificate();
+    const program = Program.file("tests/support/flooded-server.ts", {
+      OPTIONS: JSON.stringify({ ...options, ...(isTls && { tls: { key, cert } }) }),
+    });
+    const [url] = await program.line(/^https?:.*$/);
+    const port = Number(new URL(url).port);
+    const flooder = await open(port, isTls, "/flood", offer);
+    const other = await open(port, isTls, "/echo");
+    const reader = new ServerFrameReader();
+
+    const chunk = Buffer.concat(Array.from({ length: Math.ceil(64 * KiB / unit.length) }, () => unit));
+    let isOver = false;
+    // What comes back is read and thrown away, or the server would take the client for a slow one.
+    flooder.on("data", () => {});
+    const flow = (): void => {
+      while (!isOver && flooder.writable && flooder.write(chunk)) { /* until it takes no more */ }
+    };
+    flooder.on("drain", flow);
+    flow();
+
+    const counts: number[] = [];
+    while (counts.length < 40) {
+      other.write(text("me too"));
+      const [bytes] = await once(other, "data") as [Buffer];
+      const count = Number([...reader.read(bytes)][0].payload);
+      if (count > 0 || counts.length > 0) counts.push(count);
+    }
+    isOver = true;
+    expect(flooder.destroyed).toBe(false);
+    // Where this process itself had to wait, the server read on: of 40 times, 10 tell what it does when somebody else has something to say.
+    counts.sort((a, b) => a - b);
+    expect(counts[10], `of ${counts}`).toBeLessThan(most);
+  });
+});
+
+describe.each(ways)("who sends very much at once over %s, and ends, is read to the end", (_name, isTls) => {
+  const kinds: [name: string, options: AppOptions, offer: string | undefined][] = [
+    ["plain", {}, undefined],
+    ["compressed", { compression: true }, NO_TAKEOVER],
+    ["compressed with context takeover", { compression: { contextTakeover: true } }, TAKEOVER],
+  ];
+  const ends: [name: string, last: readonly Buffer[], code: number][] = [
+    ["a Close and a FIN", [close(1000)], 1000],
+    ["a FIN alone", [], 1006],
+  ];
+  const readers: [name: string, read: (socket: Socket, onMessage: (data: string | Buffer) => void) => void][] = [
+    ["a listener", (socket, onMessage) => void socket.on("message", onMessage)],
+    ["a loop", (socket, onMessage) => {
+      (async () => {
+        for await (const data of socket) onMessage(data);
+      })().catch(() => {});
+    }],
+  ];
+
+  describe.each(readers)("by %s", (_name, read) => {
+    test.each(kinds.flatMap((kind) => ends.map((end) => [kind[0], end[0], kind, end] as const)))(
+      "%s, with %s",
+      async (_kind, _end, [, options, offer], [, last, code]) => {
+        const heard: string[] = [];
+        const closes: number[] = [];
+        const arrived = Promise.withResolvers<Socket>();
+        const app = await listeningApp(
+          { ...options, ...(isTls && { tls: certificate() }) },
+          (app) =>
+            app.ws("/", (socket) => {
+              socket.on("close", (closedWith) => closes.push(closedWith));
+              read(socket, (data) => {
+                heard.push(`${data}`);
+                socket.send(data);
+              });
+              arrived.resolve(socket);
+            }),
+        );
+        const client = await open(portOf(app), isTls, "/", offer);
+        const socket = await arrived.promise;
+        const closed = eventOf(socket, "close");
+        client.on("data", () => {});
+        const sent = Array.from({ length: 6_000 }, (_, i) => `${i}`);
+        const frames = sent.map((each) => offer === undefined ? text(each) : compressed(deflated(each)));
+        client.end(Buffer.concat([...frames, binary("last"), ...last]));
+        expect((await closed)[0]).toBe(code);
+        expect(heard).toEqual([...sent, "last"]);
+        expect(closes).toEqual([code]);
+      },
+    );
+  });
+});
