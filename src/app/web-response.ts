@@ -90,12 +90,10 @@ export async function readWhole(
 }
 
 function isResponse(value: unknown): value is ResponseShape & { readonly status: number } {
-  // An object such as the services throws when a member that it does not have is read.
-  if (!isObject(value) || !("status" in value && "headers" in value)) return false;
-  const { status } = value as ResponseShape;
-  if (typeof status !== "number") return false;
+  // Some objects, such as the services, throw for members that they do not have.
+  if (!isObject(value) || !("status" in value) || typeof value.status !== "number") return false;
   if ("arrayBuffer" in value && typeof value.arrayBuffer === "function") return true;
-  return "body" in value && isHeaders(value.headers);
+  return "body" in value && "headers" in value && isHeaders(value.headers);
 }
 
 function isHeaders(value: unknown): boolean {

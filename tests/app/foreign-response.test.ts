@@ -190,9 +190,20 @@ describe("a controller that returns a Response", () => {
   });
 });
 
+/** An object that throws for members that it does not have, as the services do. */
+function thrower(target: object): object {
+  return new Proxy(target, {
+    get(target, name) {
+      if (name in target || typeof name === "symbol") return Reflect.get(target, name);
+      throw new Error(`There is no ${name}`);
+    },
+  });
+}
+
 describe("what only looks like a Response a little", () => {
   test.each<[string, unknown]>([
     ["a status", { status: 401 }],
+    ["an object that throws for what it does not have", thrower({ name: "Ada", toJSON: undefined, then: undefined })],
     ["a status and headers", { status: 401, headers: { a: "b" } }],
     ["a text for a status", { status: "active", headers: new Map(), body: null }],
     ["a function for a status", { status: () => 401, headers: new Map(), body: null }],
