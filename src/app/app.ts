@@ -66,7 +66,7 @@ export class App<Services extends object = object> {
     this.#guard = new Guard(this.#options.handshakeTimeoutMs);
     this.#attachments = new Attachments(
       (message) => this.#webSockets.owns(message),
-      (_message, raw) => this.#guard.noteArrival(raw),
+      this.#guard,
       (message, raw, head) => this.handleUpgrade(message, raw, head),
     );
     if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
@@ -194,7 +194,6 @@ export class App<Services extends object = object> {
   /** Answers one handshake, for who wants to hold the switch: give it the arguments of a server's `upgrade` event. */
   handleUpgrade(request: IncomingMessage, socket: RawSocket, head: Buffer): void {
     const guard = this.#guard;
-    guard.noteArrival(socket);
     guard.watch(socket);
     const answer = (services: object): void => this.#webSockets.upgrade(request, socket, head, services, guard);
     if (this.#services !== undefined) return answer(this.#services);

@@ -1,6 +1,7 @@
 import type { Buffer } from "node:buffer";
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
+import type { Guard } from "../transport/guard.ts";
 import { isObject, show } from "./values.ts";
 
 /** A listener of a server's `upgrade` event. */
@@ -12,14 +13,18 @@ const OWN_LISTENERS = 2;
 /** The HTTP servers of others that an app answers the handshakes of. */
 export class Attachments {
   readonly #owns: (message: IncomingMessage) => boolean;
-  readonly #onArrival: OnUpgrade;
+  readonly #guard: Guard;
   readonly #onUpgrade: OnUpgrade;
   readonly #attached = new Map<Server, OnUpgrade>();
 
-  /** `onArrival` is called before the server's other listeners can answer a handshake. */
-  constructor(owns: (message: IncomingMessage) => boolean, onArrival: OnUpgrade, onUpgrade: OnUpgrade) {
+  /** These two listen before the server's other listeners, which may answer at once. */
+  readonly #onArrival: OnUpgrade = (_message, raw) => this.#guard.noteArrival(raw);
+  readonly #onRequest = (_message: IncomingMessage, response: ServerResponse): void =>
+    this.#guard.noteRequest(response);
+
+  constructor(owns: (message: IncomingMessage) => boolean, guard: Guard, onUpgrade: OnUpgrade) {
     this.#owns = owns;
-    this.#onArrival = onArrival;
+    this.#guard = guard;
     this.#onUpgrade = onUpgrade;
   }
 
@@ -32,8 +37,11 @@ export class Attachments {
     const onUpgrade: OnUpgrade = (message, raw, head) => {
       // Another listener may know the path.
       if (server.listenerCount("upgrade") > OWN_LISTENERS && !this.#owns(message)) return;
-      this.#onUpgrade(message, raw, head);
+      // The answer to a request before it would go out behind the 101, into the middle of the WebSocket.
+      if (this.#guard.isAnswering(message.socket)) raw.destroy();
+      else this.#onUpgrade(message, raw, head);
     };
+    server.prependListener("request", this.#onRequest);
     server.prependListener("upgrade", this.#onArrival);
     server.on("upgrade", onUpgrade);
     this.#attached.set(server, onUpgrade);
@@ -42,6 +50,7 @@ export class Attachments {
   /** Leaves all servers. */
   clear(): void {
     for (const [server, onUpgrade] of this.#attached) {
+      server.off("request", this.#onRequest);
       server.off("upgrade", this.#onArrival);
       server.off("upgrade", onUpgrade);
     }

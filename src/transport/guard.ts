@@ -110,6 +110,13 @@ export class Guard {
     this.#writtenAtArrival.set(raw, bytesWrittenTo(raw));
   }
 
+  /** Counts a request of somebody else's server for as long as that request is being answered. */
+  noteRequest(response: ServerResponse): void {
+    const answering = this.#answeringOf(response.req.socket);
+    answering.count++;
+    response.once("close", () => answering.count--);
+  }
+
   /** Whether another listener has written to the connection since the handshake arrived. */
   isAnsweredByOther(raw: RawSocket): boolean {
     const before = this.#writtenAtArrival.get(raw);
@@ -211,15 +218,19 @@ export class Guard {
     if (this.isAnswering(raw) && !raw.destroyed) this.#handshakes.add(raw);
   }
 
+  #answeringOf(raw: RawSocket): Answering {
+    let answering = this.#answering.get(raw);
+    if (answering === undefined) this.#answering.set(raw, answering = { count: 0, hold: undefined });
+    return answering;
+  }
+
   /** While requests are answered the time is ours; after the last of them the client has as long again to send the next. */
   #awaitNext(response: ServerResponse): void {
     const raw = response.req.socket;
     response.on("error", ignore);
     response.req.on("error", ignore);
     this.#handshakes.delete(raw);
-    let answering = this.#answering.get(raw);
-    if (answering === undefined) this.#answering.set(raw, answering = { count: 0, hold: undefined });
-    const its = answering;
+    const its = this.#answeringOf(raw);
     its.count++;
     // Answers that nobody reads, or that take long, would pile up without end.
     if (its.count > MAX_ANSWERING) return void raw.destroy();

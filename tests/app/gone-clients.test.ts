@@ -2,7 +2,7 @@
 // such a handshake is not accepted, no handler runs, and nothing of the client is kept.
 
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect as connectTcp, type Socket as RawSocket } from "node:net";
 import { Duplex } from "node:stream";
@@ -275,5 +275,30 @@ describe("a handshake that another upgrade listener answers is not answered twic
     await until(() => received.endsWith("still theirs\n"));
     expect(received).toBe("theirs\nstill theirs\n");
     arrived[0].destroy();
+  });
+});
+
+describe("a handshake behind a request that is still being answered is cut", () => {
+  test.each(wires)("%s: the answer to that request is not taken for one to the handshake", async (_wire, isSecure) => {
+    const door = await makeApp({ upgrade: () => new Promise<void>(() => {}) }, false, {});
+    const responses: ServerResponse[] = [];
+    // Bun gives the handshake to the `request` listener, as RFC 9110 §7.8 allows.
+    const handshake = Promise.withResolvers<void>();
+    const { port, arrived } = await serve(isSecure, (server) => {
+      server.on("request", (_request, response) => {
+        responses.push(response);
+        if (responses.length > 1) handshake.resolve();
+      });
+      door.app.attach(server);
+    });
+    const client = await connect(port, isSecure);
+    client.stream.write(`GET /late HTTP/1.1\r\nHost: a\r\n\r\n${upgradeRequest()}`);
+    await Promise.race([arrived, handshake.promise]);
+    responses[1]?.setHeader("Connection", "close");
+    for (const response of responses) response.end("late");
+    client.stream.resume();
+    await new Promise((resolve) => client.stream.once("end", resolve).once("close", resolve));
+    expect(door.opened()).toBe(0);
+    expect(door.app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 0 });
   });
 });
