@@ -26,8 +26,13 @@ export class Program {
   #onLine: () => void = () => {};
 
   /** Starts a file, its path seen from the repository. */
-  static file(path: string, env: NodeJS.ProcessEnv = {}, args: readonly string[] = []): Program {
-    return new Program([...RUN_FILE[runtimeName()], path, ...args], env);
+  static file(
+    path: string,
+    env: NodeJS.ProcessEnv = {},
+    args: readonly string[] = [],
+    timeoutMs: number = TIMEOUT_MS,
+  ): Program {
+    return new Program([...RUN_FILE[runtimeName()], path, ...args], env, timeoutMs);
   }
 
   /** Starts a module's source; `{root}` in it stands for the repository's URL. */
@@ -35,7 +40,8 @@ export class Program {
     return new Program([...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
   }
 
-  private constructor(args: string[], env: NodeJS.ProcessEnv) {
+  /** A program that still runs after `timeoutMs` is killed. */
+  private constructor(args: string[], env: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS) {
     this.#child = spawn(process.execPath, args, {
       cwd: root,
       env: { ...process.env, NO_COLOR: "1", ...env },
@@ -47,7 +53,7 @@ export class Program {
       this.#onLine();
     });
     this.#child.stderr.on("data", (chunk) => this.#errors += chunk);
-    this.exited = this.#waitForExit();
+    this.exited = this.#waitForExit(timeoutMs);
   }
 
   /** The first line that matches, when it has been printed. */
@@ -73,7 +79,11 @@ export class Program {
 
   kill(signal: NodeJS.Signals): void {
     // Deno takes whoever was signalled by `child.kill` for killed, however it has ended.
-    process.kill(this.#child.pid!, signal);
+    process.kill(this.pid, signal);
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** What it said on stderr. */
@@ -81,8 +91,8 @@ export class Program {
     return this.#errors;
   }
 
-  async #waitForExit(): Promise<Exit> {
-    const timeout = setTimeout(() => this.#child.kill("SIGKILL"), TIMEOUT_MS);
+  async #waitForExit(timeoutMs: number): Promise<Exit> {
+    const timeout = setTimeout(() => this.#child.kill("SIGKILL"), timeoutMs);
     const [code, signal] = await once(this.#child, "close") as [number | null, NodeJS.Signals | null];
     clearTimeout(timeout);
     return { code, signal };
