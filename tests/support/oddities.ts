@@ -69,6 +69,9 @@ export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
   "a handshake with a length behind a request that is being answered": [
     bytes(request("GET /late"), handshake({ "Content-Length": "5" })),
   ],
+  "a handshake for a hook that thinks, behind a request that is answered meanwhile": [
+    bytes(request("GET /late"), handshake({}, "/later-hook")),
+  ],
   "two requests, and a handshake later": [
     bytes(request("GET /late"), request("GET /plain")),
     bytes(handshake({ "Content-Length": "5" })),
