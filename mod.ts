@@ -18,26 +18,26 @@
  */
 export { type App, createApp, type SocketHandler } from "./src/app/app.ts";
 export type { AppStats, CloseResult } from "./src/app/stats.ts";
-export type { RequestBody } from "./src/app/body.ts";
-export type { Broker, BrokerStatus } from "./src/app/broker.ts";
-export type { CompressionOptions } from "./src/app/compression-options.ts";
-export type { SocketView } from "./src/app/connections.ts";
-export { type AppEvents, isTopic } from "./src/app/pubsub.ts";
-export type { Present } from "./src/app/presence.ts";
-export type { BrokerStats } from "./src/app/relay.ts";
-export type { Controller, HttpRequest } from "./src/app/controllers.ts";
-export { HttpError } from "./src/app/http-error.ts";
+export type { RequestBody } from "./src/app/http/body.ts";
+export type { Broker, BrokerStatus } from "./src/app/pubsub/broker.ts";
+export type { CompressionOptions } from "./src/app/websocket/compression-options.ts";
+export type { SocketView } from "./src/app/websocket/socket-registry.ts";
+export { type AppEvents, isTopic } from "./src/app/pubsub/pubsub.ts";
+export type { Present } from "./src/app/pubsub/presence.ts";
+export type { BrokerStats } from "./src/app/pubsub/relay.ts";
+export type { Controller, HttpRequest } from "./src/app/http/response.ts";
+export { HttpError } from "./src/app/http/http-error.ts";
 export { type InjectedClient, type InjectedClose, InjectError } from "./src/app/inject/client.ts";
 export type { InjectOptions } from "./src/app/inject/request.ts";
-export type { CloseOptions, ListenOptions } from "./src/app/lifecycle.ts";
+export type { CloseOptions, ListenOptions } from "./src/app/server/listen-options.ts";
 export type { AppOptions, Logger, SocketOptions } from "./src/app/options.ts";
-export type { OriginPredicate, WsOrigins } from "./src/app/origins.ts";
-export type { AppRequest } from "./src/app/request.ts";
-export type { ParamOf, ParamsOf, PathParams } from "./src/app/router.ts";
+export type { OriginPredicate, WsOrigins } from "./src/app/websocket/origins.ts";
+export type { AppRequest } from "./src/app/http/request.ts";
+export type { ParamOf, ParamsOf, PathParams } from "./src/app/http/router.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
-export type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./src/app/socket.ts";
-export type { TlsOptions } from "./src/app/tls.ts";
-export type { Refusal, RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/upgrade.ts";
+export type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./src/app/websocket/socket.ts";
+export type { TlsOptions } from "./src/app/server/tls.ts";
+export type { Refusal, RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/websocket/upgrade-hook.ts";
 export {
   natsBroker,
   type NatsBrokerOptions,

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { bench, run, summary } from "mitata";
-import { encodeHeader, headerBytes } from "../../src/protocol/header.ts";
+import { encodeHeader, headerBytes } from "../../src/protocol/frame-header.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
 import { hold, Outbox, release } from "../../src/transport/outbox.ts";
 

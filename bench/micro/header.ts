@@ -4,7 +4,7 @@
  *     node bench/micro/header.ts     (or deno run -A, or bun)
  */
 import { bench, do_not_optimize, run, summary } from "mitata";
-import { decodeHeader, encodeHeader } from "../../src/protocol/header.ts";
+import { decodeHeader, encodeHeader } from "../../src/protocol/frame-header.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
 import { maskedFrame } from "../load/frames.ts";
 

@@ -3,26 +3,32 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import process from "node:process";
-import { Guard } from "../transport/guard.ts";
-import { Attachments } from "./attachments.ts";
-import type { SocketView } from "./connections.ts";
-import { type Controller, type Method, toResponse } from "./controllers.ts";
-import { Http } from "./http.ts";
+import { Guard } from "./server/handshake-guard.ts";
+import { Attachments } from "./server/attached-servers.ts";
+import type { SocketView } from "./websocket/socket-registry.ts";
+import { type Controller, type Method, toResponse } from "./http/response.ts";
+import { Http } from "./http/http-routes.ts";
 import { connect, type InjectedClient, makeKey } from "./inject/client.ts";
 import { MemorySocket } from "./inject/memory-socket.ts";
 import { checkTarget, handshakeHeaders, type InjectOptions, makeRequest } from "./inject/request.ts";
-import { type CloseOptions, type ListenOptions, resolveClose, resolveListen, settlesWithin } from "./lifecycle.ts";
-import { Listener } from "./listener.ts";
+import {
+  type CloseOptions,
+  type ListenOptions,
+  resolveClose,
+  resolveListen,
+  settlesWithin,
+} from "./server/listen-options.ts";
+import { Listener } from "./server/listener.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import type { Present } from "./presence.ts";
-import { type AppEvents, PubSub } from "./pubsub.ts";
-import type { AppRequest } from "./request.ts";
-import type { ParamsOf } from "./router.ts";
+import type { Present } from "./pubsub/presence.ts";
+import { type AppEvents, PubSub } from "./pubsub/pubsub.ts";
+import type { AppRequest } from "./http/request.ts";
+import type { ParamsOf } from "./http/router.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
-import type { BinaryData, Socket } from "./socket.ts";
+import type { BinaryData, Socket } from "./websocket/socket.ts";
 import type { AppStats, CloseResult } from "./stats.ts";
-import type { RouteOptions } from "./upgrade.ts";
-import { type AnyHandler, WebSockets } from "./websockets.ts";
+import type { RouteOptions } from "./websocket/upgrade-hook.ts";
+import { type AnyHandler, WebSockets } from "./websocket/websocket-routes.ts";
 
 /** Runs once for each connection. What it throws, or rejects with, closes that socket with 1011. */
 export type SocketHandler<Services, Data, Params> = (

@@ -1,13 +1,13 @@
-import type { Broker } from "./broker.ts";
-import type { CompressionSettings } from "../transport/compression.ts";
-import type { HeartbeatOptions } from "../transport/heartbeat.ts";
-import { type CompressionOptions, resolveCompression } from "./compression-options.ts";
-import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
-import type { PresenceOptions } from "./presence.ts";
+import type { Broker } from "./pubsub/broker.ts";
+import type { CompressionSettings } from "../transport/deflate/negotiated-deflate.ts";
+import type { HeartbeatOptions } from "../transport/timers/heartbeat.ts";
+import { type CompressionOptions, resolveCompression } from "./websocket/compression-options.ts";
+import { compileOrigins, type OriginCheck, type WsOrigins } from "./websocket/origins.ts";
+import type { PresenceOptions } from "./pubsub/presence.ts";
 import type { ServiceDefinitions } from "./services.ts";
-import { checkTls, type TlsOptions } from "./tls.ts";
-import { checkNames, isObject } from "./values.ts";
-import { fail, limit, timeoutMs } from "./checks.ts";
+import { checkTls, type TlsOptions } from "./server/tls.ts";
+import { checkNames, isObject } from "./common/show.ts";
+import { fail, limit, timeoutMs } from "./common/validate.ts";
 
 /** Where the app reports what an operator should know. */
 export interface Logger {

@@ -1,5 +1,5 @@
 import type { Logger } from "./options.ts";
-import { isPromise, show } from "./values.ts";
+import { isPromise, show } from "./common/show.ts";
 
 /** Makes a service from those that are there already. It runs once. */
 export type ServiceFactory<Services, Service> = (services: Services) => Service | Promise<Service>;

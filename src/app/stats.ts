@@ -1,4 +1,4 @@
-import type { BrokerStats } from "./relay.ts";
+import type { BrokerStats } from "./pubsub/relay.ts";
 
 /** Figures of an app at one moment. */
 export interface AppStats {

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
-import { checkNames, isObject, show } from "../app/values.ts";
-import type { Broker, BrokerStatus } from "../app/broker.ts";
+import { checkNames, isObject, show } from "../app/common/show.ts";
+import type { Broker, BrokerStatus } from "../app/pubsub/broker.ts";
 import { lastTaken } from "./closing.ts";
 import {
   type IoRedisClient,
@@ -10,7 +10,7 @@ import {
   type RedisLink,
   type RedisLinkEvents,
 } from "./redis-links.ts";
-import { LinkStatus } from "./status.ts";
+import { LinkStatus } from "./link-status.ts";
 
 /** A client that `redisBroker` takes: of node-redis or of ioredis. */
 export type RedisClient = NodeRedisClient | IoRedisClient;

@@ -3,7 +3,7 @@
  * each word's on the little-endian machines that all three runtimes run on.
  */
 
-import { BLOCK_BYTES, loadSimd, type UnmaskBlocks } from "./simd.ts";
+import { BLOCK_BYTES, loadSimd, type UnmaskBlocks } from "./mask-simd.ts";
 
 /** Below this many bytes a plain loop is faster than everything that has to be set up. */
 const WORDS_FROM_BYTES = 64;

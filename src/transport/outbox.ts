@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
 import process from "node:process";
 import { corksLargeFrames, failsOnEmptyWrite } from "../platform.ts";
-import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/header.ts";
+import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/frame-header.ts";
 import { hasHeadroom, HEADROOM_FROM_BYTES } from "../protocol/headroom.ts";
 import { Opcode } from "../protocol/opcode.ts";
 

@@ -1,220 +1,335 @@
-/** Closing while much is going on: nothing that was accepted is lost, nobody new gets in, and nothing is waited for in vain. */
-
-import { connect as connectTcp } from "node:net";
-import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { connect, type Socket as RawSocket } from "node:net";
+import { Duplex } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, createApp } from "../../mod.ts";
-import { connectTo, listeningApp, portOf } from "../support/app.ts";
-import { close, opcodes, text } from "../support/frames.ts";
-import { RawClient, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
-import { readToEnd } from "../support/stream-client.ts";
-import { streamFrom } from "../support/web-stream.ts";
+import { ask, connectTo, eventOf, listeningApp, portOf, recordingLogger, runScript, until } from "../support/app.ts";
+import { close } from "../support/frames.ts";
+import { type RawClient, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
-const GOODBYE = close(1001);
+function isRefused(port: number, host: string = "127.0.0.1"): Promise<boolean> {
+  const client = connect({ port, host });
+  return new Promise((resolve) => {
+    client.on("error", () => resolve(true)).on("connect", () => {
+      client.destroy();
+      resolve(false);
+    });
+  });
+}
 
-describe("what was sent before close is delivered before the Close", () => {
-  test("8 MiB to each of ten clients that read late, with small and large messages in order", async () => {
-    const app = await listeningApp({ maxBufferedBytes: 64 * 2 ** 20 }, (app) => app.ws("/", () => {}));
+/** The client's half of the closing handshake. */
+async function answerClose(client: RawClient): Promise<void> {
+  while (client.closeFrame === undefined) await client.nextFrame();
+  client.send(close(client.closeFrame.payload.readUInt16BE(0)));
+}
+
+describe("close", () => {
+  async function appWithClients(count: number, options: Parameters<typeof createApp>[0] = {}): Promise<
+    { app: App; clients: RawClient[] }
+  > {
+    const app = await listeningApp(options, (app) => app.ws("/", () => {}));
     const clients: RawClient[] = [];
-    while (clients.length < 10) clients.push(await connectTo(app));
-    for (const client of clients) client.pause();
-    const messages = Array.from({ length: 256 }, (_, i) => `${i} `.padEnd(i % 2 === 0 ? 64 * 1024 : 20, "x"));
-    for (const socket of app.sockets) for (const message of messages) socket.send(message);
-    const closing = app.close({ timeoutMs: 15_000 });
-    for (const socket of app.sockets) expect(socket.send("too late")).toBe(false);
-    await delay(50);
-    await Promise.all(clients.map(async (client) => {
-      client.resume();
-      for (const message of messages) expect(await client.nextMessage() === message, message.slice(0, 20)).toBe(true);
-      expect((await client.nextFrame()).opcode).toBe(opcodes.close);
-      client.send(GOODBYE);
-      expect(await client.closed()).toEqual({ code: 1001, reason: "", ended: "fin" });
-    }));
-    expect(await closing).toEqual({ closed: 10, terminated: 0 });
-  });
-
-  test("also what was sent in the same turn, and in the turn of a message", async () => {
-    const app = await listeningApp({}, (app) =>
-      app.ws("/", (socket) => {
-        socket.on("message", () => {
-          socket.send("first");
-          socket.send("second");
-          void app.close();
-          socket.send("never");
-        });
-      }));
-    const client = await connectTo(app);
-    client.send(text("go"));
-    expect([await client.nextMessage(), await client.nextMessage()]).toEqual(["first", "second"]);
-    expect((await client.nextFrame()).opcode).toBe(opcodes.close);
-    client.send(GOODBYE);
-    await client.closed();
-  });
-
-  test("what clients send until their own Close still arrives", async () => {
-    const arrived: unknown[] = [];
-    const app = await listeningApp(
-      {},
-      (app) => app.ws("/", (socket) => void socket.on("message", (data) => arrived.push(data))),
-    );
-    const client = await connectTo(app);
-    const closing = app.close();
-    await client.nextFrame();
-    client.send(text("one more thing"), text("and another"), GOODBYE);
-    expect(await closing).toEqual({ closed: 1, terminated: 0 });
-    expect(arrived).toEqual(["one more thing", "and another"]);
-  });
-});
-
-describe("close waits for nobody in vain", () => {
-  /** How long a closing took, which must be far from the time-outs around it. */
-  async function closeQuickly(app: App, options: { timeoutMs: number }): Promise<number> {
-    const startedAt = performance.now();
-    await app.close(options);
-    return performance.now() - startedAt;
+    while (clients.length < count) clients.push(await connectTo(app));
+    return { app, clients };
   }
 
-  test("not for an upgrade hook that never settles: its client gets 503 at once", async () => {
-    const asked = Promise.withResolvers<void>();
-    const app = await listeningApp({ handshakeTimeoutMs: 60_000 }, (app) =>
-      app.ws("/", {
-        upgrade: () => {
-          asked.resolve();
-          return new Promise(() => {});
-        },
-      }, () => {}));
-    const response = rawRequest(portOf(app), upgradeRequest("/"));
-    await asked.promise;
-    expect(await closeQuickly(app, { timeoutMs: 10_000 })).toBeLessThan(2_000);
-    expect(statusOf(await response)).toBe(503);
+  test("sends everyone 1001 behind all that was sent before, and tells how they ended", async () => {
+    const { app, clients } = await appWithClients(5);
+    const large = "x".repeat(300_000);
+    for (const socket of app.sockets) {
+      socket.send("first");
+      socket.send(large);
+    }
+    const closing = app.close();
+    for (const client of clients) {
+      expect(await client.nextMessage()).toBe("first");
+      expect(await client.nextMessage()).toBe(large);
+      await answerClose(client);
+      expect(await client.closed()).toEqual({ code: 1001, reason: "", ended: "fin" });
+    }
+    expect(await closing).toEqual({ closed: 5, terminated: 0 });
+    expect([app.sockets.size, app.stats().connections]).toEqual([0, 0]);
   });
 
-  test("not for a connection that is kept alive after its last answer", async () => {
+  test("says the code and reason that it is given", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const closing = app.close({ code: 1012, reason: "restarting, bis gleich" });
+    await answerClose(client);
+    expect(await client.closed()).toMatchObject({ code: 1012, reason: "restarting, bis gleich" });
+    expect(await closing).toEqual({ closed: 1, terminated: 0 });
+  });
+
+  test("cuts who has not answered after timeoutMs, and counts them", async () => {
+    const { app, clients } = await appWithClients(3);
+    const before = performance.now();
+    const closing = app.close({ timeoutMs: 100 });
+    await answerClose(clients[0]);
+    expect(await closing).toEqual({ closed: 1, terminated: 2 });
+    expect(performance.now() - before).toBeGreaterThan(95);
+    expect(performance.now() - before).toBeLessThan(2_000);
+    for (const client of clients) expect((await client.closed()).code).toBe(1001);
+  });
+
+  test("counts them also when the time is closeTimeoutMs, the default", async () => {
+    const { app } = await appWithClients(3, { closeTimeoutMs: 100 });
+    expect(await app.close()).toEqual({ closed: 0, terminated: 3 });
+  });
+
+  test("gives everybody timeoutMs, also when that is longer than closeTimeoutMs", async () => {
+    const { app, clients: [client] } = await appWithClients(1, { closeTimeoutMs: 50 });
+    const closed = eventOf([...app.sockets][0], "close");
+    const closing = app.close({ timeoutMs: 2_000 });
+    await client.nextFrame();
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    client.send(close(1001));
+    expect(await closing).toEqual({ closed: 1, terminated: 0 });
+    expect(await closed).toEqual([1001, "", true]);
+  });
+
+  test("does not count as closed who ended without a Close", async () => {
+    const { app, clients } = await appWithClients(3);
+    const closing = app.close();
+    for (const client of clients) await client.nextFrame();
+    clients[0].reset();
+    clients[1].end();
+    clients[2].send(close(1001));
+    expect((await closing).closed).toBe(1);
+  });
+
+  test("cuts who does not read", async () => {
+    const { app, clients: [client] } = await appWithClients(1, { maxBufferedBytes: 100_000_000 });
+    const [socket] = app.sockets;
+    client.pause();
+    for (let i = 0; i < 200 && socket.bufferedAmount < 1_000_000; i++) {
+      socket.send(Buffer.alloc(500_000));
+      await nextTurn();
+    }
+    expect(await app.close({ timeoutMs: 100 })).toEqual({ closed: 0, terminated: 1 });
+  });
+
+  test("with timeoutMs 0 cuts at once", async () => {
+    const { app, clients } = await appWithClients(2);
+    expect(await app.close({ timeoutMs: 0 })).toEqual({ closed: 0, terminated: 2 });
+    for (const client of clients) expect([1001, 1006]).toContain((await client.closed()).code);
+  });
+
+  test("tells the handlers", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const [socket] = app.sockets;
+    const closed = eventOf(socket, "close");
+    const closing = app.close();
+    expect(socket.readyState).toBe(socket.CLOSING);
+    await answerClose(client);
+    expect(await closed).toEqual([1001, "", true]);
+    await closing;
+  });
+
+  test("waits for sockets that are closing already, and for paused ones", async () => {
+    const { app, clients } = await appWithClients(2);
+    const [first, second] = app.sockets;
+    first.close(4000);
+    second.pause();
+    const closing = app.close();
+    for (const client of clients) await answerClose(client);
+    expect(await closing).toEqual({ closed: 2, terminated: 0 });
+    expect([(await clients[0].closed()).code, (await clients[1].closed()).code]).toEqual([4000, 1001]);
+  });
+
+  test("a second call gives the promise of the first", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const first = app.close({ code: 1012 });
+    expect(app.close({ code: 4000, timeoutMs: 1 })).toBe(first);
+    await answerClose(client);
+    expect(await first).toEqual({ closed: 1, terminated: 0 });
+    expect(await app.close()).toEqual({ closed: 1, terminated: 0 });
+    expect((await client.closed()).code).toBe(1012);
+  });
+
+  test("refuses new handshakes, on new connections and on those that are open", async () => {
+    const { app, clients: [client] } = await appWithClients(1);
+    const port = portOf(app);
+    const open = connect({ port, host: "127.0.0.1" });
+    onTestFinished(() => void open.destroy());
+    open.write("GET / HTTP/1.1\r\nHost: a\r\n");
+    await once(open, "connect");
+    // The server has heard of it when it has answered somebody who came later.
+    await ask(app, "/");
+    const closing = app.close({ timeoutMs: 2_000 });
+    await client.nextFrame();
+    expect(await isRefused(port)).toBe(true);
+    open.write(upgradeRequest().split("\r\n").slice(2).join("\r\n"));
+    const [answer] = await once(open, "data");
+    expect(statusOf(String(answer))).toBe(503);
+    client.send(close(1001));
+    expect(await closing).toEqual({ closed: 1, terminated: 0 });
+  });
+
+  test("lets a request that is being answered come to its end", async () => {
+    const held = Promise.withResolvers<string>();
     const asked = Promise.withResolvers<void>();
     const app = await listeningApp({}, (app) =>
       app.get("/", async () => {
         asked.resolve();
-        await delay(50);
-        return "the last answer";
+        return await held.promise;
       }));
-    const client = connectTcp(portOf(app), "127.0.0.1");
+    const answer = ask(app, "/");
+    await asked.promise;
+    const closing = app.close({ timeoutMs: 5_000 });
+    held.resolve("an answer after all");
+    expect(await answer).toMatchObject({ status: 200, body: "an answer after all" });
+    expect(await closing).toEqual({ closed: 0, terminated: 0 });
+  });
+
+  test("cuts a request that is not answered in time", async () => {
+    const asked = Promise.withResolvers<void>();
+    const app = await listeningApp({}, (app) =>
+      app.get("/", async () => {
+        asked.resolve();
+        return await new Promise(() => {});
+      }));
+    const answer = ask(app, "/").then(() => "answered", () => "cut");
+    await asked.promise;
+    await app.close({ timeoutMs: 50 });
+    expect(await answer).toBe("cut");
+  });
+
+  test.each([
+    ["says nothing", ""],
+    ["says half a request", "GET / HTTP/1.1\r\nHost:"],
+    ["has had an answer", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+    ["has been refused, and does not end its side", upgradeRequest("/nowhere")],
+    ["sends a handshake with a body", upgradeRequest("/", { "Content-Length": "5" })],
+  ])("does not wait longer than timeoutMs for a connection that %s", async (_name, request) => {
+    const app = await listeningApp({ handshakeTimeoutMs: 60_000 }, (app) => app.get("/", () => "hello"));
+    const client = connect({ port: portOf(app), host: "127.0.0.1", allowHalfOpen: true });
+    client.on("error", () => {});
+    onTestFinished(() => void client.destroy());
+    await once(client, "connect");
+    if (request !== "") client.write(request);
+    if (/\r\n\r\n$/.test(request)) await once(client, "data");
+    else await ask(app, "/");
+    client.resume();
+    const closing = app.close({ timeoutMs: 100 }).then(() => "closed");
+    const tooLong = new Promise((resolve) => setTimeout(resolve, 2_500, "too long"));
+    expect(await Promise.race([closing, tooLong])).toBe("closed");
+  });
+
+  test("ends a connection that waits for its next request at once", async () => {
+    const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
+    const client = connect({ port: portOf(app), host: "127.0.0.1" });
     onTestFinished(() => void client.destroy());
     client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    const response = readToEnd(client);
-    await asked.promise;
-    expect(await closeQuickly(app, { timeoutMs: 10_000 })).toBeLessThan(2_000);
-    expect(await response).toContain("the last answer");
-    expect(await response).toMatch(/^connection: close\r$/im);
+    await once(client, "data");
+    const ended = once(client, "end");
+    expect(await app.close({ timeoutMs: 60_000 })).toEqual({ closed: 0, terminated: 0 });
+    await ended;
   });
 
-  test("not for a handler that has not finished setting up, nor for a slow loop", async () => {
-    const app = await listeningApp({}, (app) =>
-      app
-        .ws("/setting-up", () => new Promise(() => {}))
-        .ws("/looping", async (socket) => {
-          for await (const _message of socket) await new Promise(() => {});
-        }));
-    const clients = [await connectTo(app, "/setting-up"), await connectTo(app, "/looping")];
-    for (const client of clients) client.send(text("1"), text("2"), text("3"));
-    const closing = closeQuickly(app, { timeoutMs: 10_000 });
-    for (const client of clients) {
-      expect((await client.nextFrame()).opcode).toBe(opcodes.close);
-      client.send(GOODBYE);
+  test.each<[object, RegExp]>([
+    [{ code: 1006 }, /got 1006/],
+    [{ reason: "r".repeat(124) }, /got 124/],
+    [{ timeoutMs: -1 }, /got -1/],
+  ])("rejects %o, and stays open", async (options, message) => {
+    const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
+    const attempt = async (): Promise<unknown> => await app.close(options);
+    await expect(attempt()).rejects.toThrow(message);
+    expect((await ask(app, "/")).body).toBe("hello");
+  });
+
+  test("before listen is possible, and during it: nothing listens afterwards", async () => {
+    expect(await (await createApp()).close()).toEqual({ closed: 0, terminated: 0 });
+
+    const app = await createApp();
+    const listening = app.listen({ port: 0, host: "127.0.0.1" }).then(() => "listens", (error) => error.message);
+    expect(await app.close()).toEqual({ closed: 0, terminated: 0 });
+    expect(await listening).toMatch(/closed/);
+    expect(app.address).toBeUndefined();
+  });
+
+  test("is what await using does", async () => {
+    let port: number;
+    {
+      await using app = await createApp({ logger: false });
+      await app.listen({ port: 0, host: "127.0.0.1" });
+      port = portOf(app);
+      expect(await isRefused(port)).toBe(false);
     }
-    expect(await closing).toBeLessThan(2_000);
-  });
-
-  test("but for a stream that is on its way, up to the time-out", async () => {
-    const more = Promise.withResolvers<void>();
-    const app = await listeningApp({}, (app) =>
-      app.get("/", () => {
-        async function* body(): AsyncGenerator<Uint8Array> {
-          yield Buffer.from("begun, ");
-          await more.promise;
-          yield Buffer.from("and ended");
-        }
-        return new Response(streamFrom(body()));
-      }));
-    const response = await fetch(app.url);
-    const reader = response.body!.getReader();
-    expect(Buffer.from((await reader.read()).value!).toString()).toBe("begun, ");
-    let isClosed = false;
-    const closing = app.close({ timeoutMs: 10_000 }).then(() => isClosed = true);
-    await delay(30);
-    expect(isClosed).toBe(false);
-    more.resolve();
-    expect(Buffer.from((await reader.read()).value!).toString()).toBe("and ended");
-    expect((await reader.read()).done).toBe(true);
-    const endedAt = performance.now();
-    await closing;
-    expect(performance.now() - endedAt, "the connection was kept alive, and waited for").toBeLessThan(1_500);
+    expect(await isRefused(port)).toBe(true);
   });
 });
 
-describe("nobody new gets in", () => {
-  test("fifty handshakes that race with close are each accepted and said goodbye to, or refused; nobody hangs", async () => {
-    const accepted = Promise.withResolvers<void>();
-    const app = await listeningApp({}, (app) =>
-      app.ws("/", { upgrade: () => nextTurn() }, (socket) => {
-        socket.send("in");
-        accepted.resolve();
-      }));
-    const port = portOf(app);
-    const race = async (): Promise<string> => {
-      try {
-        const client = await RawClient.connect(port);
-        onTestFinished(() => client.terminate());
-        while (client.closeFrame === undefined) await client.nextFrame();
-        client.send(GOODBYE);
-        return String((await client.closed()).code);
-      } catch (error) {
-        const refusal = /HTTP\/1\.1 (\d{3})/.exec((error as Error).message)?.[1];
-        return refusal ?? "cut";
-      }
-    };
-    const racing = Array.from({ length: 50 }, race);
-    await accepted.promise;
-    await app.close();
-    const outcomes = new Set(await Promise.all(racing));
-    expect([...outcomes].filter((outcome) => !["1001", "503", "cut"].includes(outcome))).toEqual([]);
-    expect(outcomes.has("1001")).toBe(true);
-    expect(app.sockets.size).toBe(0);
+describe("a process", () => {
+  const HEAD = 'import { createApp } from "{root}mod.ts";\nconst app = await createApp();\n';
+
+  test("ends by itself when its app has been closed", async () => {
+    const script = `${HEAD}
+      app.ws("/", (socket) => { socket.on("message", (data) => socket.send(data)); });
+      app.get("/", () => "hello");
+      await app.listen({ port: 0, host: "127.0.0.1" });
+      const client = new WebSocket(app.url.replace("http", "ws"));
+      await new Promise((resolve) => client.onopen = resolve);
+      client.send("hello");
+      const { data } = await new Promise((resolve) => client.onmessage = resolve);
+      const closed = new Promise((resolve) => client.onclose = ({ code }) => resolve(code));
+      const { closed: count, terminated } = await app.close();
+      console.log(data, await closed, count, terminated);
+    `;
+    expect(await runScript(script)).toEqual({ exitCode: 0, output: "hello 1001 1 0" });
   });
 
-  test("and none of these is possible any more: listen, attach, inject", async () => {
-    const app = await listeningApp({}, (app) => app.ws("/", () => {}));
-    const closing = app.close();
-    await expect(app.listen(0)).rejects.toThrow(/has been closed/);
-    await expect(app.inject("/")).rejects.toThrow(/has been closed/);
-    expect(() => app.attach({} as never)).toThrow(/has been closed/);
-    await closing;
+  test("ends by itself when its app never listened", async () => {
+    const script = `${HEAD} app.ws("/", () => {}); console.log("done");`;
+    expect(await runScript(script)).toEqual({ exitCode: 0, output: "done" });
+  });
+
+  test("stays while its app listens, with await or without", async () => {
+    const script = `${HEAD}
+      app.listen({ port: 0, host: "127.0.0.1" });
+      setTimeout(async () => {
+        console.log(app.address.port > 0);
+        await app.close();
+      }, 300).unref();
+    `;
+    expect(await runScript(script)).toEqual({ exitCode: 0, output: "true" });
   });
 });
 
-test("close while listen still makes the services: listen is rejected, nothing listens, all is disposed of", async () => {
-  const made = Promise.withResolvers<{ dispose(): void }>();
-  const steps: string[] = [];
-  const app = await createApp({ logger: false, services: { slow: () => made.promise } });
-  const listening = app.listen({ port: 0, host: "127.0.0.1" }).then(() => "listens", (error) => error.message);
-  await nextTurn();
-  const closing = app.close();
-  made.resolve({ dispose: () => void steps.push("disposed") });
-  expect(await listening).toMatch(/has been closed/);
-  await closing;
-  expect([app.address, app.url]).toEqual([undefined, ""]);
-  expect(steps).toEqual(["disposed"]);
-});
-
-test("await using closes also when its block throws", async () => {
-  let client: RawClient | undefined;
-  const block = async (): Promise<void> => {
-    await using app = await createApp({ logger: false });
+describe("app.close ends by its time-out", () => {
+  test("when a stream of somebody's own never tells of its end", async () => {
+    const app = await createApp({ logger: false });
     app.ws("/", () => {});
-    await app.listen({ port: 0, host: "127.0.0.1" });
-    client = await connectTo(app);
-    void client.nextFrame().then(() => client!.send(GOODBYE));
-    throw new Error("in the middle");
-  };
-  await expect(block()).rejects.toThrow("in the middle");
-  expect((await client!.closed()).code).toBe(1001);
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(), destroy() {} });
+    Object.assign(stream, { setTimeout() {}, setNoDelay() {} });
+    const request = {
+      method: "GET",
+      url: "/",
+      httpVersion: "1.1",
+      rawHeaders: ["Host", "a"],
+      socket: {},
+      headers: {
+        host: "a",
+        upgrade: "websocket",
+        connection: "upgrade",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      },
+    };
+    app.handleUpgrade(request as unknown as IncomingMessage, stream as RawSocket, Buffer.alloc(0));
+    await until(() => app.sockets.size === 1);
+    expect(await app.close({ timeoutMs: 50 })).toEqual({ closed: 0, terminated: 1 });
+  });
+
+  test.each<[string, object]>([
+    ["a service never ends to dispose of itself", { dispose: () => new Promise(() => {}) }],
+    ["a factory never ends to make its service", () => new Promise(() => {})],
+  ])("when %s, with an error that says so", async (_name, service) => {
+    const { logger, entries } = recordingLogger();
+    const app = await createApp({ logger, services: { service } });
+    app.listen({ port: 0, host: "127.0.0.1" }).catch(() => {});
+    expect(await app.close({ timeoutMs: 50 })).toEqual({ closed: 0, terminated: 0 });
+    expect(entries).toHaveLength(1);
+    expect(entries[0].args[0]).toMatch(/^SpaceNode: the services have not disposed of themselves within 1000 ms/);
+  });
 });

@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { text as textOf } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 import { type App, type AppOptions, createApp, type Logger, type Socket, type SocketEvents } from "../../mod.ts";
-import { acceptUpgrade } from "../../src/transport/upgrade.ts";
+import { acceptUpgrade } from "../../src/transport/handshake-response.ts";
 import { type ConnectOptions, RawClient } from "./raw-client.ts";
 import { actualRuntime } from "./runtime.ts";
 

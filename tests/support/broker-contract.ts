@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import type { Broker } from "../../src/app/broker.ts";
+import type { Broker } from "../../src/app/pubsub/broker.ts";
 import { Member } from "./broker-member.ts";
 import { usedBytes } from "./memory.ts";
 import { isInstalled, type ServerKind, ServerProgram } from "./server-program.ts";

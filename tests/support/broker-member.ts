@@ -1,4 +1,4 @@
-import type { Broker, BrokerStatus } from "../../src/app/broker.ts";
+import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
 
 interface Message {
   readonly topic: string;

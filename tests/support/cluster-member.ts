@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createClient } from "redis";
 import { createApp } from "../../mod.ts";
-import type { Broker, BrokerStatus } from "../../src/app/broker.ts";
+import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
 import { natsBroker } from "../../src/brokers/nats.ts";
 import { redisBroker } from "../../src/brokers/redis.ts";
 

@@ -1,7 +1,7 @@
 /** A broker in memory: a hub that several apps of a test are linked to, as they would be to a server, and what can go wrong with one. */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Broker, BrokerStatus } from "../../src/app/broker.ts";
+import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
 
 export interface Published {
   readonly topic: string;

@@ -1,7 +1,7 @@
 /** Presence without apps or sockets: processes that tell each other directly, on a clock of the test's own. */
 
 import { afterEach, beforeEach, vi } from "vitest";
-import { Presence, type PresenceOptions } from "../../src/app/presence.ts";
+import { Presence, type PresenceOptions } from "../../src/app/pubsub/presence.ts";
 
 export const OPTIONS: PresenceOptions = { intervalMs: 1_000, timeoutMs: 3_500 };
 

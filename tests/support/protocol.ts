@@ -1,7 +1,7 @@
 /** Runs the protocol without any I/O: a sink that writes down what it is told, and the ways to cut bytes into chunks. */
 
 import { codec } from "../../src/platform.ts";
-import { type Codec, Connection, type Sink } from "../../src/protocol/connection.ts";
+import { type Codec, Connection, type Sink } from "../../src/protocol/server-protocol.ts";
 import type { MessageLimits } from "../../src/protocol/message.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
 

@@ -2,12 +2,12 @@ import { Buffer } from "node:buffer";
 import { randomBytes, randomFillSync } from "node:crypto";
 import { acceptKey } from "../../platform.ts";
 import { CloseCode, decodeClose } from "../../protocol/close.ts";
-import { encodeHeader, MAX_SERVER_HEADER_BYTES } from "../../protocol/header.ts";
+import { encodeHeader, MAX_SERVER_HEADER_BYTES } from "../../protocol/frame-header.ts";
 import { unmask } from "../../protocol/mask.ts";
 import { Opcode } from "../../protocol/opcode.ts";
-import { Inbox } from "../inbox.ts";
-import type { BinaryData } from "../socket.ts";
-import { toBytes } from "../values.ts";
+import { Inbox } from "../websocket/inbox.ts";
+import type { BinaryData } from "../websocket/socket.ts";
+import { toBytes } from "../common/show.ts";
 import type { MemorySocket } from "./memory-socket.ts";
 
 /** How a connection ended, as the client saw it: 1006 when there was no Close frame. */

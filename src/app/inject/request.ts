@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { IncomingMessage } from "node:http";
-import { show } from "../values.ts";
+import { show } from "../common/show.ts";
 import type { MemorySocket } from "./memory-socket.ts";
 import type { Socket as RawSocket } from "node:net";
 

@@ -1,0 +1,121 @@
+import { isPromise, show } from "./show.ts";
+
+type Listener<Args extends unknown[]> = (...args: Args) => unknown;
+type PairListener = (a: unknown, b: unknown) => unknown;
+type AnyListener = (...args: never[]) => unknown;
+
+/** A `once` listener's wrapper knows whom it wraps, so that `off` finds it. */
+interface OnceListener extends AnyListener {
+  wrapped?: AnyListener;
+}
+
+/**
+ * The `on`, `once` and `off` of a socket. Node's EventEmitter would cost more memory than all else that an idle socket has. An event with
+ * one listener, the common case, holds the function itself; lists are replaced, never changed, so that a listener may remove any.
+ */
+export abstract class Emitter<Events extends { [Event in keyof Events]: unknown[] }> {
+  #listeners: Record<string, OnceListener | readonly OnceListener[] | undefined> | undefined;
+
+  /** Whose events they are, for error messages. */
+  protected abstract readonly owner: string;
+
+  /** The events that there are: any other name is a mistake. */
+  protected abstract readonly events: readonly (keyof Events & string)[];
+
+  on<Event extends keyof Events & string>(event: Event, listener: Listener<Events[Event]>): this {
+    this.#check(event, listener);
+    const listeners = this.#listeners ??= {};
+    const present = listeners[event];
+    if (present === undefined) listeners[event] = listener;
+    else listeners[event] = typeof present === "function" ? [present, listener] : [...present, listener];
+    return this;
+  }
+
+  once<Event extends keyof Events & string>(event: Event, listener: Listener<Events[Event]>): this {
+    this.#check(event, listener);
+    const once = (...args: Events[Event]): unknown => {
+      this.off(event, once);
+      return listener(...args);
+    };
+    (once as OnceListener).wrapped = listener;
+    return this.on(event, once);
+  }
+
+  off<Event extends keyof Events & string>(event: Event, listener: Listener<Events[Event]>): this {
+    this.#check(event, listener);
+    const present = this.#listeners?.[event];
+    if (present === undefined) return this;
+    const list: readonly OnceListener[] = typeof present === "function" ? [present] : present;
+    const at = list.findLastIndex((candidate) => candidate === listener || candidate.wrapped === listener);
+    if (at !== -1) this.#listeners![event] = list.length === 1 ? undefined : list.filter((_, index) => index !== at);
+    return this;
+  }
+
+  /** How many listeners an event has. */
+  listenerCount(event: keyof Events & string): number {
+    const present = this.#listeners?.[event];
+    return present === undefined ? 0 : typeof present === "function" ? 1 : present.length;
+  }
+
+  /** Removes the listeners of one event, or of all. */
+  protected removeListeners(event?: keyof Events & string): void {
+    if (event === undefined) this.#listeners = undefined;
+    else if (this.#listeners !== undefined) this.#listeners[event] = undefined;
+  }
+
+  /** `emit` for two arguments, without the lists of them: messages, which pass here, save 30 to 40 % of it on all three runtimes. */
+  protected emitPair<Event extends keyof Events & string>(
+    event: Event,
+    a: Events[Event][0],
+    b: Events[Event][1],
+  ): void {
+    const present = this.#listeners?.[event] as PairListener | readonly PairListener[] | undefined;
+    if (present === undefined) return;
+    if (typeof present === "function") return this.#callPair(event, present, a, b);
+    for (const listener of present) this.#callPair(event, listener, a, b);
+  }
+
+  protected emit<Event extends keyof Events & string>(event: Event, ...args: Events[Event]): void {
+    const present = this.#listeners?.[event] as
+      | Listener<Events[Event]>
+      | readonly Listener<Events[Event]>[]
+      | undefined;
+    if (present === undefined) return;
+    if (typeof present === "function") return this.#call(event, present, args);
+    for (const listener of present) this.#call(event, listener, args);
+  }
+
+  /** Called when a listener has thrown, or a promise of one was rejected. */
+  protected abstract onListenerError(event: keyof Events & string, error: unknown): void;
+
+  #call<Event extends keyof Events & string>(
+    event: Event,
+    listener: Listener<Events[Event]>,
+    args: Events[Event],
+  ): void {
+    try {
+      const result = listener(...args);
+      if (isPromise(result)) result.then(undefined, (error) => this.onListenerError(event, error));
+    } catch (error) {
+      this.onListenerError(event, error);
+    }
+  }
+
+  #callPair(event: keyof Events & string, listener: PairListener, a: unknown, b: unknown): void {
+    try {
+      const result = listener(a, b);
+      if (isPromise(result)) result.then(undefined, (error) => this.onListenerError(event, error));
+    } catch (error) {
+      this.onListenerError(event, error);
+    }
+  }
+
+  #check(event: keyof Events & string, listener: unknown): void {
+    if (!this.events.includes(event)) {
+      throw new TypeError(`${this.owner} has no event ${show(event)}; it has ${this.events.join(", ")}`);
+    }
+    if (typeof listener !== "function") {
+      throw new TypeError(`The listener of ${show(event)} must be a function; got ${show(listener)}`);
+    }
+  }
+}

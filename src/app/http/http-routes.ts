@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { hasTooManyHeaders } from "../server/handshake-guard.ts";
+import { type BodyLimits, bodyOf } from "./body.ts";
+import { type Answer, type Controller, type Method, sendAnswer, toAnswer, toErrorAnswer } from "./response.ts";
+import { HttpError, isHttpError } from "./http-error.ts";
+import type { Logger } from "../options.ts";
+import { type AppRequest, checkAddress, toAppRequest } from "./request.ts";
+import { type RouteMatch, Router } from "./router.ts";
+import { show } from "../common/show.ts";
+
+/** A controller with the type of its services worn off. */
+type AnyController = Controller<object>;
+
+interface HttpOptions extends BodyLimits {
+  readonly logger: Logger;
+}
+
+/** The HTTP half of an app: requests to controllers. */
+export class Http {
+  readonly #routes = new Map<string, Router<AnyController>>();
+  readonly #options: HttpOptions;
+  readonly #isWebSocket: (path: string) => boolean;
+  #isClosing = false;
+
+  /** `isWebSocket` tells the paths at which a handshake, and nothing else, is right. */
+  constructor(options: HttpOptions, isWebSocket: (path: string) => boolean) {
+    this.#options = options;
+    this.#isWebSocket = isWebSocket;
+  }
+
+  addRoute(method: Method, path: string, controller: AnyController): void {
+    if (typeof controller !== "function") {
+      throw new TypeError(
+        `The controller of ${method} ${show(path)} must be a function (req, services); got ${show(controller)}`,
+      );
+    }
+    let router = this.#routes.get(method);
+    if (router === undefined) this.#routes.set(method, router = new Router());
+    router.add(path, controller);
+  }
+
+  /** From here on each answer is its connection's last. */
+  close(): void {
+    this.#isClosing = true;
+  }
+
+  /** Answers a request over HTTP. Never rejects. */
+  async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
+    const answer = await this.answer(message, services);
+    try {
+      const isLast = this.#isClosing;
+      if (isLast) response.setHeader("Connection", "close");
+      await sendAnswer(response, answer);
+      // The end of the app has come while the answer was on its way, too late for its header to say so.
+      if (this.#isClosing && !isLast) message.socket.end();
+    } catch (error) {
+      // When the client has gone there is nobody left to tell.
+      if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") {
+        this.#options.logger.error(`SpaceNode: the answer to ${describe(message)} was cut:`, error);
+      }
+      response.destroy();
+    }
+  }
+
+  /** The answer to a request. Never rejects. */
+  async answer(message: IncomingMessage, services: object): Promise<Answer> {
+    try {
+      if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
+      const request = toAppRequest(message);
+      checkAddress(request);
+      const found = this.#findRoute(request);
+      if (!("route" in found)) return found;
+      request.params = found.params;
+      const result = await found.route(Object.assign(request, bodyOf(request, this.#options)), services);
+      return toAnswer(result);
+    } catch (error) {
+      return toErrorAnswer(this.#toHttpError(error, message));
+    }
+  }
+
+  #findRoute({ method = "GET", path }: AppRequest): RouteMatch<AnyController> | Answer {
+    if (path === "*") return options([...this.#routes.keys()]);
+    const match = this.#routes.get(method === "HEAD" ? "GET" : method)?.match(path);
+    if (match !== undefined) return match;
+    const methods = [...this.#routes].filter(([, router]) => router.match(path) !== undefined).map(([name]) => name);
+    if (methods.length > 0) {
+      if (method === "OPTIONS") return options(methods);
+      throw new HttpError(405, `${method} is not possible here`, { Allow: allow(methods) });
+    }
+    if (this.#isWebSocket(path)) {
+      const headers = { Upgrade: "websocket", Connection: "Upgrade, close", "Sec-WebSocket-Version": "13" };
+      throw new HttpError(426, "This is a WebSocket: connect with a WebSocket client", headers);
+    }
+    throw new HttpError(404, "There is nothing at this path");
+  }
+
+  #toHttpError(error: unknown, message: IncomingMessage): HttpError {
+    if (isHttpError(error)) return error;
+    this.#options.logger.error(`SpaceNode: the controller of ${describe(message)} has thrown:`, error);
+    return new HttpError(500, "Something went wrong on the server");
+  }
+}
+
+/** The answer to OPTIONS, where these methods have controllers. */
+function options(methods: readonly string[]): Answer {
+  return { status: 204, headers: [["Allow", allow(methods)]], body: undefined };
+}
+
+function allow(methods: readonly string[]): string {
+  return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
+}
+
+function describe({ method, url }: IncomingMessage): string {
+  return `${method} ${show(url)}`;
+}

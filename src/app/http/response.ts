@@ -1,0 +1,123 @@
+import { Buffer } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { isAnyArrayBuffer } from "node:util/types";
+import type { RequestBody } from "./body.ts";
+import type { AppRequest } from "./request.ts";
+import type { PathParams } from "./router.ts";
+import type { HttpError } from "./http-error.ts";
+import { isError, show, toBytes } from "../common/show.ts";
+import { readResponse, type WebResponse } from "./web-response.ts";
+
+/**
+ * Answers an HTTP request. A string is sent as text, bytes of any kind as they are, a web `Response` of any class as it is, `undefined` as 204, and anything else as JSON.
+ * A thrown {@link HttpError} is sent as it says; anything else that is thrown is logged and becomes a 500 without details. An Error that is returned counts as thrown.
+ */
+export type Controller<Services, Params = PathParams> = (request: HttpRequest<Params>, services: Services) => unknown;
+
+/** A request as controllers see it: with its body. */
+export type HttpRequest<Params = PathParams> = AppRequest<Params> & RequestBody;
+
+/** The methods that have controllers. HEAD is answered by GET's. */
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+/** An answer before it is sent: over HTTP, or to who has injected the request. */
+export interface Answer {
+  readonly status: number;
+  /** In order; only Set-Cookie may come several times. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
+}
+
+/**
+ * The answer that a controller's result stands for.
+ *
+ * @throws TypeError for a result that has no JSON, or a `Response` that cannot be sent; an Error that is the result
+ */
+export function toAnswer(result: unknown): Answer {
+  const response = readResponse(result);
+  if (response !== undefined) return toResponseAnswer(response);
+  // The JSON of an Error is `{}`: a refusal would look like a success.
+  if (isError(result)) throw result;
+  if (result === undefined) return { status: 204, headers: [], body: undefined };
+  if (typeof result === "string") return whole(200, "text/plain; charset=utf-8", result);
+  if (isAnyArrayBuffer(result) || ArrayBuffer.isView(result)) {
+    return whole(200, "application/octet-stream", toBytes(result));
+  }
+  return whole(200, "application/json; charset=utf-8", toJson(result));
+}
+
+function toResponseAnswer({ status, headers, body }: WebResponse): Answer {
+  // Whether a stream is as long as was announced shows too late: it goes out in chunks.
+  const own = headers.filter(([name]) => body === undefined || name.toLowerCase() !== "content-length");
+  return { status, headers: own, body };
+}
+
+/** The answer that an error stands for: its message as plain text. */
+export function toErrorAnswer({ status, message, headers }: HttpError): Answer {
+  const { headers: own, body } = whole(status, "text/plain; charset=utf-8", `${message}\n`);
+  return { status, headers: [...own, ...Object.entries(headers)], body };
+}
+
+/**
+ * Sends an answer. Rejects when its body fails on the way: the connection is cut then, so that nobody takes it for whole. An answer to a request that is still
+ * coming ends with the request, or after a second: some runtimes reset the connection otherwise, and the reset could overtake the answer.
+ */
+export async function sendAnswer(response: ServerResponse, { status, headers, body }: Answer): Promise<void> {
+  response.statusCode = status;
+  for (const [name, value] of headers) {
+    // Cookies cannot be joined into one line, as all other headers can.
+    if (name.toLowerCase() === "set-cookie") response.appendHeader(name, value);
+    else response.setHeader(name, value);
+  }
+  const isBodiless = body === undefined || response.req.method === "HEAD";
+  if (!isBodiless && body instanceof ReadableStream) {
+    await pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), response);
+  } else {
+    discard(body);
+    if (!isBodiless && isStillComing(response.req)) {
+      response.write(body);
+      await ended(response.req);
+      response.end();
+    } else response.end(isBodiless ? undefined : body);
+  }
+}
+
+const LINGER_MS = 1_000;
+
+function isStillComing({ headers, readableEnded, destroyed }: IncomingMessage): boolean {
+  const announcesBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return announcesBody && !readableEnded && !destroyed;
+}
+
+/** Throws away what still comes, until it has come or the time is up. */
+function ended(request: IncomingMessage): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timeout = setTimeout(resolve, LINGER_MS);
+  request.on("error", () => {}).once("close", resolve).once("end", resolve).resume();
+  return promise.finally(() => clearTimeout(timeout));
+}
+
+/** A stream that nobody will read is told so; that it may fail at that is nobody's loss. */
+function discard(body: Answer["body"]): void {
+  if (body instanceof ReadableStream) body.cancel().catch(() => {});
+}
+
+/** An answer as `fetch` would give it. */
+export function toResponse({ status, headers, body }: Answer, method: string): Response {
+  const init = { status, headers: headers.map(([name, value]): [string, string] => [name, value]) };
+  if (method !== "HEAD") return new Response(body as BodyInit | undefined, init);
+  discard(body);
+  return new Response(undefined, init);
+}
+
+function whole(status: number, type: string, body: string | Uint8Array): Answer {
+  return { status, headers: [["Content-Type", type], ["Content-Length", String(Buffer.byteLength(body))]], body };
+}
+
+function toJson(result: unknown): string {
+  const json = JSON.stringify(result);
+  if (json === undefined) throw new TypeError(`A controller cannot return ${show(result)}: it has no JSON`);
+  return json;
+}

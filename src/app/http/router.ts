@@ -1,0 +1,149 @@
+import { HttpError } from "./http-error.ts";
+import { show } from "../common/show.ts";
+
+/**
+ * The parts of a path that a pattern named, percent-decoded; what a trailing `*` matched stands under `"*"`.
+ *
+ * A param is whatever the client wrote. It may contain `/`, `..`, a backslash or a NUL, so `params["*"]` may be `../../etc/passwd`. Who builds the path of a file from a param resolves
+ * that path, and checks that it is inside of the folder:
+ *
+ * @example
+ * ```ts
+ * import { createApp, HttpError } from "@spacenode/spacenode";
+ * import { readFile } from "node:fs/promises";
+ * import { resolve, sep } from "node:path";
+ *
+ * const folder = resolve("public");
+ * const app = await createApp();
+ * app.get("/files/*", async (req) => {
+ *   const file = resolve(folder, req.params["*"]);
+ *   if (!file.startsWith(folder + sep)) throw new HttpError(404, "There is no such file");
+ *   return await readFile(file).catch(() => new HttpError(404, "There is no such file"));
+ * });
+ * ```
+ */
+export type PathParams = Readonly<Record<string, string>>;
+
+/** The params that a path's own text announces: `"/chat/:room"` has `room`. */
+export type ParamsOf<Path extends string> = string extends Path ? PathParams
+  : Path extends `${infer Head}/${infer Tail}` ? ParamOf<Head> & ParamsOf<Tail>
+  : ParamOf<Path>;
+
+/** The param that one segment of a path announces. */
+export type ParamOf<Segment extends string> = Segment extends `:${infer Name}` ? { readonly [Key in Name]: string }
+  : Segment extends "*" ? { readonly "*": string }
+  : Readonly<Record<never, string>>;
+
+/** A route that a path has led to. */
+export interface RouteMatch<Route> {
+  readonly route: Route;
+  readonly params: PathParams;
+}
+
+type Segment = { readonly kind: "literal" | "param"; readonly text: string } | { readonly kind: "rest" };
+
+interface Entry<Route> {
+  readonly pattern: string;
+  readonly segments: readonly Segment[];
+  readonly route: Route;
+}
+
+const RANK = { literal: 0, param: 1, rest: 2 };
+
+/**
+ * Paths to routes: exact paths, `:param` for one segment, and a trailing `*` for all that follows. Where several match, a literal
+ * segment goes before a param, and a param before the `*`, from the left. A path is matched in time linear in its length.
+ */
+export class Router<Route> {
+  readonly #entries: Entry<Route>[] = [];
+
+  /**
+   * @throws TypeError for a path that is none, or one that another route has already, naming both
+   */
+  add(pattern: string, route: Route): void {
+    const segments = parsePattern(pattern);
+    const twin = this.#entries.find((entry) => compare(entry.segments, segments) === 0);
+    if (twin !== undefined) {
+      const other = twin.pattern === pattern
+        ? "it already has a handler"
+        : `${show(twin.pattern)} already matches the same paths`;
+      throw new TypeError(`The path ${show(pattern)} cannot be added: ${other}`);
+    }
+    this.#entries.push({ pattern, segments, route });
+    this.#entries.sort((a, b) => compare(a.segments, b.segments));
+  }
+
+  /**
+   * @throws HttpError 400 when the path has a bad percent-encoding
+   */
+  match(path: string): RouteMatch<Route> | undefined {
+    if (!path.startsWith("/")) return undefined;
+    const parts = path.slice(1).split("/").map(decode);
+    for (const { segments, route } of this.#entries) {
+      const params = matchSegments(segments, parts);
+      if (params !== undefined) return { route, params };
+    }
+    return undefined;
+  }
+}
+
+function parsePattern(pattern: string): Segment[] {
+  if (typeof pattern !== "string" || !pattern.startsWith("/")) {
+    throw new TypeError(`A path is a string that starts with "/", such as "/chat"; got ${show(pattern)}`);
+  }
+  if (/[?#]/.test(pattern)) throw new TypeError(`A path has no query and no fragment; got ${show(pattern)}`);
+  const names = new Set<string>();
+  const texts = pattern.slice(1).split("/");
+  return texts.map((text, index): Segment => {
+    if (text === "*" && index === texts.length - 1) return { kind: "rest" };
+    if (text.includes("*")) throw new TypeError(`In a path "*" can only be the last segment; got ${show(pattern)}`);
+    if (!text.startsWith(":")) return { kind: "literal", text };
+    const name = text.slice(1);
+    if (!/^[A-Za-z_]\w*$/.test(name)) {
+      throw new TypeError(`A param is ":" and a name, as in "/chat/:room"; got ${show(pattern)}`);
+    }
+    if (names.has(name)) throw new TypeError(`The param ":${name}" stands twice in ${show(pattern)}`);
+    names.add(name);
+    return { kind: "param", text: name };
+  });
+}
+
+/** The more specific pattern first; 0 for two that match exactly the same paths. */
+function compare(a: readonly Segment[], b: readonly Segment[]): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const [left, right] = [a[i], b[i]];
+    if (left.kind !== right.kind) return RANK[left.kind] - RANK[right.kind];
+    if (left.kind === "literal" && right.kind === "literal" && left.text !== right.text) {
+      return left.text < right.text ? -1 : 1;
+    }
+  }
+  return b.length - a.length;
+}
+
+function matchSegments(segments: readonly Segment[], parts: readonly string[]): PathParams | undefined {
+  // A param named __proto__ is a param like any other.
+  const params: Record<string, string> = Object.create(null);
+  for (let i = 0; i < segments.length; i++) {
+    const segment = segments[i];
+    if (segment.kind === "rest") {
+      params["*"] = parts.slice(i).join("/");
+      return parts.length > i ? params : undefined;
+    }
+    const part = parts[i];
+    if (part === undefined) return undefined;
+    if (segment.kind === "literal") {
+      if (part !== segment.text) return undefined;
+    } else if (part === "") return undefined;
+    else params[segment.text] = part;
+  }
+  return parts.length === segments.length ? params : undefined;
+}
+
+function decode(part: string): string {
+  if (!part.includes("%")) return part;
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new HttpError(400, "The path has a bad percent-encoding");
+  }
+}

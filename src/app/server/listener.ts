@@ -1,0 +1,135 @@
+import type { Buffer } from "node:buffer";
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket as RawSocket,
+} from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { needsFrontServer } from "../../platform.ts";
+import { Guard } from "./handshake-guard.ts";
+import type { ListenOptions } from "./listen-options.ts";
+import type { Logger } from "../options.ts";
+import type { TlsOptions } from "./tls.ts";
+import { show } from "../common/show.ts";
+
+/** What a listener does with what comes in. */
+export interface ListenerHandlers {
+  onRequest(message: IncomingMessage, response: ServerResponse): void;
+  onUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer, guard: Guard): void;
+}
+
+interface ListenerOptions {
+  readonly tls: TlsOptions | undefined;
+  readonly handshakeTimeoutMs: number;
+  readonly logger: Logger;
+}
+
+/** A header that may come once only, such as Host, shows when it has come twice: the second would be dropped otherwise. */
+const HTTP = { joinDuplicateHeaders: true };
+
+/** An HTTP server of our own, guarded from its first connection. */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #handlers: ListenerHandlers;
+  readonly #guard: Guard;
+  /** Speaks HTTP. */
+  #http: Server | undefined;
+  /** Accepts connections: the same, or one before it. */
+  #front: NetServer | undefined;
+
+  constructor(options: ListenerOptions, handlers: ListenerHandlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#guard = new Guard(options.handshakeTimeoutMs);
+  }
+
+  /** Resolves once the server listens. */
+  async listen(options: ListenOptions): Promise<void> {
+    const front = this.#front = this.#createServers(options.reusePort ?? false);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    front.once("error", reject);
+    front.listen({ ...options }, resolve);
+    try {
+      await promise;
+    } catch (error) {
+      throw explain(error as NodeJS.ErrnoException, options);
+    }
+    front.off("error", reject);
+    // Such as too many open files: the next connection may be accepted again.
+    front.on("error", (error) => this.#options.logger.error("SpaceNode: a connection could not be accepted:", error));
+  }
+
+  /** Where it listens, if not at a unix socket. */
+  get address(): AddressInfo | undefined {
+    const address = this.#front?.address();
+    return typeof address === "object" && address !== null ? address : undefined;
+  }
+
+  /** The address to open; empty for a unix socket. */
+  get url(): string {
+    const { address } = this;
+    if (address === undefined) return "";
+    const isAny = address.address === "::" || address.address === "0.0.0.0";
+    const host = isAny ? "localhost" : address.address.includes(":") ? `[${address.address}]` : address.address;
+    return `${this.#options.tls === undefined ? "http" : "https"}://${host}:${address.port}`;
+  }
+
+  /** Takes no new connections, and resolves once the last has ended. */
+  close(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#front?.listening) this.#front.close(() => resolve());
+    else resolve();
+    this.#http?.closeIdleConnections();
+    this.#guard.refuseAll();
+    return promise.then(() => this.#guard.stop());
+  }
+
+  /** Cuts what is left but WebSockets, which are not the server's any more. */
+  closeAll(): void {
+    this.#http?.closeAllConnections();
+    this.#guard.cutAll();
+  }
+
+  /** Ends at once what has hardly begun. */
+  abort(): void {
+    this.#front?.close();
+    this.#guard.cutAll();
+    this.#guard.stop();
+  }
+
+  #createServers(reusePort: boolean): NetServer {
+    const { tls } = this.#options;
+    const hasFront = needsFrontServer(tls !== undefined, reusePort);
+    const http = this.#http = tls === undefined || hasFront
+      ? createHttpServer(HTTP)
+      : createHttpsServer({ ...tls, ...HTTP });
+    http.on("request", this.#handlers.onRequest);
+    http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
+      this.#guard.watchUpgrade(message, raw);
+      // The answer to a request before it would go out behind the 101, into the middle of the WebSocket.
+      if (this.#guard.isAnswering(message.socket)) raw.destroy();
+      else this.#handlers.onUpgrade(message, raw, head, this.#guard);
+    });
+    this.#guard.protect(http, tls !== undefined && !hasFront);
+    if (!hasFront) return http;
+    const handOver = (raw: RawSocket): boolean => http.emit("connection", raw);
+    if (tls === undefined) return createNetServer(handOver);
+    const front = createTlsServer(tls, handOver);
+    front.on("connection", (raw: RawSocket) => this.#guard.watchBelowTls(raw));
+    return front;
+  }
+}
+
+/** Some runtimes' errors do not say where it was that they could not listen. */
+function explain(error: NodeJS.ErrnoException, { port, host, path }: ListenOptions): Error {
+  const { code } = error;
+  const where = path !== undefined
+    ? `The path ${show(path)}`
+    : `Port ${port}${host === undefined ? "" : ` of ${host}`}`;
+  const advice = path !== undefined ? "remove it, or choose another" : "choose another, or 0 for any that is free";
+  const message = code === "EADDRINUSE" ? `is in use: ${advice}` : `cannot be listened at: ${error.message}`;
+  return Object.assign(new Error(`${where} ${message}`, { cause: error }), { code, port, path });
+}

@@ -1,0 +1,297 @@
+import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
+import type { Socket as RawSocket } from "node:net";
+import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../../protocol/close.ts";
+import type { AgreedCompression } from "../../transport/deflate/negotiated-deflate.ts";
+import { Duplex } from "../../transport/connection.ts";
+import type { DuplexSettings, Receiver, SendResult } from "../../transport/connection-handler.ts";
+import { fail } from "../common/validate.ts";
+import { Emitter } from "../common/emitter.ts";
+import { Inbox } from "./inbox.ts";
+import { checkClose } from "../server/listen-options.ts";
+import type { Logger } from "../options.ts";
+import type { Member, PubSub } from "../pubsub/pubsub.ts";
+import type { BinaryData, SendOptions, SocketEvents, SubscribeOptions } from "./socket.ts";
+import { checkNames, show, toBytes } from "../common/show.ts";
+import { readableOf, writableOf } from "./web-streams.ts";
+
+const SEND_OPTIONS = ["compress"];
+const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
+
+/** What a socket is told when it is made. */
+export interface ServerSocketSettings extends DuplexSettings {
+  readonly logger: Logger;
+  readonly pubSub: PubSub;
+  /** Called once, after the last event. */
+  readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
+}
+
+/** What was agreed on in the handshake. */
+export interface Agreed {
+  readonly subprotocol?: string | undefined;
+  readonly compression?: AgreedCompression | undefined;
+}
+
+interface End {
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+}
+
+/** The socket that handlers get: events and methods over a duplex. */
+export class ServerSocket extends Emitter<SocketEvents> implements Member, Receiver {
+  readonly protocol: string;
+  readonly remoteAddress: string;
+  data: unknown;
+  subscriptions: Set<string> | undefined;
+  #id: string | undefined;
+  #inbox: Inbox | undefined;
+  #end: End | undefined;
+  /** What a loop over the messages throws. */
+  #endError: Error | undefined;
+  /** `send()` has returned false, and `drain` has not been emitted since. */
+  #isDrainDue = false;
+  #readable: ReadableStream<string | Buffer> | undefined;
+  #writable: WritableStream<string | BinaryData> | undefined;
+  #drainWaiters: PromiseWithResolvers<void>[] | undefined;
+  readonly #compression: AgreedCompression | undefined;
+  readonly #settings: ServerSocketSettings;
+  readonly #duplex: Duplex;
+
+  constructor(raw: RawSocket, head: Buffer, agreed: Agreed, data: unknown, settings: ServerSocketSettings) {
+    super();
+    this.protocol = agreed.subprotocol ?? "";
+    this.#compression = agreed.compression;
+    this.data = data;
+    this.remoteAddress = raw.remoteAddress ?? "";
+    this.#settings = settings;
+    this.#duplex = new Duplex(raw, head, settings, this, agreed.compression);
+  }
+
+  protected get owner(): string {
+    return "A socket";
+  }
+
+  protected get events(): typeof EVENTS {
+    return EVENTS;
+  }
+
+  get CONNECTING(): 0 {
+    return 0;
+  }
+
+  get OPEN(): 1 {
+    return 1;
+  }
+
+  get CLOSING(): 2 {
+    return 2;
+  }
+
+  get CLOSED(): 3 {
+    return 3;
+  }
+
+  get readyState(): 1 | 2 | 3 {
+    return this.#duplex.isOpen ? 1 : this.#duplex.isClosed ? 3 : 2;
+  }
+
+  get id(): string {
+    return this.#id ??= randomUUID();
+  }
+
+  get extensions(): string {
+    return this.#compression?.header ?? "";
+  }
+
+  get bufferedAmount(): number {
+    return this.#duplex.bufferedAmount;
+  }
+
+  get isPaused(): boolean {
+    return this.#duplex.isPaused;
+  }
+
+  /** Messages that were dropped because the peer is slow. */
+  get droppedMessages(): number {
+    return this.#duplex.droppedMessages;
+  }
+
+  send(data: string | BinaryData, options?: SendOptions): boolean {
+    if (options !== undefined) checkSendOptions(options);
+    return this.#send(typeof data === "string" ? data : toBytes(data), options?.compress) === "sent";
+  }
+
+  deliver(data: string | Uint8Array): boolean {
+    return this.#send(data, undefined) !== "refused";
+  }
+
+  get topics(): string[] {
+    return [...this.subscriptions ?? []];
+  }
+
+  subscribe(topic: string, options: SubscribeOptions = {}): boolean {
+    return this.#settings.pubSub.subscribe(this, topic, options);
+  }
+
+  unsubscribe(topic: string): boolean {
+    return this.#settings.pubSub.unsubscribe(this, topic);
+  }
+
+  publish(topic: string, data: string | BinaryData): number {
+    return this.#settings.pubSub.publish(topic, data, this);
+  }
+
+  close(code: number = CloseCode.NORMAL, reason: string = ""): void {
+    checkClose(code, reason);
+    this.#duplex.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#duplex.terminate();
+  }
+
+  /** Says goodbye for the app, whose own clock bounds the answer. */
+  closeWithApp(code: number, reason: string): void {
+    this.#duplex.close(code, reason, false);
+  }
+
+  pause(): void {
+    this.#duplex.pause();
+  }
+
+  resume(): void {
+    this.#duplex.resume();
+  }
+
+  ping(data: string | BinaryData = ""): void {
+    this.#duplex.ping(toControlPayload(data));
+  }
+
+  pong(data: string | BinaryData = ""): void {
+    this.#duplex.pong(toControlPayload(data));
+  }
+
+  drained(): Promise<void> {
+    if (this.#duplex.isClosed) return Promise.reject(new Error("The socket has ended"));
+    if (this.bufferedAmount === 0) return Promise.resolve();
+    const waiter = Promise.withResolvers<void>();
+    (this.#drainWaiters ??= []).push(waiter);
+    this.#duplex.notifyDrain();
+    return waiter.promise;
+  }
+
+  /** To make an error is the dearest part of an end, so it is made only for who loops over the messages. */
+  #endInbox(inbox: Inbox, { code, reason, wasClean }: End): void {
+    if (!wasClean) this.#endError = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
+    inbox.end(this.#endError);
+  }
+
+  #send(data: string | Uint8Array, compress: boolean | undefined): SendResult {
+    const result = this.#duplex.send(data, compress);
+    if (result !== "sent") this.#isDrainDue = true;
+    return result;
+  }
+
+  override on<Event extends keyof SocketEvents>(
+    event: Event,
+    listener: (...args: SocketEvents[Event]) => unknown,
+  ): this {
+    super.on(event, listener);
+    // Reading starts once somebody listens, but not inside this call: the handler may have more to set up.
+    if (event === "message" && !this.#duplex.isStarted) queueMicrotask(() => this.start());
+    return this;
+  }
+
+  get readable(): ReadableStream<string | Buffer> {
+    return this.#readable ??= readableOf(this);
+  }
+
+  get writable(): WritableStream<string | BinaryData> {
+    return this.#writable ??= writableOf(this);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
+    if (this.#inbox === undefined) {
+      this.#inbox = new Inbox(this);
+      if (this.#end !== undefined) this.#endInbox(this.#inbox, this.#end);
+    }
+    return this.#inbox;
+  }
+
+  /** Begins to read: the handler is ready. */
+  start(): void {
+    this.#duplex.start();
+  }
+
+  /** A handler of this socket has thrown: the socket ends, the server lives on. */
+  onHandlerError(where: string, error: unknown): void {
+    // A loop over the messages has thrown what ended it: that is told as `close`, and no fault of the handler.
+    if (this.#endError !== undefined && error === this.#endError) return;
+    this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
+    // One exception is enough: what else has come is not given to who has thrown.
+    this.removeListeners("message");
+    this.emit("error", error instanceof Error ? error : new Error(show(error), { cause: error }));
+    this.#duplex.close(CloseCode.INTERNAL_ERROR, "");
+  }
+
+  protected onListenerError(event: keyof SocketEvents, error: unknown): void {
+    // A listener of `error` that throws must not be called for its own exception.
+    if (event !== "error") return this.onHandlerError(`listener of "${event}"`, error);
+    this.#settings.logger.error('SpaceNode: the listener of "error" has thrown:', error);
+  }
+
+  // Receiver
+
+  onMessage(data: string | Uint8Array, isBinary: boolean): void {
+    // Nobody is held back any more once we have said goodbye, so what a busy loop would have to keep is not kept.
+    if (this.#duplex.isOpen || !this.#inbox?.isBehind) this.#inbox?.push(data as string | Buffer);
+    this.emitPair("message", data as string | Buffer, isBinary);
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.emit("ping", payload as Buffer);
+  }
+
+  onPong(payload: Uint8Array): void {
+    this.emit("pong", payload as Buffer);
+  }
+
+  onDrain(): void {
+    for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.resolve();
+    if (!this.#isDrainDue) return;
+    this.#isDrainDue = false;
+    this.emit("drain");
+  }
+
+  onEnding(): void {
+    if (this.subscriptions !== undefined) this.#settings.pubSub.leaveAll(this);
+  }
+
+  onError(error: Error): void {
+    this.emit("error", error);
+  }
+
+  onClose(code: number, reason: string, wasClean: boolean): void {
+    for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
+    this.#end = { code, reason, wasClean };
+    if (this.#inbox !== undefined) this.#endInbox(this.#inbox, this.#end);
+    this.emit("close", code, reason, wasClean);
+    this.removeListeners();
+    this.#settings.onClosed(this, wasClean);
+  }
+}
+
+/** A misspelt name, or the callback that other libraries take here, would be as if it were not there. */
+function checkSendOptions(options: SendOptions): void {
+  checkNames("send", options, SEND_OPTIONS);
+  const { compress } = options;
+  if (compress !== undefined && typeof compress !== "boolean") fail("compress", compress, "true or false");
+}
+
+/** §5.5: at most 125 bytes. A number, say, is no payload: memory of that size would go out. */
+function toControlPayload(data: string | BinaryData): Uint8Array {
+  const payload = typeof data === "string" ? Buffer.from(data) : toBytes(data);
+  if (payload.length <= MAX_CONTROL_PAYLOAD_BYTES) return payload;
+  throw new RangeError(`A Ping or Pong carries at most 125 bytes; got ${payload.length}`);
+}

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { isObject, isPromise, show } from "../../../src/app/common/show.ts";
+
+class Chat {}
+
+test.each<[string, unknown]>([
+  ['"text"', "text"],
+  ['"a\\r\\nb\\u0000"', "a\r\nb\u0000"],
+  [`"${"x".repeat(80)}…"`, "x".repeat(1_000)],
+  ["42", 42],
+  ["-0.5", -0.5],
+  ["NaN", NaN],
+  ["10", 10n],
+  ["true", true],
+  ["undefined", undefined],
+  ["null", null],
+  ["Symbol(s)", Symbol("s")],
+  ["an array", [1, 2]],
+  ["an object (Object)", { a: 1 }],
+  ["an object (Chat)", new Chat()],
+  ["an object (no class)", Object.create(null)],
+  ["the function chat", function chat() {}],
+  ["the function (anonymous)", () => {}],
+])("shows %s", (expected, value) => {
+  expect(show(value)).toBe(expected);
+});
+
+test.each<[unknown, boolean]>([
+  [{}, true],
+  [new Chat(), true],
+  [Object.create(null), true],
+  [[], false],
+  [null, false],
+  [undefined, false],
+  ["x", false],
+  [() => {}, false],
+])("an object with properties: %o, %s", (value, expected) => {
+  expect(isObject(value)).toBe(expected);
+});
+
+test.each<[unknown, boolean]>([
+  [Promise.resolve(), true],
+  [{ then() {} }, true],
+  [{ then: 1 }, false],
+  [{}, false],
+  [null, false],
+  [undefined, false],
+  ["then", false],
+])("can be awaited: %o, %s", (value, expected) => {
+  expect(isPromise(value)).toBe(expected);
+});

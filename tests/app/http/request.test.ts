@@ -1,0 +1,297 @@
+/** Whom a request is addressed to: by its Host header and its target (RFC 9112 §3.2), on every way in. */
+
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import { type AddressInfo, connect as connectTcp, type Socket as RawSocket } from "node:net";
+import type { Duplex } from "node:stream";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type App, createApp, InjectError } from "../../../mod.ts";
+import { Http } from "../../../src/app/http/http-routes.ts";
+import { MemorySocket } from "../../../src/app/inject/memory-socket.ts";
+import { makeRequest } from "../../../src/app/inject/request.ts";
+import { listeningApp, portOf, recordingLogger } from "../../support/app.ts";
+import { certificate, connectSecurely } from "../../support/certificate.ts";
+import { close } from "../../support/frames.ts";
+import { headerOf, statusOf, upgradeRequest } from "../../support/raw-client.ts";
+import { readToEnd } from "../../support/stream-client.ts";
+
+/** Opens a connection to an app with these routes. */
+type WayIn = (addRoutes: (app: App) => unknown) => Promise<() => Duplex>;
+
+const clear = (port: number) => (): Duplex => {
+  const stream = connectTcp(port, "127.0.0.1");
+  stream.on("error", () => {});
+  onTestFinished(() => void stream.destroy());
+  return stream;
+};
+const secure = (port: number) => (): Duplex => connectSecurely(port);
+
+const listen: WayIn = async (addRoutes) => clear(portOf(await listeningApp({}, addRoutes)));
+const listenTls: WayIn = async (addRoutes) => secure(portOf(await listeningApp({ tls: certificate() }, addRoutes)));
+
+async function serverWith(server: Server, prepare: (server: Server, app: App) => void): Promise<[number, App]> {
+  const app = await createApp({ logger: false });
+  prepare(server, app);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(async () => {
+    server.close();
+    server.closeAllConnections();
+    await app.close({ timeoutMs: 500 });
+  });
+  return [(server.address() as AddressInfo).port, app];
+}
+
+const attach: WayIn = async (addRoutes) => {
+  const [port, app] = await serverWith(createServer(), (server, app) => app.attach(server));
+  addRoutes(app);
+  return clear(port);
+};
+
+const attachTls: WayIn = async (addRoutes) => {
+  const [port, app] = await serverWith(createTlsServer(certificate()), (server, app) => app.attach(server));
+  addRoutes(app);
+  return secure(port);
+};
+
+/** The owner of the server looks at the headers first, from which on the runtimes keep what they have made of them. */
+const handOver: WayIn = async (addRoutes) => {
+  const [port, app] = await serverWith(createServer(), (server, app) => {
+    server.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
+      if (message.headers.upgrade !== undefined) app.handleUpgrade(message, raw, head);
+    });
+  });
+  addRoutes(app);
+  return clear(port);
+};
+
+const WAYS_IN: readonly (readonly [string, WayIn])[] = [
+  ["listen", listen],
+  ["listen with TLS", listenTls],
+  ["attach", attach],
+  ["attach with TLS", attachTls],
+  ["handleUpgrade", handOver],
+];
+
+async function send(stream: Duplex, request: string): Promise<string> {
+  stream.write(Buffer.from(request, "latin1"));
+  return await readToEnd(stream);
+}
+
+/** The answer to a handshake, with a Close behind it, so that an accepted connection ends too. */
+function shake(stream: Duplex, request: string): Promise<string> {
+  return send(stream, request + close(1000).toString("latin1"));
+}
+
+function get(stream: Duplex, host: readonly string[], requestLine: string = "GET / HTTP/1.1"): Promise<string> {
+  const lines = [requestLine, ...host.map((value) => `Host: ${value}`), "Connection: close", "", ""];
+  return send(stream, lines.join("\r\n"));
+}
+
+const bodyOf = (response: string): string => response.slice(response.indexOf("\r\n\r\n") + 4);
+
+const WRONG_HOSTS: readonly (readonly [name: string, hosts: readonly string[]])[] = [
+  ["two of them", ["localhost", "evil.example"]],
+  ["the same twice", ["localhost", "localhost"]],
+  ["three of them", ["a", "b", "c"]],
+  ["an empty one before another", ["", "localhost"]],
+  ["an empty one behind another", ["localhost", ""]],
+  ["two in one line", ["localhost, evil.example"]],
+  ["an empty one", [""]],
+  ["a port alone", [":80"]],
+  ["one with a user", ["user@localhost"]],
+  ["one with a space", ["local host"]],
+  ["one with a path", ["localhost/chat"]],
+  ["a whole address", ["http://localhost"]],
+  ["a port that is none", ["localhost:http"]],
+  ["an IPv6 address without brackets", ["::1"]],
+  ["octets above ASCII", ["\xfcber"]],
+];
+
+describe.each(WAYS_IN)("by %s, a handshake", (_name, wayIn) => {
+  test.each(WRONG_HOSTS)("with a wrong Host is refused with 400: %s", async (_name, hosts) => {
+    let handled = 0;
+    const open = await wayIn((app) => app.ws("/", () => void handled++));
+    const response = await shake(open(), upgradeRequest("/", { Host: hosts }));
+    expect(statusOf(response), response).toBe(400);
+    expect(bodyOf(response)).toBe("The Host header must be one host, with a port or without\n");
+    expect(handled).toBe(0);
+  });
+
+  test.each(["localhost", "example.com:8080", "[::1]:3000", "127.0.0.1"])(
+    "with the Host %s is accepted",
+    async (host) => {
+      const open = await wayIn((app) => app.ws("/", () => {}));
+      expect(statusOf(await shake(open(), upgradeRequest("/", { Host: host })))).toBe(101);
+      const written = upgradeRequest("/", { Host: undefined, hOsT: host });
+      expect(statusOf(await shake(open(), written))).toBe(101);
+    },
+  );
+
+  test.each([
+    "GET * HTTP/1.1",
+    "GET http:// HTTP/1.1",
+    "GET http:///chat HTTP/1.1",
+    "GET http://user@localhost/ HTTP/1.1",
+    "GET http://a,b/ HTTP/1.1",
+    "GET http://localhost:x/ HTTP/1.1",
+    "GET ftp://localhost/ HTTP/1.1",
+    "GET ws://localhost/ HTTP/1.1",
+    "GET /#fragment HTTP/1.1",
+    "GET /?query#fragment HTTP/1.1",
+    "GET http://localhost/#fragment HTTP/1.1",
+  ])("for a target that is none is refused with 400: %s", async (requestLine) => {
+    let handled = 0;
+    const open = await wayIn((app) => app.ws("/", () => void handled++).ws("/*", () => void handled++));
+    const response = await shake(open(), upgradeRequest("/", {}, requestLine));
+    expect(statusOf(response), response).toBe(400);
+    expect(handled).toBe(0);
+  });
+});
+
+describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
+  test.each(WRONG_HOSTS)("with a wrong Host is refused with 400: %s", async (_name, hosts) => {
+    let handled = 0;
+    const open = await wayIn((app) => app.get("/", () => void handled++));
+    for (const version of ["1.1", "1.0"]) {
+      const response = await get(open(), hosts, `GET / HTTP/${version}`);
+      expect(statusOf(response), response).toBe(400);
+    }
+    expect(handled).toBe(0);
+  });
+
+  test("needs a Host in HTTP/1.1, and none in HTTP/1.0", async () => {
+    const open = await wayIn((app) => app.get("/", () => "a page"));
+    expect(statusOf(await get(open(), []))).toBe(400);
+    const response = await get(open(), [], "GET / HTTP/1.0");
+    expect([statusOf(response), bodyOf(response)]).toEqual([200, "a page"]);
+  });
+
+  test.each([
+    "GET * HTTP/1.1",
+    "POST * HTTP/1.1",
+    "HEAD * HTTP/1.1",
+    "GET http:// HTTP/1.1",
+    "GET http://user@localhost/ HTTP/1.1",
+    "GET ftp://localhost/ HTTP/1.1",
+    "GET /#fragment HTTP/1.1",
+  ])("for a target that is none is refused with 400: %s", async (requestLine) => {
+    let handled = 0;
+    const count = (): void => void handled++;
+    const open = await wayIn((app) => app.get("/", count).get("/*", count).post("/", count).post("/*", count));
+    const response = await get(open(), ["localhost"], requestLine);
+    expect(statusOf(response), response).toBe(400);
+    expect(handled).toBe(0);
+  });
+
+  test("to CONNECT somewhere reaches nobody", async () => {
+    let handled = 0;
+    const open = await wayIn((app) => app.get("/*", () => void handled++));
+    expect(await get(open(), ["localhost:80"], "CONNECT localhost:80 HTTP/1.1")).not.toMatch(/^HTTP\/1\.1 [123]/);
+    expect(handled).toBe(0);
+  });
+
+  test.each<[string, string, string]>([
+    ["/a/../b", "/a/../b", "a/../b"],
+    ["/../../etc/passwd", "/../../etc/passwd", "../../etc/passwd"],
+    ["/a/..%2f..%2Fb", "/a/..%2f..%2Fb", "a/../../b"],
+    ["/a%2Fb/c", "/a%2Fb/c", "a/b/c"],
+    ["//host/path", "//host/path", "/host/path"],
+    ["/./", "/./", "./"],
+    ["/%2e%2e/b?x=/../", "/%2e%2e/b", "../b"],
+    ["http://localhost//b", "//b", "/b"],
+    ["http://localhost:80?x=1", "/", ""],
+    ["HTTPS://[::1]:443/b", "/b", "b"],
+  ])("for %s shows its path as the client wrote it", async (target, path, rest) => {
+    const open = await wayIn((app) => app.get("/*", (req) => [req.path, req.params["*"]]));
+    expect(JSON.parse(bodyOf(await get(open(), ["localhost"], `GET ${target} HTTP/1.1`)))).toEqual([path, rest]);
+  });
+
+  test.each(["//b", "/a/../b", "/./b", "/%2fb", "/b/", "/b/.", "/B"])(
+    "for %s is not one for /b: nothing is resolved",
+    async (target) => {
+      const open = await wayIn((app) => app.get("/b", () => "b"));
+      expect(statusOf(await get(open(), ["localhost"], `GET ${target} HTTP/1.1`))).toBe(404);
+    },
+  );
+});
+
+describe("OPTIONS *", () => {
+  test("asks about the server: what any of its paths can do", async () => {
+    const limits = { maxBodyBytes: 1, messageTimeoutMs: 1, logger: recordingLogger().logger };
+    const http = new Http(limits, () => false);
+    http.addRoute("GET", "/", () => "a");
+    http.addRoute("DELETE", "/b", () => {});
+    // Bun answers 400 itself, so that it has to be asked without a port.
+    const message = makeRequest(MemorySocket.pair().server, "OPTIONS", "*", new Headers());
+    expect(await http.answer(message, {})).toEqual({
+      status: 204,
+      headers: [["Allow", "GET, DELETE, HEAD, OPTIONS"]],
+      body: undefined,
+    });
+  });
+
+  test("reaches no route, as a request or as a handshake", async () => {
+    let handled = 0;
+    const open = await listen((app) => app.ws("/", () => void handled++).ws("/*", () => void handled++));
+    expect(statusOf(await shake(open(), upgradeRequest("/", {}, "OPTIONS * HTTP/1.1")))).toBeGreaterThanOrEqual(400);
+    // Of the routes here none has a controller.
+    expect(headerOf(await get(open(), ["localhost"], "OPTIONS * HTTP/1.1"), "Allow") ?? "OPTIONS").toBe("OPTIONS");
+    expect(handled).toBe(0);
+  });
+});
+
+describe("a target that is a whole address", () => {
+  test("names the host instead of the Host header, RFC 9112 §3.2.2: its origin is the same one", async () => {
+    const hosts: unknown[] = [];
+    const app = await listeningApp(
+      { wsOrigins: "same-origin" },
+      (app) => app.ws("/", (_socket, req) => void hosts.push(req.headers.host)),
+    );
+    const open = clear(portOf(app));
+    const ask = (origin: string): Promise<string> =>
+      shake(open(), upgradeRequest("/", { Host: "b.example", Origin: origin }, "GET http://a.example/ HTTP/1.1"));
+    expect(statusOf(await ask("http://a.example"))).toBe(101);
+    expect(statusOf(await ask("http://b.example"))).toBe(403);
+    expect(hosts).toEqual(["a.example"]);
+  });
+});
+
+test("the requests of others are left as they are", async () => {
+  const seen = Promise.withResolvers<IncomingMessage>();
+  const [port, app] = await serverWith(createServer(), (server, app) => {
+    app.attach(server);
+    server.on("upgrade", (message: IncomingMessage, raw: RawSocket) => {
+      if (message.url !== "http://a.example/theirs") return;
+      seen.resolve(message);
+      raw.end("HTTP/1.1 418 Mine\r\nConnection: close\r\n\r\n");
+    });
+  });
+  app.ws("/ours", () => {});
+  const request = upgradeRequest("/", { Host: "b.example" }, "GET http://a.example/theirs HTTP/1.1");
+  expect(statusOf(await shake(clear(port)(), request))).toBe(418);
+  const { headers, ...rest } = await seen.promise;
+  expect(headers.host).toBe("b.example");
+  expect(["params", "path", "query", "ip"].filter((name) => Object.hasOwn(rest, name))).toEqual([]);
+});
+
+test("by inject, a wrong Host or target is refused as by a port", async () => {
+  const app = await createApp({ logger: false });
+  app.ws("/*", () => {});
+  const statusFor = (path: string, host: string): Promise<unknown> =>
+    app.inject(path, { headers: { Host: host } }).then((client) => (client.terminate(), 101), (error: InjectError) => {
+      expect(error).toBeInstanceOf(InjectError);
+      return error.response.status;
+    });
+  expect(await statusFor("/chat", "localhost")).toBe(101);
+  expect(await statusFor("/chat", "a, b")).toBe(400);
+  expect(await statusFor("/chat#fragment", "localhost")).toBe(400);
+  await app.close();
+});
+
+test("what comes twice though it may come once is shown whole to handlers, on all runtimes", async () => {
+  const open = await listen((app) => app.get("/", (req) => req.headers.authorization));
+  const lines = ["GET / HTTP/1.1", "Host: a", "Authorization: one", "Authorization: two", "Connection: close", "", ""];
+  expect(bodyOf(await send(open(), lines.join("\r\n")))).toBe("one, two");
+});

@@ -1,0 +1,234 @@
+import { describe, expect, test, vi } from "vitest";
+import { FAILURES, newsPair, report } from "../../support/broker-faults.ts";
+import { messagesOf, peers } from "../../support/crowd.ts";
+import { Hub, type MemoryBroker } from "../../support/memory-broker.ts";
+
+describe("while the broker is away", () => {
+  test("local delivery goes on, and what the others miss is counted", async () => {
+    const { a, news } = await newsPair();
+    a.broker.disconnect(new Error("cable pulled"));
+    expect([a.app.publish("news", "1"), a.app.publish("news", "2"), a.app.publish("elsewhere", "3")]).toEqual([
+      1,
+      1,
+      0,
+    ]);
+    expect(await news()).toEqual({ here: ["1", "2"], there: [] });
+    expect(a.app.stats().broker).toEqual({ isConnected: false, published: 0, received: 0, dropped: 3 });
+  });
+
+  test("and when it is back, all that is wanted by then is subscribed, and messages go both ways", async () => {
+    const { hub, a, b, news } = await newsPair();
+    const one = await a.member("old");
+    await hub.settle();
+    a.broker.disconnect();
+    one.socket.unsubscribe("old");
+    one.socket.subscribe("new");
+    await hub.settle();
+    a.app.publish("news", "lost");
+    b.app.publish("news", "missed");
+    await hub.settle();
+    a.broker.reconnect();
+    await hub.settle();
+    expect(a.broker.usersTopics).toEqual(["new", "news"]);
+    a.app.publish("news", "from a");
+    b.app.publish("news", "from b");
+    b.app.publish("new", "to one");
+    expect(await news()).toEqual({ here: ["lost", "from a", "from b"], there: ["missed", "from b", "from a"] });
+    expect(await messagesOf(one)).toEqual(["to one"]);
+    expect(a.app.stats().broker).toEqual({ isConnected: true, published: 1, received: 2, dropped: 1 });
+  });
+
+  test("at the start it is as good as cut", async () => {
+    const { hub, a, b, news } = await newsPair(false);
+    expect(a.app.stats().broker).toMatchObject({ isConnected: false, dropped: 0 });
+    a.app.publish("news", "early");
+    expect(await news()).toEqual({ here: ["early"], there: [] });
+    a.broker.reconnect();
+    await hub.settle();
+    b.app.publish("news", "hello");
+    a.app.publish("news", "hello too");
+    expect(await news()).toEqual({ here: ["hello too", "hello"], there: ["hello", "hello too"] });
+    // One that is only about to connect is nothing to be told of.
+    expect(report(a.entries)).toEqual([]);
+  });
+
+  test("at the start it is told of once there is a reason", async () => {
+    const { hub, a } = await newsPair(false);
+    a.broker.tell({ isConnected: false, error: new Error("nobody there") });
+    a.broker.reconnect();
+    await hub.settle();
+    expect(report(a.entries)).toEqual([
+      expect.stringMatching(/^warn: .*broker is away/),
+      expect.stringMatching(/^info: .*broker/),
+    ]);
+  });
+
+  test("each change is logged once, with its reason, however often it is told", async () => {
+    const { hub, a } = await newsPair();
+    expect(report(a.entries)).toEqual([]);
+    const error = new Error("cable pulled");
+    a.broker.disconnect(error);
+    for (const attempt of [1, 2, 3]) {
+      a.broker.tell({ isConnected: false, error: new Error(`attempt ${attempt}`) });
+      a.app.publish("news", "lost");
+      (await a.member()).socket.subscribe(`topic ${attempt}`);
+      await hub.settle();
+    }
+    expect(report(a.entries)).toEqual([expect.stringMatching(/^warn: .*broker/)]);
+    expect(a.entries[0].args).toContain(error);
+    a.broker.reconnect();
+    a.broker.tell({ isConnected: true });
+    await hub.settle();
+    expect(report(a.entries).slice(1)).toEqual([expect.stringMatching(/^info: .*broker/)]);
+    a.broker.disconnect();
+    expect(report(a.entries).slice(2)).toEqual([expect.stringMatching(/^warn: .*broker/)]);
+  });
+
+  test("what was under way when the link was cut is counted as dropped, message by message", async () => {
+    const { a, b, hub, news } = await newsPair();
+    a.broker.hold();
+    for (const text of ["1", "2", "3"]) a.app.publish("news", text);
+    await hub.settle();
+    expect(a.app.stats().broker).toMatchObject({ dropped: 0 });
+    a.broker.disconnect();
+    expect(await news()).toEqual({ here: ["1", "2", "3"], there: [] });
+    expect(a.app.stats().broker).toEqual({ isConnected: false, published: 0, received: 0, dropped: 3 });
+    expect(b.entries).toEqual([]);
+  });
+
+  test("what was published in the turn in which it was cut is dropped too", async () => {
+    const { a, news } = await newsPair();
+    a.app.publish("news", "1");
+    a.broker.disconnect();
+    a.app.publish("news", "2");
+    expect(await news()).toEqual({ here: ["1", "2"], there: [] });
+    expect(a.app.stats().broker).toMatchObject({ published: 0, dropped: 2 });
+  });
+});
+
+type Method = "publish" | "subscribe" | "unsubscribe";
+
+describe("a broker's method that", () => {
+  test.each(FAILURES)("%s does no harm here", async (_name, fail) => {
+    const { a, b, hub, news } = await newsPair();
+    const guest = await a.member();
+    const spies = (["publish", "subscribe", "unsubscribe"] satisfies Method[]).map((method) =>
+      vi.spyOn(a.broker, method).mockImplementation(fail as MemoryBroker[Method])
+    );
+    for (let i = 0; i < 3; i++) {
+      expect(guest.socket.subscribe(`topic ${i}`)).toBe(true);
+      expect(a.app.publish("news", `${i}`)).toBe(1);
+      expect(guest.socket.publish(`topic ${i}`, "to nobody")).toBe(0);
+      await hub.settle();
+      expect(guest.socket.unsubscribe(`topic ${i}`)).toBe(true);
+      await hub.settle();
+    }
+    for (const spy of spies) expect(spy).toHaveBeenCalled();
+    expect(await news()).toEqual({ here: ["0", "1", "2"], there: [] });
+    // Once for each method, not for each call.
+    expect(report(a.entries).length).toBeLessThanOrEqual(3);
+    spies.forEach((spy) => spy.mockRestore());
+    a.app.publish("news", "mended");
+    expect(await news()).toEqual({ here: ["mended"], there: ["mended"] });
+    b.app.publish("news", "hello");
+    expect(await news()).toEqual({ here: ["hello"], there: ["hello"] });
+    expect(guest.socket.readyState).toBe(guest.socket.OPEN);
+  });
+
+  test("fails to publish makes its messages count as dropped, and is logged with the reason", async () => {
+    const { a, hub } = await newsPair();
+    const error = new Error("broker at fault");
+    vi.spyOn(a.broker, "publish").mockRejectedValue(error);
+    for (const topic of ["x", "x", "y"]) a.app.publish(topic, "hello");
+    await hub.settle();
+    expect(a.app.stats().broker).toMatchObject({ isConnected: true, published: 0, dropped: 3 });
+    expect(report(a.entries)).toEqual([expect.stringMatching(/^(warn|error): .*broker.*publish/)]);
+    expect(a.entries[0].args).toContain(error);
+  });
+});
+
+describe("a broker that is slow", () => {
+  const MIB = 1024 * 1024;
+
+  test("gets at most 16 MiB; above it messages are dropped for it, and not here", async () => {
+    const hub = new Hub();
+    const [a, b] = await peers(hub, 2);
+    const [here, there] = [await a.member("news"), await b.member("news")];
+    await hub.settle();
+    a.broker.hold();
+    const sent: string[] = [];
+    for (let i = 0; i < 24; i++) {
+      const text = `${i} `.padEnd(MIB, "x");
+      sent.push(text);
+      expect(a.app.publish("news", text)).toBe(1);
+      expect(await messagesOf(here)).toEqual([text]);
+      expect(a.broker.waitingBytes).toBeLessThanOrEqual(16 * MIB);
+    }
+    expect(a.broker.waitingBytes).toBeGreaterThan(14 * MIB);
+    const { dropped, published } = a.app.stats().broker!;
+    expect([dropped + published, dropped >= 8 && dropped <= 10]).toEqual([24, true]);
+    expect(report(a.entries)).toEqual([expect.stringMatching(/^warn: .*broker.*slow/)]);
+    a.broker.release();
+    await hub.settle();
+    expect(await messagesOf(there)).toEqual(sent.slice(0, published));
+  });
+
+  test.each<[string, (broker: MemoryBroker) => void]>([
+    ["once it has taken what waited", (broker) => broker.release()],
+    ["once it has lost what waited", (broker) => {
+      broker.disconnect();
+      broker.release();
+      broker.reconnect();
+    }],
+  ])("has as much room as before, %s", async (_name, end) => {
+    const hub = new Hub();
+    const [a, b] = await peers(hub, 2);
+    const there = await b.member("news");
+    await hub.settle();
+    a.broker.hold();
+    for (let i = 0; i < 20; i++) a.app.publish("news", "x".repeat(MIB));
+    await hub.settle();
+    end(a.broker);
+    await hub.settle();
+    await messagesOf(there);
+    expect(a.broker.waitingBytes).toBe(0);
+    a.broker.hold();
+    for (let i = 0; i < 15; i++) a.app.publish("news", "y".repeat(MIB));
+    a.broker.release();
+    await hub.settle();
+    expect((await messagesOf(there)).length).toBe(15);
+  });
+
+  test("gets no more, when many small ones come", async () => {
+    const hub = new Hub();
+    const [a, b] = await peers(hub, 2);
+    const there = await b.member("news");
+    await hub.settle();
+    a.broker.hold();
+    const text = "x".repeat(8_000);
+    for (let i = 0; i < 3_000; i++) a.app.publish("news", text);
+    expect(a.broker.waitingBytes).toBeGreaterThan(15 * MIB);
+    await hub.settle();
+    expect(a.broker.waitingBytes).toBeLessThanOrEqual(16 * MIB);
+    const { dropped, published } = a.app.stats().broker!;
+    expect(dropped).toBeGreaterThan(500);
+    a.broker.release();
+    await hub.settle();
+    expect((await messagesOf(there)).length).toBe(published);
+    expect(a.app.stats().broker).toMatchObject({ published, dropped: 3_000 - published });
+  });
+
+  test("holds nobody up: who joins, leaves and speaks here does so at once", async () => {
+    const { a, hub, news } = await newsPair();
+    a.broker.hold();
+    const guest = await a.member("news", "more");
+    expect(a.app.publish("news", "hello")).toBe(2);
+    expect(await messagesOf(guest)).toEqual(["hello"]);
+    guest.socket.unsubscribe("more");
+    await hub.settle();
+    expect(await news()).toEqual({ here: ["hello"], there: [] });
+    a.broker.release();
+    expect(await news()).toEqual({ here: [], there: ["hello"] });
+    expect(a.broker.usersTopics).toEqual(["news"]);
+  });
+});

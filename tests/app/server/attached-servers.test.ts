@@ -1,0 +1,357 @@
+/** The app beside others: on the port of a server that somebody else made, with routes of its own. */
+
+import { createAdaptorServer } from "@hono/node-server";
+import express from "express";
+import fastify from "fastify";
+import { Hono } from "hono";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket as RawSocket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { WebSocketServer } from "ws";
+import { type App, type AppOptions, createApp } from "../../../mod.ts";
+import { connectTo, recordingLogger } from "../../support/app.ts";
+import { certificate, connectSecurely } from "../../support/certificate.ts";
+import { close, text } from "../../support/frames.ts";
+import { RawClient, rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
+import { StreamClient } from "../../support/stream-client.ts";
+
+/** An app that echoes at `/chat/:room`, naming the room. */
+async function echoApp(options: AppOptions = {}): Promise<App> {
+  const app = await createApp({ logger: false, ...options });
+  onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
+  return app.ws("/chat/:room", (socket, { params }) => {
+    socket.on("message", (data) => socket.send(`${params.room}: ${data}`));
+  });
+}
+
+async function listening<AnyServer extends Server>(server: AnyServer): Promise<AnyServer> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return server;
+}
+
+function plainServer(listener: RequestListener = (_req, res) => res.end("theirs")): Promise<Server> {
+  return listening(createServer(listener));
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+/** What a server says to a plain request. */
+async function get(server: Server, path: string): Promise<[number, string]> {
+  const response = await fetch(`http://127.0.0.1:${portOf(server)}${path}`, { headers: { Connection: "close" } });
+  return [response.status, await response.text()];
+}
+
+function connect(server: Server, path: string): Promise<RawClient> {
+  return connectTo({ address: server.address() as AddressInfo }, path);
+}
+
+async function echo(client: RawClient): Promise<string> {
+  client.send(text("hello"));
+  return await client.nextMessage() as string;
+}
+
+describe("a framework keeps its routes, and our WebSockets join it on one port", () => {
+  const frameworks: [string, () => Promise<Server>][] = [
+    ["Express", () => {
+      const site = express();
+      site.get("/hello/:name", (req, res) => void res.send(`Express greets ${req.params.name}`));
+      site.post("/echo", express.json(), (req, res) => void res.json(req.body));
+      return listening(createServer(site));
+    }],
+    ["Fastify", async () => {
+      const site = fastify();
+      site.get("/hello/:name", (req) => `Fastify greets ${(req.params as { name: string }).name}`);
+      site.post("/echo", (req) => req.body);
+      await site.listen({ port: 0, host: "127.0.0.1" });
+      onTestFinished(() => site.close());
+      return site.server;
+    }],
+    ["Hono", () => {
+      const site = new Hono();
+      site.get("/hello/:name", (context) => context.text(`Hono greets ${context.req.param("name")}`));
+      site.post("/echo", async (context) => context.json(await context.req.json()));
+      return listening(createAdaptorServer({ fetch: site.fetch }) as Server);
+    }],
+  ];
+
+  test.each(frameworks)("%s", async (name, start) => {
+    const server = await start();
+    const app = (await echoApp()).attach(server);
+    const clients = [await connect(server, "/chat/tea"), await connect(server, "/chat/a%20b")];
+    expect(await get(server, "/hello/Ada")).toEqual([200, `${name} greets Ada`]);
+    expect([await echo(clients[0]), await echo(clients[1])]).toEqual(["tea: hello", "a b: hello"]);
+    const posted = await fetch(`http://127.0.0.1:${portOf(server)}/echo`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Connection: "close" },
+      body: '{"a":1}',
+    });
+    expect(await posted.json()).toEqual({ a: 1 });
+    // A path that nobody has: theirs as a request, ours as a handshake.
+    expect((await get(server, "/nowhere"))[0]).toBe(404);
+    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/nowhere")))).toBe(404);
+    expect(app.sockets.size).toBe(2);
+
+    const closing = app.close();
+    for (const client of clients) {
+      expect((await client.nextFrame()).payload.readUInt16BE(0)).toBe(1001);
+      client.send(close(1001));
+    }
+    expect(await closing).toEqual({ closed: 2, terminated: 0 });
+    expect(await get(server, "/hello/Bob")).toEqual([200, `${name} greets Bob`]);
+  });
+});
+
+describe("attach", () => {
+  test.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["a port", 3000],
+    ["an Express app", express()],
+    ["an object", {}],
+  ])("takes a server and nothing else: %s is a TypeError", async (_name, server) => {
+    const app = await echoApp();
+    expect(() => app.attach(server as Server)).toThrow(TypeError);
+    expect(() => app.attach(server as Server)).toThrow(/attach takes a server of node:http or node:https; got /);
+  });
+
+  test("is chainable, before the server listens or after, and on several servers at once", async () => {
+    const servers = [createServer(), await plainServer()];
+    const app = await echoApp();
+    expect(app.attach(servers[0]).attach(servers[1])).toBe(app);
+    await listening(servers[0]);
+    for (const server of servers) expect(await echo(await connect(server, "/chat/x"))).toBe("x: hello");
+    expect(app.sockets.size).toBe(2);
+    // It listens nowhere itself, and could do so besides.
+    expect([app.address, app.url]).toEqual([undefined, ""]);
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    expect(await echo(await connectTo(app, "/chat/own"))).toBe("own: hello");
+  });
+
+  test("serves https as well", async () => {
+    const server = await listening(createTlsServer(certificate(), (_req, res) => res.end("theirs")));
+    (await echoApp()).attach(server);
+    const client = await StreamClient.connect(connectSecurely(portOf(server)), "/chat/tls");
+    client.send(text("hello"));
+    expect(await client.nextMessage()).toBe("tls: hello");
+    client.send(close(1000));
+    expect((await client.closed()).code).toBe(1000);
+  });
+
+  test("makes the services at the first handshake, which waits for them", async () => {
+    const database = Promise.withResolvers<{ name: string }>();
+    const begun = Promise.withResolvers<void>();
+    let made = 0;
+    const seen: unknown[] = [];
+    const server = await plainServer();
+    const app = await createApp({
+      logger: false,
+      services: {
+        database: () => {
+          made++;
+          begun.resolve();
+          return database.promise;
+        },
+      },
+    });
+    onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
+    app.ws("/", (socket, _req, services) => {
+      seen.push(services);
+      socket.on("message", (data) => socket.send(`${services.database.name} ${data}`));
+    }).attach(server);
+    await nextTurn();
+    expect(made).toBe(0);
+    const connecting = [0, 1].map(() => RawClient.connect(portOf(server), { early: text("early") }));
+    await begun.promise;
+    expect([made, seen.length]).toEqual([1, 0]);
+    database.resolve({ name: "db" });
+    for (const client of await Promise.all(connecting)) {
+      onTestFinished(() => client.terminate());
+      expect(await client.nextMessage()).toBe("db early");
+    }
+    expect(seen[0]).toBe(seen[1]);
+    expect(made).toBe(1);
+  });
+
+  test("with a service that cannot be made answers 500, logged, and their routes go on", async () => {
+    const { logger, entries } = recordingLogger();
+    const server = await plainServer();
+    const failure = new Error("no database");
+    const app = await createApp({ logger, services: { database: () => Promise.reject(failure) } });
+    app.ws("/", () => {}).attach(server);
+    const response = await rawRequest(portOf(server), upgradeRequest("/"));
+    expect(statusOf(response)).toBe(500);
+    expect(response).not.toContain("no database");
+    expect(entries).toEqual([{ level: "error", args: [expect.any(String), failure] }]);
+    expect(await get(server, "/")).toEqual([200, "theirs"]);
+    await app.close();
+  });
+
+  test("bounds an upgrade hook by handshakeTimeoutMs there too", async () => {
+    const server = await plainServer();
+    const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
+    onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
+    app.ws("/", { upgrade: () => new Promise(() => {}) }, () => {}).attach(server);
+    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/")))).toBe(408);
+  });
+
+  test("after close is an error", async () => {
+    const app = await echoApp();
+    await app.close();
+    expect(() => app.attach(createServer())).toThrow(/has been closed: create another/);
+  });
+});
+
+describe("other upgrade listeners", () => {
+  /** The `ws` package at `/theirs`, beside whatever else listens. */
+  function addTheirs(server: Server): void {
+    const theirs = new WebSocketServer({ noServer: true });
+    onTestFinished(() => theirs.close());
+    theirs.on("connection", (socket) => socket.on("message", (data) => socket.send(`ws: ${data}`)));
+    server.on("upgrade", (request, raw, head) => {
+      if (request.url !== "/theirs") return;
+      theirs.handleUpgrade(request, raw, head, (socket) => theirs.emit("connection", socket, request));
+    });
+  }
+
+  test.each([["first", true], ["second", false]])(
+    "get what is theirs, and we what is ours, though we were %s",
+    async (_name, areFirst) => {
+      const server = await plainServer();
+      const app = await echoApp();
+      if (areFirst) app.attach(server);
+      addTheirs(server);
+      if (!areFirst) app.attach(server);
+      for (let round = 0; round < 3; round++) {
+        expect(await echo(await connect(server, "/theirs"))).toBe("ws: hello");
+        expect(await echo(await connect(server, "/chat/ours"))).toBe("ours: hello");
+      }
+      expect(await get(server, "/")).toEqual([200, "theirs"]);
+      expect(app.stats()).toMatchObject({ connections: 3, accepted: 3, refused: 0 });
+    },
+  );
+
+  test("get all that is not ours, even what is no right path or no right handshake; when they are gone, it is refused", async () => {
+    const server = await plainServer();
+    const app = (await echoApp()).attach(server);
+    const seen: string[] = [];
+    const other = (request: IncomingMessage, raw: RawSocket): void => {
+      if (request.url!.startsWith("/chat")) return;
+      seen.push(request.url!);
+      raw.end("HTTP/1.1 418 Teapot\r\nConnection: close\r\n\r\n");
+    };
+    server.on("upgrade", other);
+    const statusAt = async (path: string, headers = {}): Promise<number> =>
+      statusOf(await rawRequest(portOf(server), upgradeRequest(path, headers)));
+    expect(await statusAt("/nowhere")).toBe(418);
+    expect(await statusAt("/%zz")).toBe(418);
+    expect(await statusAt("/other", { Upgrade: "tea" })).toBe(418);
+    expect(await statusAt("/chat/x", { "Sec-WebSocket-Key": "short" })).toBe(400);
+    expect(seen).toEqual(["/nowhere", "/%zz", "/other"]);
+
+    server.off("upgrade", other);
+    expect(await statusAt("/nowhere")).toBe(404);
+    expect(await statusAt("/%zz")).toBe(400);
+    expect(app.stats()).toMatchObject({ accepted: 0, refused: 3 });
+  });
+
+  test("may be another app of ours: each has its paths", async () => {
+    const server = await plainServer();
+    const [first, second] = [await createApp({ logger: false }), await createApp({ logger: false })];
+    first.ws("/first", (socket) => void socket.send("first")).attach(server);
+    second.ws("/second", (socket) => void socket.send("second")).attach(server);
+    expect(await (await connect(server, "/first")).nextMessage()).toBe("first");
+    expect(await (await connect(server, "/second")).nextMessage()).toBe("second");
+    await first.close({ timeoutMs: 50 });
+    expect(await (await connect(server, "/second")).nextMessage()).toBe("second");
+    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/first")))).toBe(404);
+    await second.close({ timeoutMs: 50 });
+  });
+});
+
+describe("close", () => {
+  test("detaches and leaves the server running: listeners as they were, requests answered", async () => {
+    const server = await plainServer();
+    const others = ["upgrade", "connection", "request", "error", "close", "clientError"] as const;
+    const before = others.map((event) => server.listenerCount(event));
+    const app = (await echoApp()).attach(server);
+    expect(server.listenerCount("upgrade")).toBeGreaterThan(0);
+    const client = await connect(server, "/chat/x");
+    const closing = app.close();
+    expect((await client.nextFrame()).payload.readUInt16BE(0)).toBe(1001);
+    client.send(close(1001));
+    await closing;
+    expect(others.map((event) => server.listenerCount(event))).toEqual(before);
+    expect([server.listening, await get(server, "/")]).toEqual([true, [200, "theirs"]]);
+
+    const successor = (await echoApp()).attach(server);
+    expect(await echo(await connect(server, "/chat/again"))).toBe("again: hello");
+    expect(successor.sockets.size).toBe(1);
+  });
+
+  test("answers a handshake that its hook still thinks about with 503", async () => {
+    const server = await plainServer();
+    const asked = Promise.withResolvers<void>();
+    const app = await createApp({ logger: false });
+    app.ws("/", {
+      upgrade: () => {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    }, () => {}).attach(server);
+    const response = rawRequest(portOf(server), upgradeRequest("/"));
+    await asked.promise;
+    expect(await app.close({ timeoutMs: 1_000 })).toEqual({ closed: 0, terminated: 0 });
+    expect(statusOf(await response)).toBe(503);
+  });
+});
+
+describe("handleUpgrade", () => {
+  test("is for who holds the switch: two apps by host name, one by path", async () => {
+    const apps = new Map<string, App>();
+    for (const name of ["tea", "coffee"]) {
+      const app = await createApp({ logger: false });
+      onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
+      apps.set(name, app.ws("/", (socket) => void socket.send(`a pot of ${name}`)));
+    }
+    const server = await plainServer();
+    server.on("upgrade", (request: IncomingMessage, raw: RawSocket, head: Buffer) => {
+      const app = apps.get(request.headers.host!.split(".")[0]);
+      if (app === undefined) raw.destroy();
+      else app.handleUpgrade(request, raw, head);
+    });
+    for (const [name, app] of apps) {
+      const client = await RawClient.connect(portOf(server), { headers: { Host: `${name}.example` } });
+      onTestFinished(() => client.terminate());
+      expect(await client.nextMessage()).toBe(`a pot of ${name}`);
+      expect(app.sockets.size).toBe(1);
+    }
+    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/x", { Host: "tea.example" })))).toBe(404);
+    await expect(RawClient.connect(portOf(server), { headers: { Host: "milk.example" } })).rejects.toThrow();
+  });
+
+  test("takes what came along with the handshake", async () => {
+    const server = await plainServer();
+    const app = await echoApp();
+    server.on("upgrade", (request, raw, head) => app.handleUpgrade(request, raw as RawSocket, head));
+    const client = await RawClient.connect(portOf(server), { path: "/chat/early", early: text("bird") });
+    onTestFinished(() => client.terminate());
+    expect(await client.nextMessage()).toBe("early: bird");
+  });
+
+  test("after close refuses with 503", async () => {
+    const server = await plainServer();
+    const app = await echoApp();
+    server.on("upgrade", (request, raw, head) => app.handleUpgrade(request, raw as RawSocket, head));
+    await app.close();
+    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/chat/x")))).toBe(503);
+  });
+});

@@ -1,0 +1,229 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
+import { text as textOf } from "node:stream/consumers";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { Guard } from "../../../src/app/server/handshake-guard.ts";
+import { connectTo, listeningApp, portOf } from "../../support/app.ts";
+import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
+import type { Socket as WebSocket } from "../../../mod.ts";
+
+const TIMEOUT_MS = 150;
+
+async function guardedServer(onRequest: RequestListener): Promise<{ server: Server; guard: Guard; port: number }> {
+  const server = createServer(onRequest);
+  const guard = new Guard(TIMEOUT_MS);
+  guard.protect(server, false);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+    guard.stop();
+  });
+  return { server, guard, port: (server.address() as AddressInfo).port };
+}
+
+function open(port: number): Socket {
+  const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  client.on("error", () => {});
+  onTestFinished(() => void client.destroy());
+  return client;
+}
+
+/** A connection whose time is up is a clock for the others: all have the same. */
+async function outlast(port: number): Promise<void> {
+  const client = open(port);
+  // Bun hears of a connection once it sends something, or a second later.
+  client.write("GET");
+  await textOf(client);
+  client.end();
+}
+
+/** The end of a connection, be it in an error. */
+function closed(raw: Socket): Promise<void> {
+  return new Promise((resolve) => raw.once("close", () => resolve()));
+}
+
+function answer(_request: IncomingMessage, response: ServerResponse): void {
+  response.end("hello");
+}
+
+describe("a connection that does not say what it wants", () => {
+  test.each([
+    ["says nothing", ""],
+    ["says half of its first line", "GET / HT"],
+    ["never ends its headers", "GET / HTTP/1.1\r\nHost: localhost\r\n"],
+    ["never ends the headers of a handshake", upgradeRequest().slice(0, -2)],
+  ])("is cut when its time is up: it %s", async (_name, request) => {
+    const { port } = await guardedServer(answer);
+    const before = performance.now();
+    const client = open(port);
+    client.write(request);
+    const response = await textOf(client);
+    client.end();
+    expect(performance.now() - before).toBeGreaterThan(TIMEOUT_MS - 5);
+    expect(statusOf(response)).toBe(408);
+    expect(response).toContain(`${TIMEOUT_MS} ms`);
+  });
+
+  test("is cut though it sends a byte now and then", async () => {
+    const { port } = await guardedServer(answer);
+    const client = open(port);
+    const trickle = setInterval(() => client.writable && client.write("x"), 10);
+    onTestFinished(() => clearInterval(trickle));
+    client.write("GET / HTTP/1.1\r\nX-Slow: ");
+    expect(statusOf(await textOf(client))).toBe(408);
+  });
+
+  test("is cut though it does not read the answer nor end its side", async () => {
+    const { server, port } = await guardedServer(answer);
+    const arrived = once(server, "connection") as Promise<[Socket]>;
+    const client = open(port);
+    client.write("GET");
+    client.pause();
+    const [raw] = await arrived;
+    await closed(raw);
+    expect(raw.destroyed).toBe(true);
+  });
+});
+
+describe("a connection that has said what it wants", () => {
+  test("is not cut while its request is answered, and has its time again afterwards", async () => {
+    const held = Promise.withResolvers<ServerResponse>();
+    const { port } = await guardedServer((_request, response) => held.resolve(response));
+    const client = open(port);
+    client.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const response = await held.promise;
+    await outlast(port);
+    expect(client.closed).toBe(false);
+    const answeredMs = performance.now();
+    response.end("late");
+    expect(await textOf(client)).toContain("\r\n\r\nlate");
+    expect(performance.now() - answeredMs).toBeGreaterThan(TIMEOUT_MS - 5);
+  });
+
+  test("is not cut while the second of two requests at once is answered", async () => {
+    const second = Promise.withResolvers<ServerResponse>();
+    const { port } = await guardedServer((request, response) => {
+      if (request.url === "/1") response.end("first");
+      else second.resolve(response);
+    });
+    const client = open(port);
+    client.write("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const response = await second.promise;
+    await outlast(port);
+    response.end("second");
+    expect(await textOf(client)).toMatch(/first[^]+second$/);
+  });
+
+  test("has no deadline after its handshake", async () => {
+    const arrived = Promise.withResolvers<WebSocket>();
+    const app = await listeningApp({ handshakeTimeoutMs: TIMEOUT_MS }, (app) => app.ws("/", arrived.resolve));
+    const client = await connectTo(app);
+    const socket = await arrived.promise;
+    await outlast(portOf(app));
+    expect(socket.readyState).toBe(socket.OPEN);
+    socket.send("still here");
+    expect(await client.nextMessage()).toBe("still here");
+  });
+});
+
+describe("a connection whose answer is not read", () => {
+  const large = Buffer.alloc(30_000_000, "x");
+  const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+  test("is cut when its time is up after the client has ended its side", async () => {
+    const answered = Promise.withResolvers<void>();
+    const { server } = await guardedServer((_request, response) => {
+      response.end(large);
+      answered.resolve();
+    });
+    // Bun does not tell when a client ends its side of a connection that its own HTTP server has accepted.
+    const front = createNetServer({ allowHalfOpen: true }, (raw) => server.emit("connection", raw));
+    front.listen(0, "127.0.0.1");
+    await once(front, "listening");
+    onTestFinished(() => void front.close());
+    const arrived = once(front, "connection") as Promise<[Socket]>;
+    const client = open((front.address() as AddressInfo).port);
+    client.pause();
+    client.write(request);
+    const [raw] = await arrived;
+    const ended = closed(raw);
+    await answered.promise;
+    client.end();
+    await ended;
+    expect(raw.destroyed).toBe(true);
+  });
+
+  test("is cut when its time is up after the client has sent what is no HTTP, and gets nothing that is no part of the answer", async () => {
+    const held = Promise.withResolvers<ServerResponse>();
+    const { server, port } = await guardedServer((_request, response) => held.resolve(response));
+    const arrived = once(server, "connection") as Promise<[Socket]>;
+    const client = open(port);
+    client.write(request);
+    const [raw] = await arrived;
+    const ended = closed(raw);
+    await held.promise;
+    client.write("@@ this is no HTTP\r\n\r\n");
+    await ended;
+    expect(await textOf(client)).not.toContain("408");
+  });
+});
+
+describe("what is no HTTP", () => {
+  test.each([
+    ["noise", "\x00\x01\x02\x03 noise\r\n\r\n", 400],
+    ["a TLS hello", Buffer.from("16030100c8010000c40303", "hex"), 400],
+    ["a header without a name", "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400],
+    ["two different lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
+    ["a header of 100 KB", `GET / HTTP/1.1\r\nHost: a\r\nX-Long: ${"x".repeat(100_000)}\r\n\r\n`, 431],
+  ])("is refused: %s", async (_name, request, status) => {
+    const { port } = await guardedServer(answer);
+    const response = await rawRequest(port, request);
+    expect(statusOf(response)).toBe(status);
+  });
+
+  test("harms nobody when it ends in a reset", async () => {
+    const { server, port } = await guardedServer(answer);
+    const arrived = once(server, "connection") as Promise<[Socket]>;
+    const client = open(port);
+    client.write("GET / HTTP/1.1\r\n");
+    const [raw] = await arrived;
+    client.resetAndDestroy();
+    await closed(raw);
+    expect(await rawRequest(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toContain("hello");
+  });
+
+  test("finds an error listener on its connection from the first moment", async () => {
+    const { server, port } = await guardedServer(answer);
+    const counted = new Promise<number>((resolve) => {
+      server.on("connection", (raw: Socket) => resolve(raw.listenerCount("error")));
+    });
+    open(port).write("GET");
+    expect(await counted).toBeGreaterThan(0);
+  });
+});
+
+test("a request with more headers than are handed out is refused, as a handshake and as a plain request", async () => {
+  const app = await listeningApp({}, (app) => app.ws("/", () => {}).get("/plain", () => "hello"));
+  const many = Object.fromEntries(Array.from({ length: 1_500 }, (_, i) => [`X-${i}`, `${i}`]));
+  expect(statusOf(await rawRequest(portOf(app), upgradeRequest("/", many)))).toBe(431);
+  expect(statusOf(await rawRequest(portOf(app), upgradeRequest("/", { ...many, Upgrade: undefined })))).toBe(431);
+});
+
+test("stop lets everybody stay, and leaves no timer", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { guard, server, port } = await guardedServer(answer);
+  const arrived = once(server, "connection");
+  const client = open(port);
+  client.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+  await arrived;
+  expect(vi.getTimerCount()).toBe(1);
+  guard.stop();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.advanceTimersByTime(10 * TIMEOUT_MS);
+  client.write("\r\n");
+  expect(await textOf(client)).toContain("hello");
+});

@@ -1,0 +1,308 @@
+/** TLS: wss and https with a certificate that is made at test time, and what strangers can do before and after its handshake. */
+
+import { once } from "node:events";
+import { request as startRequest } from "node:https";
+import { connect as connectTcp, type Socket as RawSocket } from "node:net";
+import { text as textOf } from "node:stream/consumers";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type App, type AppOptions, createApp, type Socket } from "../../../mod.ts";
+import { eventOf, listeningApp, portOf } from "../../support/app.ts";
+import { certificate, connectSecurely, makeCertificate } from "../../support/certificate.ts";
+import { binary, close, ping, text } from "../../support/frames.ts";
+import { meteredProxy } from "../../support/metered-proxy.ts";
+import { flood, readToEnd, StreamClient, untilStill } from "../../support/stream-client.ts";
+
+const MiB = 1024 * 1024;
+
+function secureApp(options: AppOptions, addRoutes: (app: App) => unknown): Promise<App> {
+  return listeningApp({ tls: certificate(), ...options }, addRoutes);
+}
+
+const echo = (socket: Socket): void => void socket.on("message", (data) => socket.send(data));
+
+async function connect(app: App): Promise<StreamClient> {
+  return await StreamClient.connect(connectSecurely(portOf(app)));
+}
+
+function connectSilently(app: App): RawSocket {
+  const client = connectTcp({ port: portOf(app), host: "127.0.0.1", allowHalfOpen: true });
+  client.on("error", () => {});
+  onTestFinished(() => void client.destroy());
+  return client;
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly body: string;
+}
+
+async function ask(app: App, path: string, method: string = "GET", body?: string): Promise<Answer> {
+  const { cert: ca } = certificate();
+  const request = startRequest({
+    host: "127.0.0.1",
+    port: portOf(app),
+    path,
+    method,
+    ca,
+    servername: "localhost",
+    agent: false,
+  });
+  request.end(body);
+  const [response] = await once(request, "response");
+  return { status: response.statusCode, body: await textOf(response) };
+}
+
+describe("wss", () => {
+  test("echoes texts and bytes, small and large, and closes cleanly", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", echo));
+    const closed = Promise.withResolvers<unknown>();
+    const client = await connect(app);
+    for (const socket of app.sockets) socket.once("close", (...args) => closed.resolve(args));
+    client.send(text("grüße 🌍"), binary(Buffer.from([0, 255])), text("x".repeat(900_000)));
+    expect(await client.nextMessage()).toBe("grüße 🌍");
+    expect(await client.nextMessage()).toEqual(Buffer.from([0, 255]));
+    expect(await client.nextMessage()).toBe("x".repeat(900_000));
+    client.send(close(1000, "done"));
+    expect(await client.closed()).toEqual({ code: 1000, reason: "done" });
+    expect(await closed.promise).toEqual([1000, "done", true]);
+  });
+
+  test("sends messages of all sizes on in order, a few a turn, behind a client that reads late", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", echo));
+    const client = await connect(app);
+    client.stream.pause();
+    const messages = Array.from(
+      { length: 3_000 },
+      (_, i) => `${i} ${"abcdefg".repeat(i % 100 === 0 ? 3_000 + i : i % 50)}`,
+    );
+    for (const message of messages) {
+      client.send(text(message));
+      await nextTurn();
+    }
+    client.stream.resume();
+    for (const message of messages) expect(await client.nextMessage()).toBe(message);
+    client.send(close(1000));
+    expect((await client.closed()).code).toBe(1000);
+  });
+
+  test("cuts a client that reads nothing: after its end when closeTimeoutMs is up, and by the heartbeat though it sends Pings", async () => {
+    const arrived: Socket[] = [];
+    const app = await secureApp(
+      { closeTimeoutMs: 150, heartbeat: { intervalMs: 200, timeoutMs: 300 }, maxBufferedBytes: 100 * MiB },
+      (app) => app.ws("/", (socket) => void arrived.push(socket)),
+    );
+    // A paused TLS client may read all the same.
+    const proxy = await meteredProxy(portOf(app));
+    onTestFinished(() => proxy.close());
+    const ending = await StreamClient.connect(connectSecurely(proxy.port));
+    const pinging = await StreamClient.connect(connectSecurely(proxy.port));
+    const closed = arrived.map((socket) => eventOf(socket, "close"));
+    proxy.stopReading();
+    for (const socket of arrived) for (let i = 0; i < 32; i++) socket.send(Buffer.alloc(MiB));
+    ending.stream.end();
+    const endMs = performance.now() + 8_000;
+    while (app.sockets.size > 0 && performance.now() < endMs) {
+      pinging.send(ping("ping"));
+      await nextTurn();
+    }
+    expect(app.sockets.size).toBe(0);
+    expect(await Promise.all(closed)).toEqual(Array(2).fill([1006, "", false]));
+  });
+
+  test("sends large texts on whole, behind a client that reads late", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", echo));
+    const client = await connect(app);
+    client.stream.pause();
+    const messages = Array.from({ length: 60 }, (_, i) => `${i} ${"abcdefg".repeat(3_000 + 1_000 * i)}`);
+    for (const message of messages) {
+      client.send(text(message));
+      await nextTurn();
+    }
+    client.stream.resume();
+    for (const message of messages) expect(await client.nextMessage()).toBe(message);
+  });
+
+  test("shares its port with https: controllers answer, with url and ip to match", async () => {
+    const app = await secureApp({}, (app) =>
+      app
+        .ws("/chat", echo)
+        .get("/", ({ ip }) => `hello, ${ip}`)
+        .post("/", (req) => req.json()));
+    expect(app.url).toBe(`https://127.0.0.1:${portOf(app)}`);
+    expect(await ask(app, "/")).toEqual({ status: 200, body: "hello, 127.0.0.1" });
+    expect(await ask(app, "/", "POST", '{"a":1}')).toEqual({ status: 200, body: '{"a":1}' });
+    expect((await ask(app, "/chat")).status).toBe(426);
+    expect((await ask(app, "/nowhere")).status).toBe(404);
+  });
+
+  test("says goodbye like any other: 1001 behind all that was sent", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", () => {}));
+    const client = await connect(app);
+    for (const socket of app.sockets) socket.send("x".repeat(3 * MiB));
+    const closing = app.close();
+    expect((await client.nextMessage()).length).toBe(3 * MiB);
+    client.send(close(1001));
+    expect((await client.closed()).code).toBe(1001);
+    expect(await closing).toEqual({ closed: 1, terminated: 0 });
+  });
+
+  test("tells of a peer that is cut, once, as 1006", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", echo));
+    const client = await connect(app);
+    const [socket] = app.sockets;
+    const closes: unknown[] = [];
+    socket.on("close", (...args) => closes.push(args));
+    const closed = eventOf(socket, "close");
+    client.stream.destroy();
+    await closed;
+    await nextTurn();
+    expect(closes).toEqual([[1006, "", false]]);
+    expect(app.sockets.size).toBe(0);
+  });
+
+  test("has the drain that a producer needs", async () => {
+    const app = await secureApp({ maxBufferedBytes: 64 * MiB }, (app) => app.ws("/", () => {}));
+    const client = await connect(app);
+    const [socket] = app.sockets;
+    client.stream.pause();
+    let sent = 0;
+    while (socket.send(Buffer.alloc(64 * 1024, sent)) || socket.bufferedAmount === 0) {
+      sent++;
+      await nextTurn();
+    }
+    sent++;
+    expect(socket.bufferedAmount).toBeGreaterThan(0);
+    const drained = socket.drained();
+    client.stream.resume();
+    await drained;
+    expect(socket.bufferedAmount).toBe(0);
+    for (let i = 0; i < sent; i++) expect((await client.nextMessage())[0], String(i)).toBe(i & 0xff);
+  });
+});
+
+describe("handshakeTimeoutMs", () => {
+  const OPTIONS = { handshakeTimeoutMs: 300 };
+
+  test("bounds a TCP connection on which TLS never begins", async () => {
+    const app = await secureApp(OPTIONS, (app) => app.get("/", () => "hello"));
+    const startedAt = performance.now();
+    await readToEnd(connectSilently(app));
+    const tookMs = performance.now() - startedAt;
+    expect(tookMs).toBeGreaterThanOrEqual(290);
+    expect(tookMs).toBeLessThan(3_000);
+  });
+
+  test("bounds one on which TLS begins and never ends, though a byte comes now and then", async () => {
+    const app = await secureApp(OPTIONS, (app) => app.get("/", () => "hello"));
+    const client = connectSilently(app);
+    let isClosed = false;
+    const closed = once(client, "close").then(() => isClosed = true);
+    client.resume().on("end", () => client.end());
+    // The header of a ClientHello of 512 bytes, of which few will come.
+    client.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]));
+    // Fewer than the 512 come before the test itself runs out of time.
+    for (let i = 0; !isClosed; i++) {
+      await delay(50);
+      if (!client.destroyed && client.writable) client.write(Buffer.from([i]));
+    }
+    expect(await closed).toBe(true);
+  });
+
+  test("bounds a TLS connection that says nothing, with a 408", async () => {
+    const app = await secureApp(OPTIONS, (app) => app.get("/", () => "hello"));
+    const startedAt = performance.now();
+    expect(await readToEnd(connectSecurely(portOf(app)))).toMatch(/^HTTP\/1\.1 408 /);
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(290);
+  });
+
+  test("leaves alone who has come through: WebSockets and requests that are being answered", async () => {
+    const app = await secureApp(OPTIONS, (app) =>
+      app.ws("/", echo).get("/slow", async () => {
+        await delay(700);
+        return "slow";
+      }));
+    const client = await connect(app);
+    expect(await ask(app, "/slow")).toEqual({ status: 200, body: "slow" });
+    client.send(text("still here"));
+    expect(await client.nextMessage()).toBe("still here");
+  });
+
+  test.each([["TLS has not begun", connectSilently], ["TLS is there", (app: App) => connectSecurely(portOf(app))]])(
+    "close does not wait for it when %s",
+    async (_name, connectTo) => {
+      const app = await secureApp({ handshakeTimeoutMs: 60_000 }, (app) => app.get("/", () => "hello"));
+      const client = connectTo(app);
+      await once(client, client.connecting ? "connect" : "secureConnect");
+      await ask(app, "/");
+      const closing = app.close({ timeoutMs: 100 }).then(() => "closed");
+      expect(await Promise.race([closing, delay(3_000, "too late")])).toBe("closed");
+    },
+  );
+});
+
+test("what is no TLS at all ends its own connection and nobody else's", async () => {
+  const app = await secureApp({}, (app) => app.ws("/", echo));
+  const client = await connect(app);
+  for (const garbage of ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\0".repeat(500), "\x16\x03\x01\x00\x05hello"]) {
+    const stranger = connectSilently(app);
+    stranger.write(garbage, "latin1");
+    expect(await readToEnd(stranger)).not.toContain("HTTP/1.1 200");
+  }
+  client.send(text("still here"));
+  expect(await client.nextMessage()).toBe("still here");
+});
+
+test("a pause while 32 MiB come is bounded: the peer is held back, or closed with 1013 above maxBufferedBytes", async () => {
+  const maxBufferedBytes = 4 * MiB;
+  const app = await secureApp({ maxBufferedBytes }, (app) => app.ws("/", () => {}));
+  const client = await connect(app);
+  const [socket] = app.sockets;
+  const closed = eventOf(socket, "close").then(([code]) => code);
+  let messages = 0;
+  socket.on("message", () => messages++);
+  socket.pause();
+
+  const frame = binary(Buffer.alloc(64 * 1024));
+  const sending = flood(client.stream, 512, () => frame);
+  // Whoever is held back shows it by nothing going on, and whoever is not, by the end of the connection.
+  const outcome = await Promise.race([closed, untilStill(() => sending.takenBytes)]);
+  if (outcome === undefined) {
+    expect(sending.takenBytes).toBeLessThan(16 * MiB);
+    expect(socket.readyState).toBe(socket.OPEN);
+    socket.resume();
+    await sending.done;
+    client.send(close(1000));
+    expect(await closed).toBe(1000);
+    expect(messages).toBe(512);
+  } else {
+    expect(outcome).toBe(1013);
+    expect(messages).toBe(0);
+  }
+});
+
+describe("wrong tls options are an error that says what is wrong", () => {
+  const { key, cert } = certificate();
+
+  test.each<[string, unknown, RegExp]>([
+    ["no object", 42, /tls must be an object such as \{ key, cert \}; got 42/],
+    ["nothing in it", {}, /tls needs key and cert/],
+    ["a key alone", { key }, /tls needs key and cert.*got key/],
+    ["a certificate alone", { cert }, /tls needs key and cert.*got cert/],
+    ["a misspelt name", { kye: key, cert }, /tls needs key and cert.*got kye, cert/],
+    ["a certificate that is none", { key, cert: "garbage" }, /tls\.cert cannot be read/],
+    ["a key that is none", { key: "garbage", cert }, /tls\.key cannot be read/],
+    ["the two mixed up", { key: cert, cert: key }, /tls\.(cert|key) cannot be read/],
+    ["numbers", { key: 5, cert: 5 }, /tls\.(cert|key)/],
+  ])("%s", async (_name, tls, message) => {
+    const attempt = createApp({ tls: tls as object });
+    await expect(attempt).rejects.toThrow(TypeError);
+    await expect(attempt).rejects.toThrow(message);
+  });
+
+  test("the key of another certificate", async () => {
+    await expect(createApp({ tls: { key: makeCertificate().key, cert } })).rejects.toThrow(
+      /tls\.key is not the key of tls\.cert/,
+    );
+  });
+});

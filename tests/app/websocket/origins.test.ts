@@ -1,0 +1,244 @@
+import { describe, expect, test, vi } from "vitest";
+import { compileOrigins, isSameOrigin, type WsOrigins } from "../../../src/app/websocket/origins.ts";
+import { connectTo, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
+import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
+
+const HOST = "mysite.com";
+
+function allows(allowed: WsOrigins, origin: string, host: string = HOST): boolean {
+  return compileOrigins(allowed)(origin, host);
+}
+
+describe("one origin", () => {
+  test.each([
+    ["https://mysite.com", "https://mysite.com", true],
+    ["https://mysite.com", "https://MySite.COM", true],
+    ["https://mysite.com", "HTTPS://mysite.com", true],
+    ["https://MYSITE.com", "https://mysite.com", true],
+    ["https://mysite.com/", "https://mysite.com", true],
+    ["https://mysite.com:443", "https://mysite.com", true],
+    ["https://mysite.com", "https://mysite.com:443", true],
+    ["http://mysite.com:80", "http://mysite.com", true],
+    ["https://mysite.com:8443", "https://mysite.com:8443", true],
+    ["https://xn--bcher-kva.example", "https://bücher.example", true],
+    ["http://localhost:3000", "http://localhost:3000", true],
+    ["http://[::1]:3000", "http://[0:0:0:0:0:0:0:1]:3000", true],
+    ["chrome-extension://abcdef", "chrome-extension://abcdef", true],
+
+    ["https://mysite.com", "http://mysite.com", false],
+    ["https://mysite.com", "https://mysite.com:8443", false],
+    ["https://mysite.com", "https://www.mysite.com", false],
+    ["https://mysite.com", "https://mysite.com.evil.com", false],
+    ["https://mysite.com", "https://evil.com/https://mysite.com", false],
+    ["https://mysite.com", "https://mysite.com@evil.com", false],
+    ["https://mysite.com", "https://user@mysite.com", false],
+    ["https://mysite.com", "https://mysite.com, https://evil.com", false],
+    ["https://mysite.com", "null", false],
+    ["https://mysite.com", "", false],
+    ["https://mysite.com", "mysite.com", false],
+    ["https://mysite.com", "https://", false],
+    ["chrome-extension://abcdef", "chrome-extension://ghijkl", false],
+  ])("%s lets %s in: %s", (allowed, origin, expected) => {
+    expect(allows(allowed, origin)).toBe(expected);
+  });
+});
+
+describe("all subdomains", () => {
+  test.each([
+    ["https://*.mysite.com", "https://www.mysite.com", true],
+    ["https://*.mysite.com", "https://a.b.c.mysite.com", true],
+    ["https://*.mysite.com", "https://WWW.MySite.com", true],
+    ["https://*.MySite.com", "https://www.mysite.com", true],
+    ["https://*.mysite.com:443", "https://www.mysite.com", true],
+    ["https://*.mysite.com:8443", "https://www.mysite.com:8443", true],
+
+    ["https://*.mysite.com", "https://mysite.com", false],
+    ["https://*.mysite.com", "https://evilmysite.com", false],
+    ["https://*.mysite.com", "https://.mysite.com", false],
+    ["https://*.mysite.com", "http://www.mysite.com", false],
+    ["https://*.mysite.com", "https://www.mysite.com:8443", false],
+    ["https://*.mysite.com:8443", "https://www.mysite.com", false],
+    ["https://*.mysite.com", "https://www.mysite.com.evil.com", false],
+    ["https://*.mysite.com", "https://evil.com/.mysite.com", false],
+    ["https://*.mysite.com", "https://evil.com?.mysite.com", false],
+    ["https://*.mysite.com", "https://evil.com#.mysite.com", false],
+    ["https://*.mysite.com", "https://evil.com\\.mysite.com", false],
+    ["https://*.mysite.com", "https://evil.com:1.mysite.com", false],
+    ["https://*.mysite.com", "https://evil.com@www.mysite.com", false],
+    ["https://*.mysite.com", "null", false],
+  ])("%s lets %s in: %s", (allowed, origin, expected) => {
+    expect(allows(allowed, origin)).toBe(expected);
+  });
+});
+
+describe("same-origin", () => {
+  test.each([
+    ["https://mysite.com", "mysite.com", true],
+    ["http://mysite.com", "mysite.com", true],
+    ["https://mysite.com", "MYSITE.com", true],
+    ["https://mysite.com", "mysite.com:443", true],
+    ["http://mysite.com:80", "mysite.com", true],
+    ["http://localhost:3000", "localhost:3000", true],
+    ["http://[::1]:3000", "[::1]:3000", true],
+
+    ["https://mysite.com", "mysite.com:8443", false],
+    ["http://mysite.com", "mysite.com:443", false],
+    ["https://evil.com", "mysite.com", false],
+    ["https://www.mysite.com", "mysite.com", false],
+    ["https://mysite.com", "", false],
+    ["https://mysite.com", "mysite.com/x", false],
+    ["https://mysite.com", "evil@mysite.com", false],
+    ["null", "mysite.com", false],
+    ["null", "null", false],
+  ])("%s at the host %s: %s", (origin, host, expected) => {
+    expect(isSameOrigin(origin, host)).toBe(expected);
+    expect(allows("same-origin", origin, host)).toBe(expected);
+  });
+});
+
+describe("a RegExp", () => {
+  test.each([/^https:\/\/[a-z]+\.dev$/, /^https:\/\/[a-z]+\.dev$/g, /^https:\/\/[a-z]+\.dev$/y])(
+    "%s gives the same answer each time",
+    (pattern) => {
+      const check = compileOrigins(pattern);
+      const answers = Array.from({ length: 4 }, () => check("https://abc.dev", HOST));
+      expect(answers).toEqual([true, true, true, true]);
+      expect(check("https://abc.com", HOST)).toBe(false);
+    },
+  );
+
+  test("keeps its other flags, and is the caller's to use", () => {
+    const pattern = /^HTTPS:/gi;
+    const check = compileOrigins(pattern);
+    pattern.lastIndex = 3;
+    expect(check("https://mysite.com", HOST)).toBe(true);
+    expect(pattern.lastIndex).toBe(3);
+  });
+});
+
+describe("a predicate", () => {
+  test("gets the origin as it came, and the host", () => {
+    const predicate = vi.fn(() => true);
+    expect(allows(predicate, "HTTPS://mysite.com:443", "example.com:80")).toBe(true);
+    expect(predicate).toHaveBeenCalledExactlyOnceWith("HTTPS://mysite.com:443", "example.com:80");
+  });
+
+  test.each<[string, unknown]>([
+    ["false", false],
+    ["nothing", undefined],
+    ["a promise, which is no answer", Promise.resolve(false)],
+  ])("that says %s lets nobody in", (_name, verdict) => {
+    expect(allows((() => verdict) as () => boolean, "https://mysite.com")).toBe(false);
+  });
+});
+
+describe("a list", () => {
+  const list: WsOrigins = ["https://a.com", "https://*.b.com", /^https:\/\/c\d\.com$/, "same-origin"];
+
+  test.each([
+    ["https://a.com", true],
+    ["https://x.b.com", true],
+    ["https://c7.com", true],
+    ["https://mysite.com", true],
+    ["https://d.com", false],
+  ])("lets %s in: %s", (origin, expected) => {
+    expect(allows(list, origin)).toBe(expected);
+  });
+
+  test("that is empty lets nobody in", () => {
+    expect(allows([], "https://mysite.com")).toBe(false);
+  });
+});
+
+test.each<[unknown, RegExp]>([
+  [42, /got 42/],
+  [null, /got null/],
+  [{}, /got an object \(Object\)/],
+  [true, /got true/],
+  [[42], /got 42/],
+  [[["https://a.com"]], /got an array/],
+  ["", /got ""/],
+  ["*", /got "\*"/],
+  ["mysite.com", /got "mysite\.com"/],
+  ["localhost:3000", /got "localhost:3000"/],
+  ["//mysite.com", /got "\/\/mysite\.com"/],
+  ["https://mysite.com/chat", /got "https:\/\/mysite\.com\/chat"/],
+  ["https://mysite.com?a", /got/],
+  ["https://user:secret@mysite.com", /got/],
+  ["https://*", /got "https:\/\/\*"/],
+  ["https://*.*.mysite.com", /got/],
+  ["https://my*.com", /got/],
+  ["https://www.*.com", /got/],
+  ["*.mysite.com", /got "\*\.mysite\.com"/],
+  ["https://*.mysite.com/chat", /got/],
+  ["null", /got "null"/],
+])("what is no origin is refused at once: %o", (allowed, given) => {
+  const attempt = (): unknown => compileOrigins(allowed as WsOrigins);
+  expect(attempt).toThrow(TypeError);
+  expect(attempt).toThrow(/wsOrigins must .*(https:\/\/mysite\.com|"same-origin")/);
+  expect(attempt).toThrow(given);
+});
+
+describe("on the wire", () => {
+  test("a wrong origin gets 403, a right one and none at all get in", async () => {
+    const app = await listeningApp(
+      { wsOrigins: ["https://mysite.com", "same-origin"] },
+      (app) => app.ws("/", () => {}),
+    );
+    const status = async (headers: Record<string, string | string[]>): Promise<number> =>
+      statusOf(await rawRequest(portOf(app), upgradeRequest("/", headers)));
+    expect(await status({ Origin: "https://evil.com" })).toBe(403);
+    expect(await status({ Origin: "null" })).toBe(403);
+    expect(await status({ Origin: "" })).toBe(403);
+    expect(await status({ Origin: ["https://mysite.com", "https://evil.com"] })).toBe(403);
+    await connectTo(app, { headers: { Origin: "https://mysite.com" } });
+    await connectTo(app, { headers: { Origin: "http://localhost:81", Host: "localhost:81" } });
+    await connectTo(app);
+    expect(app.stats()).toMatchObject({ accepted: 3, refused: 4 });
+  });
+
+  test("without wsOrigins anyone gets in, and the first from another origin is warned of, once", async () => {
+    const { logger, entries } = recordingLogger();
+    const app = await listeningApp({ logger }, (app) => app.ws("/", () => {}));
+    await connectTo(app);
+    await connectTo(app, { headers: { Origin: "http://localhost" } });
+    expect(entries).toEqual([]);
+    await connectTo(app, { headers: { Origin: "https://other.com" } });
+    await connectTo(app, { headers: { Origin: "https://third.com" } });
+    expect(entries.map(({ level }) => level)).toEqual(["warn"]);
+    expect(entries[0].args.join(" ")).toMatch(/"https:\/\/other\.com".*"localhost".*wsOrigins/);
+  });
+
+  test("with wsOrigins nothing is warned of", async () => {
+    const { logger, entries } = recordingLogger();
+    const app = await listeningApp({ logger, wsOrigins: /./ }, (app) => app.ws("/", () => {}));
+    await connectTo(app, { headers: { Origin: "https://other.com" } });
+    expect(entries).toEqual([]);
+  });
+
+  test("a route's wsOrigins go before the app's", async () => {
+    const app = await listeningApp({ wsOrigins: "https://app.com" }, (app) =>
+      app
+        .ws("/app", () => {})
+        .ws("/route", { wsOrigins: "https://route.com" }, () => {}));
+    const status = async (path: string, origin: string): Promise<number> =>
+      statusOf(await rawRequest(portOf(app), upgradeRequest(path, { Origin: origin })));
+    await connectTo(app, { path: "/app", headers: { Origin: "https://app.com" } });
+    await connectTo(app, { path: "/route", headers: { Origin: "https://route.com" } });
+    expect(await status("/app", "https://route.com")).toBe(403);
+    expect(await status("/route", "https://app.com")).toBe(403);
+  });
+
+  test("a predicate that throws lets nobody in, and is logged", async () => {
+    const { logger, entries } = recordingLogger();
+    const broken = new Error("no database");
+    const wsOrigins = (): boolean => {
+      throw broken;
+    };
+    const app = await listeningApp({ logger, wsOrigins }, (app) => app.ws("/", () => {}));
+    const response = await rawRequest(portOf(app), upgradeRequest("/", { Origin: "https://mysite.com" }));
+    expect(statusOf(response)).toBe(500);
+    expect(response).not.toContain("database");
+    expect(entries).toEqual([{ level: "error", args: [expect.any(String), broken] }]);
+  });
+});

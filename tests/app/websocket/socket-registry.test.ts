@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import { Connections } from "../../../src/app/websocket/socket-registry.ts";
+import type { ServerSocket } from "../../../src/app/websocket/server-socket.ts";
+import { connectTo, eventOf, listeningApp, portOf } from "../../support/app.ts";
+import { close } from "../../support/frames.ts";
+import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
+
+function socketFrom(remoteAddress: string): ServerSocket {
+  return { remoteAddress } as ServerSocket;
+}
+
+const UNLIMITED = { maxConnections: Infinity, maxConnectionsPerIp: Infinity };
+
+describe("room", () => {
+  test("is there until maxConnections, and again when one has gone", () => {
+    const connections = new Connections({ ...UNLIMITED, maxConnections: 2 });
+    const sockets = [socketFrom("a"), socketFrom("b")];
+    for (const socket of sockets) {
+      expect(() => connections.checkRoom("c")).not.toThrow();
+      connections.add(socket);
+    }
+    expect(() => connections.checkRoom("c")).toThrow(expect.objectContaining({ status: 503 }));
+    connections.delete(sockets[0], true);
+    connections.delete(sockets[0], true);
+    expect(() => connections.checkRoom("c")).not.toThrow();
+    connections.add(sockets[0]);
+    expect(() => connections.checkRoom("c")).toThrow(expect.objectContaining({ status: 503 }));
+  });
+
+  test("is there for each address until maxConnectionsPerIp, and again when one of its own has gone", () => {
+    const connections = new Connections({ ...UNLIMITED, maxConnectionsPerIp: 2 });
+    const sockets = ["a", "a", "b", "__proto__"].map(socketFrom);
+    for (const socket of sockets) connections.add(socket);
+    expect(() => connections.checkRoom("a")).toThrow(expect.objectContaining({ status: 429 }));
+    for (const ip of ["b", "c", "__proto__"]) expect(() => connections.checkRoom(ip)).not.toThrow();
+    connections.delete(sockets[2], true);
+    expect(() => connections.checkRoom("a")).toThrow(expect.objectContaining({ status: 429 }));
+    connections.delete(sockets[0], true);
+    connections.delete(sockets[0], true);
+    expect(() => connections.checkRoom("a")).not.toThrow();
+    connections.add(sockets[0]);
+    expect(() => connections.checkRoom("a")).toThrow(expect.objectContaining({ status: 429 }));
+  });
+});
+
+test("whenEmpty resolves at once when nobody is connected, else with the last who goes", async () => {
+  const connections = new Connections(UNLIMITED);
+  await connections.whenEmpty();
+  const sockets = ["a", "b"].map(socketFrom);
+  for (const socket of sockets) connections.add(socket);
+  let isEmpty = false;
+  const empty = connections.whenEmpty().then(() => isEmpty = true);
+  connections.delete(sockets[1], true);
+  await Promise.resolve();
+  expect(isEmpty).toBe(false);
+  connections.delete(sockets[0], true);
+  await empty;
+  expect([...connections]).toEqual([]);
+});
+
+test("those who have gone are counted once, by whether they went with the closing handshake", () => {
+  const connections = new Connections(UNLIMITED);
+  const sockets = ["a", "b", "c"].map(socketFrom);
+  for (const socket of sockets) connections.add(socket);
+  connections.delete(sockets[0], true);
+  connections.delete(sockets[1], false);
+  connections.delete(sockets[0], false);
+  expect(connections).toMatchObject({ size: 1, closed: 1, terminated: 1 });
+});
+
+describe("on the wire", () => {
+  test.each([
+    ["maxConnections", { maxConnections: 2 }, 503],
+    ["maxConnectionsPerIp", { maxConnectionsPerIp: 2 }, 429],
+  ])("above %s handshakes are refused until a socket has ended, however it did", async (_name, options, status) => {
+    const app = await listeningApp(options, (app) => app.ws("/", () => {}));
+    const refused = async (): Promise<number> => statusOf(await rawRequest(portOf(app), upgradeRequest()));
+    let [first, second] = [await connectTo(app), await connectTo(app)];
+    expect(await refused()).toBe(status);
+    const ends: (() => void)[] = [
+      () => first.send(close(1000)),
+      () => first.reset(),
+      () => first.end(),
+      () => void [...app.sockets][0].terminate(),
+    ];
+    for (const end of ends) {
+      const closed = eventOf([...app.sockets][0], "close");
+      end();
+      await closed;
+      [first, second] = [second, await connectTo(app)];
+      expect(await refused()).toBe(status);
+    }
+    expect(app.stats()).toMatchObject({ connections: 2, accepted: 6, refused: 5 });
+  });
+
+  test("a handshake that is refused for another reason takes no room", async () => {
+    const app = await listeningApp({ maxConnections: 1 }, (app) => app.ws("/", () => {}));
+    for (let i = 0; i < 3; i++) {
+      expect(statusOf(await rawRequest(portOf(app), upgradeRequest("/nowhere")))).toBe(404);
+    }
+    await connectTo(app);
+    expect(app.sockets.size).toBe(1);
+  });
+});

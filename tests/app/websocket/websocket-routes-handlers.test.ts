@@ -1,0 +1,248 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { type Socket } from "../../../mod.ts";
+import {
+  connectPair,
+  connectTo,
+  eventOf,
+  listeningApp,
+  type LogEntry,
+  recordingLogger,
+  until,
+  waitingApp,
+  watch,
+} from "../../support/app.ts";
+import { close, text } from "../../support/frames.ts";
+
+describe("nothing is lost while a handler sets itself up", () => {
+  const early = Buffer.concat([text("0"), text("1")]);
+  const all = ["0", "1", "2", "3"];
+
+  /** Connects with messages in the handshake's own packet and behind it, and gives what the server's listener has heard. */
+  async function received(handler: (socket: Socket, messages: string[]) => unknown): Promise<string[]> {
+    const messages: string[] = [];
+    const ended = Promise.withResolvers<void>();
+    const app = await listeningApp({}, (app) =>
+      app.ws("/", (socket) => {
+        socket.on("close", () => ended.resolve());
+        return handler(socket, messages);
+      }));
+    const client = await connectTo(app, { early });
+    client.send(text("2"), text("3"), close(1000));
+    await ended.promise;
+    return messages;
+  }
+
+  const listen = (socket: Socket, messages: string[]): void => {
+    socket.on("message", (data) => messages.push(data as string));
+  };
+
+  test.each<[string, (socket: Socket, messages: string[]) => unknown]>([
+    ["a listener at once", listen],
+    ["a listener at once, in an async handler that goes on", async (socket, messages) => {
+      listen(socket, messages);
+      await nextTurn();
+    }],
+    ["a listener at once, in an async handler that never ends", async (socket, messages) => {
+      listen(socket, messages);
+      await new Promise(() => {});
+    }],
+    ["a listener after an await", async (socket, messages) => {
+      for (let i = 0; i < 5; i++) await nextTurn();
+      listen(socket, messages);
+    }],
+    ["a listener after an await, and more to do after it", async (socket, messages) => {
+      await nextTurn();
+      listen(socket, messages);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }],
+    ["a listener at once, and a pause until later", (socket, messages) => {
+      listen(socket, messages);
+      socket.pause();
+      setTimeout(() => socket.resume(), 20);
+    }],
+    ["a loop after an await", async (socket, messages) => {
+      await nextTurn();
+      for await (const message of socket) messages.push(message as string);
+    }],
+    ["a loop that begins after the handler has ended", (socket, messages) => {
+      const iterator = socket[Symbol.asyncIterator]();
+      setTimeout(async () => {
+        for await (const message of { [Symbol.asyncIterator]: () => iterator }) messages.push(message as string);
+      }, 20);
+    }],
+  ])("%s", async (_name, handler) => {
+    expect(await received(handler)).toEqual(all);
+  });
+
+  test("a listener that is added in the same turn as another hears the first message too", async () => {
+    const second: string[] = [];
+    const messages = await received(async (socket, messages) => {
+      await nextTurn();
+      listen(socket, messages);
+      listen(socket, second);
+    });
+    expect(messages).toEqual(all);
+    expect(second).toEqual(all);
+  });
+
+  test("a client that goes away meanwhile is noticed when the handler is ready", async () => {
+    const { app, arrived, ready } = await waitingApp();
+    const client = await connectTo(app);
+    const closed = eventOf(await arrived, "close");
+    client.send(close(4000));
+    ready();
+    expect(await closed).toEqual([4000, "", true]);
+    expect(app.sockets.size).toBe(0);
+  });
+});
+
+describe("what a handler throws is logged, told as error, and closes its socket with 1011; the server lives on", () => {
+  const failure = new Error("a fault of ours");
+
+  const failures: [string, (socket: Socket) => unknown][] = [
+    ["in the handler", () => {
+      throw failure;
+    }],
+    ["in an async handler", async () => {
+      await nextTurn();
+      throw failure;
+    }],
+    ["in a message listener", (socket) => {
+      socket.on("message", () => {
+        throw failure;
+      });
+    }],
+    ["in an async message listener", (socket) => {
+      socket.on("message", async () => {
+        await nextTurn();
+        throw failure;
+      });
+    }],
+    ["in a ping listener", (socket) => {
+      socket.on("ping", () => {
+        throw failure;
+      });
+      socket.ping();
+    }],
+  ];
+
+  test.each(failures)("%s", async (name, handler) => {
+    const { logger, entries } = recordingLogger();
+    const errors: unknown[] = [];
+    const closed = Promise.withResolvers<unknown[]>();
+    const app = await listeningApp({ logger }, (app) =>
+      app
+        .ws("/fails", (socket) => {
+          socket.on("error", (error) => errors.push(error));
+          socket.on("close", (...args) => closed.resolve(args));
+          return handler(socket);
+        })
+        .ws("/works", (socket) => void socket.on("message", (data) => socket.send(data))));
+    const bystander = await connectTo(app, "/works");
+    const client = await connectTo(app, "/fails");
+    client.send(name === "in a ping listener" ? Buffer.from("898000000000", "hex") : text("hello"));
+    while (client.closeFrame === undefined) await client.nextFrame();
+    client.send(close(1011));
+    expect(await client.closed()).toEqual({ code: 1011, reason: "", ended: "fin" });
+    expect(await closed.promise).toEqual([1011, "", true]);
+    expect(errors).toEqual([failure]);
+    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining("1011"), failure] }]);
+    bystander.send(text("still there?"));
+    expect(await bystander.nextMessage()).toBe("still there?");
+    expect(app.sockets.size).toBe(1);
+  });
+
+  test("in an error listener: logged, and not told to it again", async () => {
+    const { logger, entries } = recordingLogger();
+    let calls = 0;
+    const { client, seen } = await connectPair({ logger }, (socket) => {
+      socket.on("error", () => {
+        calls++;
+        throw failure;
+      });
+    });
+    client.send(text("bad", { rsv: 1 }));
+    expect(await seen.closed).toEqual([1002, expect.any(String), false]);
+    expect(calls).toBe(1);
+    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining('"error"'), failure] }]);
+  });
+
+  test("in a close listener: logged, the others are called, and nothing is left over", async () => {
+    const { logger, entries } = recordingLogger();
+    const { app, client, seen } = await connectPair({ logger }, (socket) => {
+      socket.on("close", () => {
+        throw failure;
+      });
+    });
+    client.send(close(1000));
+    expect(await seen.closed).toEqual([1000, "", true]);
+    await client.closed();
+    await nextTurn();
+    expect(app.sockets.size).toBe(0);
+    expect(seen.errors).toEqual([failure]);
+    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining('"close"'), failure] }]);
+  });
+
+  test("after the socket has ended: logged, and that is all", async () => {
+    const { logger, entries } = recordingLogger();
+    const ready = Promise.withResolvers<void>();
+    const arrived = Promise.withResolvers<Socket>();
+    const app = await listeningApp({ logger }, (app) =>
+      app.ws("/", async (socket) => {
+        arrived.resolve(socket);
+        await ready.promise;
+        throw failure;
+      }));
+    const client = await connectTo(app);
+    const socket = await arrived.promise;
+    const seen = watch(socket);
+    client.reset();
+    await seen.closed;
+    ready.resolve();
+    await until(() => entries.length > 0);
+    expect(entries).toEqual([{ level: "error", args: [expect.any(String), failure] }]);
+    expect(seen.closes.length).toBe(1);
+  });
+
+  test.each<[string, unknown]>([
+    ["a string", "just text"],
+    ["undefined", undefined],
+    ["null", null],
+    ["a symbol", Symbol("s")],
+    ["an object without a prototype", Object.create(null)],
+    ["an object that cannot be shown", { toString: () => ({}) }],
+  ])("and it need not be an Error: %s", async (_name, thrown) => {
+    const { logger, entries } = recordingLogger();
+    const errors: Error[] = [];
+    const app = await listeningApp({ logger }, (app) =>
+      app.ws("/", (socket) => {
+        socket.on("error", (error) => errors.push(error));
+        throw thrown;
+      }).ws("/async", async (socket) => {
+        socket.on("error", (error) => errors.push(error));
+        await nextTurn();
+        throw thrown;
+      }));
+    for (const path of ["/", "/async"]) {
+      const client = await connectTo(app, path);
+      expect((await client.nextFrame()).payload.readUInt16BE(0)).toBe(1011);
+      client.send(close(1011));
+      await client.closed();
+    }
+    expect(errors.map((error) => [error instanceof Error, error.cause])).toEqual([[true, thrown], [true, thrown]]);
+    expect(entries.map(({ args }: LogEntry) => args[1])).toEqual([thrown, thrown]);
+  });
+
+  test("once: a listener that fails at every message does so no longer when its socket is closing", async () => {
+    const { logger, entries } = recordingLogger();
+    const { client, seen } = await connectPair({ logger }, (socket) => {
+      socket.on("message", () => {
+        throw failure;
+      });
+    });
+    client.send(Buffer.concat(Array.from({ length: 100 }, (_, i) => text(`${i}`))), close(1011));
+    await seen.closed;
+    expect(entries.length).toBe(1);
+  });
+});

@@ -1,0 +1,116 @@
+/** A duplex over a real connection, and what it tells its receiver. */
+
+import type { Socket as RawSocket } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { expect } from "vitest";
+import { ProtocolError } from "../../src/protocol/errors.ts";
+import { Clocks } from "../../src/transport/timers/connection-timers.ts";
+import { Duplex } from "../../src/transport/connection.ts";
+import type { DuplexSettings, Receiver } from "../../src/transport/connection-handler.ts";
+import { upgradeServer } from "./app.ts";
+import { text } from "./frames.ts";
+import type { ConnectOptions, RawClient } from "./raw-client.ts";
+
+export const SETTINGS: DuplexSettings = {
+  maxMessageBytes: 1_000_000,
+  maxFragments: 100,
+  highWaterMark: 64 * 1024,
+  maxBufferedBytes: 1_000_000,
+  slowConsumer: "close",
+  clocks: new Clocks({ heartbeat: false, messageTimeoutMs: 60_000, closeTimeoutMs: 5_000 }),
+};
+
+export type Event = [name: string, ...details: unknown[]];
+
+/** Writes down what it hears, and does what a test wants done. */
+export class Recorder implements Receiver {
+  readonly events: Event[] = [];
+  readonly closed = Promise.withResolvers<Event>();
+  readonly drained = Promise.withResolvers<void>();
+  /** What to do at each event. */
+  react: (event: Event) => void = () => {};
+  #waiting: (() => void) | undefined;
+
+  /** Resolves once there are that many messages. */
+  async messages(count: number): Promise<unknown[]> {
+    while (this.of("message").length < count) await new Promise<void>((resolve) => this.#waiting = resolve);
+    return this.of("message").map(([, data]) => data);
+  }
+
+  of(name: string): Event[] {
+    return this.events.filter((event) => event[0] === name);
+  }
+
+  #record(...event: Event): void {
+    this.events.push(event);
+    this.react(event);
+    this.#waiting?.();
+  }
+
+  onMessage(data: string | Uint8Array): void {
+    this.#record("message", data);
+  }
+
+  onPing(payload: Uint8Array): void {
+    this.#record("ping", `${payload}`);
+  }
+
+  onPong(payload: Uint8Array): void {
+    this.#record("pong", `${payload}`);
+  }
+
+  onDrain(): void {
+    this.#record("drain");
+    this.drained.resolve();
+  }
+
+  onEnding(): void {}
+
+  onError(error: Error): void {
+    this.#record("error", error instanceof ProtocolError ? error.closeCode : error);
+  }
+
+  onClose(code: number, _reason: string, wasClean: boolean): void {
+    this.#record("close", code, wasClean);
+    this.closed.resolve(["close", code, wasClean]);
+  }
+}
+
+export interface Pair {
+  raw: RawSocket;
+  duplex: Duplex;
+  client: RawClient;
+  recorder: Recorder;
+}
+
+export async function pair(settings: Partial<DuplexSettings> = {}, options: ConnectOptions = {}): Promise<Pair> {
+  const { raw, head, client } = await (await upgradeServer()).connect(options);
+  const recorder = new Recorder();
+  return { raw, client, recorder, duplex: new Duplex(raw, head, { ...SETTINGS, ...settings }, recorder) };
+}
+
+/** Lets the loop turn until bytes have gone to another socket and back, so that what was under way has arrived. */
+export async function roundTrips(count: number): Promise<void> {
+  const { client, duplex, recorder } = await pair();
+  recorder.react = () => duplex.send("back");
+  duplex.start();
+  for (let i = 0; i < count; i++) {
+    client.send(text("there"));
+    await client.nextMessage();
+  }
+}
+
+export const block: Buffer = Buffer.alloc(100_000, "x");
+
+/** Sends until the operating system takes no more. */
+export async function stall({ duplex, client }: Pair, bytes: number): Promise<number> {
+  client.pause();
+  let sent = 0;
+  while (duplex.bufferedAmount < bytes && sent < 1_000) {
+    duplex.send(block);
+    sent++;
+    await nextTurn();
+  }
+  expect(duplex.bufferedAmount).toBeGreaterThanOrEqual(bytes);
+  return sent;
+}

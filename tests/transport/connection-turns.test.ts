@@ -1,0 +1,261 @@
+// One socket does not keep the others waiting: its reading is cut into turns, and nothing is lost where it is cut.
+
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { Clocks } from "../../src/transport/timers/connection-timers.ts";
+import type { AgreedCompression } from "../../src/transport/deflate/negotiated-deflate.ts";
+import { Duplex } from "../../src/transport/connection.ts";
+import { until, upgradeServer } from "../support/app.ts";
+import { type Pair, pair, Recorder, roundTrips, SETTINGS } from "../support/connection.ts";
+import { close, ping, text } from "../support/frames.ts";
+
+const texts = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i}`);
+const chunkOf = (messages: readonly string[]): Buffer => Buffer.concat(messages.map((each) => text(each)));
+
+/** More than are read in one turn, where each takes a millisecond. */
+const many = texts(200);
+const MOST_PER_TURN = 2 * 32;
+
+function fakeClock(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
+/** A pair of which the receiver takes a millisecond for each message, Ping and Pong. */
+async function slowPair(): Promise<Pair> {
+  fakeClock();
+  const one = await pair();
+  one.recorder.react = ([name]) => name !== "close" && void vi.advanceTimersByTime(1);
+  return one;
+}
+
+/** Sends messages, and does something when the reading of them has been interrupted. Gives how many had been read then. */
+function interrupt({ raw, client, duplex, recorder }: Pair, act: () => void): Promise<number> {
+  duplex.start();
+  client.send(chunkOf(many));
+  return new Promise((resolve) => {
+    const onData = (): void => {
+      if (!duplex.isBusy) return;
+      raw.off("data", onData);
+      resolve(recorder.of("message").length);
+      act();
+    };
+    raw.on("data", onData);
+  });
+}
+
+describe("a socket whose messages take long", () => {
+  test("is read a few of them in a turn, in order, and its answers leave in one write each turn", async () => {
+    const one = await slowPair();
+    const { raw, client, duplex, recorder } = one;
+    let turn = 0;
+    let isOver = false;
+    const counting = (async () => {
+      for (; !isOver; turn++) await nextTurn();
+    })();
+    const turns: number[] = [];
+    recorder.react = ([name, data]) => {
+      if (name !== "message") return;
+      turns.push(turn);
+      vi.advanceTimersByTime(1);
+      duplex.send(data as string);
+    };
+    const write = vi.spyOn(raw, "write");
+    duplex.start();
+    client.send(chunkOf(many));
+    expect(await recorder.messages(many.length)).toEqual(many);
+    for (const each of many) expect(await client.nextMessage()).toBe(each);
+    isOver = true;
+    await counting;
+    const perTurn = new Map<number, number>();
+    for (const each of turns) perTurn.set(each, (perTurn.get(each) ?? 0) + 1);
+    expect(Math.max(...perTurn.values())).toBeLessThanOrEqual(MOST_PER_TURN);
+    expect(perTurn.size).toBeGreaterThanOrEqual(many.length / MOST_PER_TURN);
+    expect(write.mock.calls.length).toBeLessThanOrEqual(perTurn.size + 1);
+    expect(duplex.isBusy).toBe(false);
+  });
+
+  test("lets another one in between", async () => {
+    const one = await slowPair();
+    const other = await pair();
+    other.recorder.react = ([, data]) => other.duplex.send(data as string);
+    const order: string[] = [];
+    one.recorder.react = () => {
+      order.push("flood");
+      vi.advanceTimersByTime(1);
+    };
+    other.duplex.start();
+    one.duplex.start();
+    one.client.send(chunkOf(texts(9_000)));
+    while (order.length < 9_000) {
+      other.client.send(text("me too"));
+      await other.client.nextMessage();
+      order.push("other");
+    }
+    const between = order.lastIndexOf("flood") - order.indexOf("flood");
+    const others = order.slice(order.indexOf("flood"), order.indexOf("flood") + between)
+      .filter((each) => each === "other");
+    // The flood takes at least 140 turns, and an echo takes a few.
+    expect(others.length).toBeGreaterThan(10);
+  });
+
+  test("hears nothing more once it has been terminated meanwhile", async () => {
+    const one = await slowPair();
+    const read = await interrupt(one, () => one.duplex.terminate());
+    expect(await one.recorder.closed.promise).toEqual(["close", 1006, false]);
+    await roundTrips(3);
+    expect(one.recorder.events.length).toBe(read + 1);
+    expect(one.duplex.isBusy).toBe(false);
+  });
+
+  test("hands nothing out while it is paused, and all of it afterwards", async () => {
+    const one = await slowPair();
+    const { raw, duplex, recorder } = one;
+    const read = await interrupt(one, () => duplex.pause());
+    await until(() => !duplex.isBusy);
+    for (let i = 0; i < 10; i++) await nextTurn();
+    expect(recorder.events.length).toBe(read);
+    expect([duplex.isPaused, raw.isPaused()]).toEqual([true, true]);
+    duplex.resume();
+    expect(await recorder.messages(many.length)).toEqual(many);
+  });
+
+  test("may be closed meanwhile: what had come is handed out, and the answer to the Close is seen", async () => {
+    const one = await slowPair();
+    await interrupt(one, () => {
+      one.duplex.close(1000, "");
+      one.client.send(close(1000));
+    });
+    expect(await one.recorder.closed.promise).toEqual(["close", 1000, true]);
+    expect(await one.recorder.messages(many.length)).toEqual(many);
+  });
+});
+
+describe("an end that comes while something is still to be read", () => {
+  test.each<[string, (client: Pair["client"]) => void, code: number]>([
+    ["a FIN", (client) => client.end(), 1006],
+    ["a Close and a FIN", (client) => (client.send(close(1000)), client.end()), 1000],
+  ])("%s waits until it is read, and is told once", async (_name, end, code) => {
+    const { client, duplex, recorder } = await slowPair();
+    duplex.start();
+    client.send(chunkOf(many));
+    end(client);
+    expect((await recorder.closed.promise).slice(0, 2)).toEqual(["close", code]);
+    expect(recorder.of("message").map(([, data]) => data)).toEqual(many);
+    await nextTurn();
+    expect(recorder.events.at(-1)![0]).toBe("close");
+    expect(recorder.of("close").length).toBe(1);
+  });
+
+  test("a TCP connection that is gone waits too, and takes nothing more meanwhile", async () => {
+    const one = await slowPair();
+    const { raw, duplex, recorder } = one;
+    const read = await interrupt(one, () => raw.destroy());
+    let isGone = false;
+    raw.once("close", () => isGone = true);
+    const answers: unknown[] = [];
+    recorder.react = ([name]) => {
+      vi.advanceTimersByTime(1);
+      if (name === "message" && isGone) answers.push(duplex.send("too late"), duplex.isOpen);
+    };
+    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
+    expect(read).toBeLessThan(many.length);
+    expect(recorder.of("message").map(([, data]) => data)).toEqual(many);
+    expect(answers.length).toBeGreaterThan(0);
+    expect(answers.filter((each) => each !== "refused" && each !== false)).toEqual([]);
+    expect(recorder.of("close").length).toBe(1);
+  });
+
+  test("waits for a receiver that pauses after each message, as a loop over the messages does", async () => {
+    const { client, duplex, recorder } = await slowPair();
+    recorder.react = ([name]) => {
+      if (name !== "message") return;
+      vi.advanceTimersByTime(1);
+      duplex.pause();
+      void nextTurn().then(() => duplex.resume());
+    };
+    duplex.start();
+    client.send(chunkOf(many));
+    client.end();
+    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
+    expect(recorder.of("message").map(([, data]) => data)).toEqual(many);
+  });
+});
+
+describe("a message that is being inflated", () => {
+  const compressed = text("later", { rsv: 4 });
+
+  interface Inflating extends Pair {
+    /** Gives what has come of the message. */
+    readonly inflate: (message: string) => void;
+  }
+
+  /** A pair whose first message is inflated when the test says so. */
+  async function inflating(clocks: Partial<ConstructorParameters<typeof Clocks>[0]> = {}): Promise<Inflating> {
+    fakeClock();
+    const { raw, head, client } = await (await upgradeServer()).connect();
+    const recorder = new Recorder();
+    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+    const compression = {
+      inflater: () => ({ inflate: () => promise, close: () => {} }),
+      deflater: () => ({ deflate: () => undefined, close: () => {} }),
+      isWorthIt: () => false,
+    } as unknown as AgreedCompression;
+    const settings = {
+      ...SETTINGS,
+      clocks: new Clocks({ heartbeat: false, messageTimeoutMs: 1_000, closeTimeoutMs: 5_000, ...clocks }),
+    };
+    const duplex = new Duplex(raw, head, settings, recorder, compression);
+    duplex.start();
+    return { raw, client, duplex, recorder, inflate: (message) => resolve(Buffer.from(message)) };
+  }
+
+  test("is handed out before the peer's FIN is told, with what came behind it", async () => {
+    const { client, duplex, recorder, inflate } = await inflating();
+    client.send(Buffer.concat([compressed, text("behind"), ping("p")]));
+    client.end();
+    await until(() => duplex.isBusy);
+    for (let i = 0; i < 10; i++) await nextTurn();
+    expect(recorder.events).toEqual([]);
+    inflate("inflated");
+    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
+    expect(recorder.events).toEqual([
+      ["message", "inflated"],
+      ["message", "behind"],
+      ["ping", "p"],
+      ["close", 1006, false],
+    ]);
+  });
+
+  test.each<[string, (one: Inflating) => void]>([
+    ["a FIN", ({ client }) => client.end()],
+    ["a TCP connection that is gone", ({ raw }) => void raw.destroy()],
+  ])("and never comes does not keep %s for longer than closeTimeoutMs", async (_name, end) => {
+    const one = await inflating({ closeTimeoutMs: 200 });
+    const { client, duplex, recorder } = one;
+    client.send(compressed);
+    await until(() => duplex.isBusy);
+    end(one);
+    await until(() => one.raw.readableEnded || one.raw.closed);
+    for (let i = 0; i < 10; i++) await nextTurn();
+    expect(recorder.events).toEqual([]);
+    vi.advanceTimersByTime(300);
+    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
+    expect(recorder.events).toEqual([["close", 1006, false]]);
+  });
+
+  test("costs the message behind it no time, and a connection that is waited for is not silent", async () => {
+    const heartbeat = { intervalMs: 1_000, timeoutMs: 500 };
+    const { client, duplex, recorder, inflate } = await inflating({ heartbeat });
+    client.send(Buffer.concat([compressed, text("behind").subarray(0, 8)]));
+    await until(() => duplex.isBusy);
+    vi.advanceTimersByTime(60_000);
+    expect([recorder.events, duplex.isOpen]).toEqual([[], true]);
+    inflate("inflated");
+    await recorder.messages(1);
+    vi.advanceTimersByTime(400);
+    expect([recorder.of("error"), duplex.isOpen]).toEqual([[], true]);
+    client.send(text("behind").subarray(8));
+    expect(await recorder.messages(2)).toEqual(["inflated", "behind"]);
+  });
+});

@@ -1,0 +1,106 @@
+import { constants, deflateRawSync } from "node:zlib";
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { Inflater } from "../../../src/protocol/permessage-deflate.ts";
+import { ContextInflater, MessageInflater } from "../../../src/transport/deflate/inflater.ts";
+import { deflated } from "../../support/deflate.ts";
+import { hex } from "../../support/hex.ts";
+import { messageOf } from "../../support/inflate-oracle.ts";
+import { Random } from "../../support/random.ts";
+
+const MiB = 1024 * 1024;
+
+const inflaters: [name: string, make: () => Inflater][] = [
+  ["without context takeover", () => new MessageInflater()],
+  ["with context takeover", () => new ContextInflater(15)],
+];
+
+/** The message, or the close code of the fault. */
+async function outcome(inflater: Inflater, payload: Uint8Array): Promise<string | number> {
+  try {
+    return Buffer.from(await inflater.inflate(payload, MiB)).toString("hex");
+  } catch (error) {
+    return (error as { closeCode: number }).closeCode;
+  }
+}
+
+function expected(payload: Uint8Array): string | number {
+  const message = messageOf(payload);
+  return typeof message === "string" ? 1007 : message.toString("hex");
+}
+
+function make(create: () => Inflater): Inflater {
+  const inflater = create();
+  onTestFinished(() => inflater.close());
+  return inflater;
+}
+
+const joined = (...parts: Uint8Array[]): Buffer => Buffer.concat(parts);
+const hello = Buffer.from("Hello").toString("hex");
+/** More than the 32 KiB from which on zlib's threads do the work, in stored blocks. */
+const long = new Random(7692).bytes(40_000);
+const longStored = deflateRawSync(long, { level: 0, finishFlush: constants.Z_SYNC_FLUSH });
+const skewed = Buffer.from(Array.from({ length: 300 }, (_, i) => 97 + (i * i * 7 + (i >> 3)) % 20));
+
+/** Whole streams of one final block, of each type. */
+const finals: [name: string, stream: Buffer][] = [
+  ["stored", deflateRawSync("Hello", { level: 0 })],
+  ["of fixed codes", deflateRawSync("Hello", { strategy: constants.Z_FIXED })],
+  ["of codes of its own", deflateRawSync(skewed)],
+];
+
+describe.each(inflaters)("a final block, %s", (_name, create) => {
+  test.each([
+    ["an empty stored block whose length is the tail", joined(hex("000500faff48656c6c6f"), hex("01")), hello],
+    ["the same alone", hex("01"), ""],
+    ["the same, its header in the last bits of a block of fixed codes", hex("f248cdc9c90704"), hello],
+    ["the same, behind another final block", joined(deflateRawSync("Hello"), hex("01")), hello],
+    ["the same, and a byte behind it", hex("010000ffff00"), ""],
+    ["its end in the last byte", deflateRawSync("Hello"), hello],
+    ["an end that takes one byte of the tail", deflateRawSync("Hello").subarray(0, -1), 1007],
+    ["a length that takes two bytes of the tail", hex("01 0000"), 1007],
+    ["the last two bytes of a stored block from the tail", hex("01 0600 f9ff 61626364"), 1007],
+  ])("%s", async (_name, payload, result) => {
+    const inflater = make(create);
+    expect(await outcome(inflater, payload)).toBe(result);
+    expect(expected(payload)).toBe(result);
+    // What came before it has left nothing behind.
+    expect(await outcome(inflater, deflated("again"))).toBe(Buffer.from("again").toString("hex"));
+  });
+
+  test("is judged alike on zlib's threads", async () => {
+    for (const [end, result] of [["01", long], ["0300", long], ["03", undefined], ["010000", undefined]] as const) {
+      const inflater = make(create);
+      const payload = joined(longStored, hex(end));
+      expect(payload.length).toBeGreaterThan(32 * 1024);
+      expect(await outcome(inflater, payload), end).toBe(result?.toString("hex") ?? 1007);
+      expect(await outcome(inflater, deflated("again"))).toBe(Buffer.from("again").toString("hex"));
+    }
+  });
+
+  test.each(finals)("%s, cut anywhere, and with anything behind it", async (_name, stream) => {
+    const behind = ["", "00", "01", "03", "0300", "0200", "06", "f248cdc9c90700", "000500faff48656c6c6f01", "ff"];
+    const payloads = behind.map((bytes) => joined(stream, hex(bytes)));
+    for (let length = 0; length < stream.length; length++) payloads.push(stream.subarray(0, length));
+    let refused = 0;
+    for (const payload of payloads) {
+      const inflater = make(create);
+      // Where the window lives on, zlib does not say that it waits for more of a block.
+      if (inflater instanceof ContextInflater && messageOf(payload) === "cut") continue;
+      expect(await outcome(inflater, payload), payload.toString("hex")).toBe(expected(payload));
+      if (expected(payload) === 1007) refused++;
+    }
+    expect(refused).toBeGreaterThan(1);
+  });
+
+  test("may have eight in one message with more behind them; a ninth is refused for what it costs", async () => {
+    const block = deflateRawSync("Hello");
+    const many = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, () => block));
+    expect(await outcome(make(create), joined(many(8), hex("00")))).toBe(hello.repeat(8));
+    expect(await outcome(make(create), many(9))).toBe(hello.repeat(9));
+    expect(await outcome(make(create), joined(many(9), hex("00")))).toBe(1008);
+    expect(await outcome(make(create), many(10))).toBe(1008);
+    expect(await outcome(make(create), joined(...Array.from({ length: 60 }, () => hex("0300"))))).toBe(1008);
+    // On zlib's threads.
+    expect(await outcome(make(create), joined(many(9), longStored))).toBe(1008);
+  });
+});
