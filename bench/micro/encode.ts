@@ -8,7 +8,7 @@ import type { Socket } from "node:net";
 import { bench, run, summary } from "mitata";
 import { encodeHeader, headerBytes } from "../../src/protocol/frame-header.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { hold, Outbox, release } from "../../src/transport/outbox.ts";
+import { cork, Outbox, uncork } from "../../src/transport/outbox.ts";
 
 const nowhere = { writableLength: 0, destroyed: false, write: () => true, cork() {}, uncork() {} };
 const outbox = new Outbox(nowhere as unknown as Socket, { onWritten() {} });
@@ -23,9 +23,9 @@ const MESSAGES = 16;
 
 function inOneTurn(send: () => void): () => void {
   return () => {
-    hold();
+    cork();
     for (let message = 0; message < MESSAGES; message += 1) send();
-    release();
+    uncork();
   };
 }
 

@@ -12,7 +12,7 @@ import { type App, createApp, type Socket } from "../../mod.ts";
 import { makeKey } from "../../src/app/inject/client.ts";
 import type { MemorySocket } from "../../src/app/inject/memory-socket.ts";
 import { handshakeHeaders, makeRequest } from "../../src/app/inject/request.ts";
-import { hold, release } from "../../src/transport/outbox.ts";
+import { cork, uncork } from "../../src/transport/outbox.ts";
 
 const SOCKETS = 10_000;
 const TOPICS = 100_000;
@@ -69,9 +69,9 @@ function addTopics({ sockets }: World): void {
 function inOneTurn(publish: (text: string) => void): () => void {
   const texts = ["x".repeat(32), "y".repeat(32)];
   return () => {
-    hold();
+    cork();
     for (let message = 0; message < MESSAGES; message++) publish(texts[message & 1]);
-    release();
+    uncork();
   };
 }
 

@@ -3,11 +3,11 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import process from "node:process";
-import { Guard } from "./server/handshake-guard.ts";
-import { Attachments } from "./server/attached-servers.ts";
+import { HandshakeGuard } from "./server/handshake-guard.ts";
+import { AttachedServers } from "./server/attached-servers.ts";
 import type { SocketView } from "./websocket/socket-registry.ts";
-import { type Controller, type Method, toResponse } from "./http/response.ts";
-import { Http } from "./http/http-routes.ts";
+import { type Controller, type Method, toWebResponse } from "./http/response.ts";
+import { HttpRoutes } from "./http/http-routes.ts";
 import { connect, type InjectedClient, makeKey } from "./inject/client.ts";
 import { MemorySocket } from "./inject/memory-socket.ts";
 import { checkTarget, handshakeHeaders, type InjectOptions, makeRequest } from "./inject/request.ts";
@@ -28,7 +28,7 @@ import { type ServiceFactory, ServiceRegistry } from "./services.ts";
 import type { BinaryData, Socket } from "./websocket/socket.ts";
 import type { AppStats, CloseResult } from "./stats.ts";
 import type { RouteOptions } from "./websocket/upgrade-hook.ts";
-import { type AnyHandler, WebSockets } from "./websocket/websocket-routes.ts";
+import { type AnyHandler, WebSocketRoutes } from "./websocket/websocket-routes.ts";
 
 /** Runs once for each connection. What it throws, or rejects with, closes that socket with 1011. */
 export type SocketHandler<Services, Data, Params> = (
@@ -52,11 +52,11 @@ export class App<Services extends object = object> {
   readonly #options: ResolvedOptions;
   readonly #registry: ServiceRegistry;
   readonly #pubSub: PubSub;
-  readonly #webSockets: WebSockets;
-  readonly #http: Http;
+  readonly #webSockets: WebSocketRoutes;
+  readonly #http: HttpRoutes;
   /** For connections that come through somebody else's server. */
-  readonly #guard: Guard;
-  readonly #attachments: Attachments;
+  readonly #guard: HandshakeGuard;
+  readonly #attachments: AttachedServers;
   #services: object | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
@@ -67,10 +67,10 @@ export class App<Services extends object = object> {
     this.#options = resolveOptions(options as AppOptions);
     this.#registry = new ServiceRegistry(this.#options.services, this.#options.logger);
     this.#pubSub = new PubSub(this.id, this.#options);
-    this.#webSockets = new WebSockets(this.#options, this.#pubSub);
-    this.#http = new Http(this.#options, (path) => this.#webSockets.hasRoute(path));
-    this.#guard = new Guard(this.#options.handshakeTimeoutMs);
-    this.#attachments = new Attachments(
+    this.#webSockets = new WebSocketRoutes(this.#options, this.#pubSub);
+    this.#http = new HttpRoutes(this.#options, (path) => this.#webSockets.hasRoute(path));
+    this.#guard = new HandshakeGuard(this.#options.handshakeTimeoutMs);
+    this.#attachments = new AttachedServers(
       (message) => this.#webSockets.owns(message),
       this.#guard,
       (message, raw, head) => this.handleUpgrade(message, raw, head),
@@ -239,7 +239,7 @@ export class App<Services extends object = object> {
       const { pathname, search } = new URL(target.url);
       const body = new Uint8Array(await target.arrayBuffer());
       const message = makeRequest(server, target.method, pathname + search, new Headers(target.headers), body);
-      return toResponse(await this.#http.answer(message, services), target.method);
+      return toWebResponse(await this.#http.respond(message, services), target.method);
     }
     const key = makeKey();
     const message = makeRequest(server, "GET", target, handshakeHeaders(key, options));
@@ -259,7 +259,7 @@ export class App<Services extends object = object> {
 
   /** The open sockets: a live view. */
   get sockets(): SocketView {
-    return this.#webSockets.connections.view;
+    return this.#webSockets.registry.view;
   }
 
   /**
@@ -310,7 +310,7 @@ export class App<Services extends object = object> {
 
   /** Figures of this moment. */
   stats(): AppStats {
-    const { accepted, refused, connections } = this.#webSockets;
+    const { accepted, refused, registry: connections } = this.#webSockets;
     let droppedMessages = 0;
     for (const socket of connections) droppedMessages += socket.droppedMessages;
     const { size: topics, brokerStats: broker } = this.#pubSub;
@@ -350,7 +350,7 @@ export class App<Services extends object = object> {
 
   async #close({ code, reason, timeoutMs }: Required<CloseOptions>): Promise<CloseResult> {
     const listener = this.#listener;
-    const { connections } = this.#webSockets;
+    const { registry: connections } = this.#webSockets;
     this.#webSockets.refuseNew();
     this.#http.close();
     for (const signal of SIGNALS) process.off(signal, this.#onSignal);

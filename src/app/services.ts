@@ -81,7 +81,7 @@ export class ServiceRegistry {
         this.#running.pop();
       }
     }
-    return Object.freeze(Object.assign(Object.create(this.#strangers()), Object.fromEntries(this.#ready)));
+    return Object.freeze(Object.assign(Object.create(this.#unknownServiceGuard()), Object.fromEntries(this.#ready)));
   }
 
   /** Runs a factory. What it makes at once is ready; a promise is the caller's to await. */
@@ -121,7 +121,7 @@ export class ServiceRegistry {
   }
 
   /** The prototype of what handlers get. A name that no service has is a mistake, and said to be one. */
-  #strangers(): object {
+  #unknownServiceGuard(): object {
     return new Proxy(Object.freeze({}), {
       has: () => false,
       get: (_target, name) => typeof name === "string" ? this.#refuseUnknown(name) : undefined,

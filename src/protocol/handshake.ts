@@ -19,7 +19,7 @@ export interface UpgradeOffer {
 }
 
 /** What the server answers to it. */
-export interface UpgradeAnswer {
+export interface HandshakeResponse {
   readonly accept: string;
   readonly subprotocol?: string | undefined;
   readonly extensions?: string | undefined;
@@ -70,7 +70,7 @@ export function validateUpgrade(request: UpgradeRequest): UpgradeOffer {
  *
  * @throws TypeError for a header that would break out of its line
  */
-export function encodeAnswer({ accept, subprotocol, extensions, headers = [] }: UpgradeAnswer): string {
+export function encodeHandshakeResponse({ accept, subprotocol, extensions, headers = [] }: HandshakeResponse): string {
   const all: (readonly [name: string, value: string])[] = [["Sec-WebSocket-Accept", accept]];
   if (subprotocol !== undefined) all.push(["Sec-WebSocket-Protocol", subprotocol]);
   if (extensions !== undefined) all.push(["Sec-WebSocket-Extensions", extensions]);

@@ -19,7 +19,7 @@ export interface Codec extends Memory {
 }
 
 /** Where a connection hands out what it has read, and what it has to say. Nothing here may throw. */
-export interface Sink {
+export interface ProtocolHandler {
   /** A whole binary message: bytes that belong to the receiver. */
   onBinary(payload: Uint8Array): void;
   /**
@@ -34,9 +34,9 @@ export interface Sink {
   /** Reading stops until a message has been inflated elsewhere, or until others have had their turn; or that is over. */
   onBusy(isBusy: boolean): void;
   /** Whether reading has taken so long that others should have their turn. Asked before a frame is read, once in some frames. */
-  isTimeUp(): boolean;
-  /** Calls `goOn`, once, when others have had their turn. */
-  giveWay(goOn: () => void): void;
+  isTurnOver(): boolean;
+  /** Calls `resume`, once, when others have had their turn. */
+  yieldTurn(resume: () => void): void;
   /** A control frame to be sent behind all that was sent before. */
   writeControl(opcode: Opcode, payload: Uint8Array): void;
   /** Nothing more is read or sent: `closeReceived` or `error` say why. The TCP connection is to be ended. */
@@ -44,14 +44,14 @@ export interface Sink {
 }
 
 /** RFC 6455 §7.1: `closing` once our Close is out and the peer's is not in, `closed` once nothing more is read or sent. */
-export type ConnectionState = "open" | "closing" | "closed";
+export type ProtocolState = "open" | "closing" | "closed";
 
-/** So many frames are read before `Sink.isTimeUp` is asked: small ones take some 10 µs together. An inflated message takes as long as all of them. */
-const FRAMES_PER_LOOK = 32;
+/** So many frames are read before `ProtocolHandler.isTurnOver` is asked: small ones take some 10 µs together. An inflated message takes as long as all of them. */
+const FRAMES_PER_CHECK = 32;
 
 /** The server's side of one WebSocket connection, RFC 6455 §5 to §8, without any I/O: bytes in, messages out. */
-export class Connection {
-  #state: ConnectionState = "open";
+export class ServerProtocol {
+  #state: ProtocolState = "open";
   #closeSent: CloseStatus | undefined;
   #closeReceived: CloseStatus | undefined;
   #error: ProtocolError | undefined;
@@ -62,33 +62,33 @@ export class Connection {
   /** The data message, or the control frame, whose payload is still coming. */
   #message: PartialMessage | undefined;
   #control: PartialMessage | undefined;
-  #unitsRead = 0;
+  #completedUnits = 0;
 
   #unread: ByteQueue | undefined;
   #isReading = false;
   /** Something that was handed out or put back lies in the chunk that was received last. */
   #isChunkKept = false;
   #isPaused = false;
-  /** Reading goes on by itself later: see `Sink.onBusy`. */
+  /** Reading goes on by itself later: see `ProtocolHandler.onBusy`. */
   #isBusy = false;
-  #framesUntilLook = FRAMES_PER_LOOK;
-  /** A message has been inflated since `Sink.isTimeUp` was asked. */
+  #framesUntilCheck = FRAMES_PER_CHECK;
+  /** A message has been inflated since `ProtocolHandler.isTurnOver` was asked. */
   #hasInflated = false;
 
-  readonly #sink: Sink;
+  readonly #handler: ProtocolHandler;
   readonly #codec: Codec;
   readonly #limits: MessageLimits;
   readonly #inflater: Inflater | undefined;
 
   /** The inflater is there when permessage-deflate was agreed on. */
-  constructor(sink: Sink, codec: Codec, limits: MessageLimits, inflater?: Inflater) {
-    this.#sink = sink;
+  constructor(handler: ProtocolHandler, codec: Codec, limits: MessageLimits, inflater?: Inflater) {
+    this.#handler = handler;
     this.#codec = codec;
     this.#limits = limits;
     this.#inflater = inflater;
   }
 
-  get state(): ConnectionState {
+  get state(): ProtocolState {
     return this.#state;
   }
 
@@ -117,7 +117,7 @@ export class Connection {
   }
 
   /** Whether nothing is read for now. */
-  get isHeld(): boolean {
+  get isSuspended(): boolean {
     return this.#isPaused || this.#isBusy;
   }
 
@@ -132,8 +132,8 @@ export class Connection {
   }
 
   /** How many messages, and control frames outside of one, have come whole: what begins after a change of it is another. */
-  get unitsRead(): number {
-    return this.#unitsRead;
+  get completedUnits(): number {
+    return this.#completedUnits;
   }
 
   /**
@@ -143,7 +143,7 @@ export class Connection {
    */
   receive(chunk: Uint8Array): boolean {
     if (this.#state === "closed") return true;
-    if (this.#isReading || this.isHeld || this.hasUnread) {
+    if (this.#isReading || this.isSuspended || this.hasUnread) {
       this.#queue().push(chunk);
       this.#isChunkKept = true;
     } else {
@@ -184,15 +184,15 @@ export class Connection {
   }
 
   /** The TCP connection is gone, or about to be cut: nothing more is read or sent. */
-  abandon(): void {
+  terminate(): void {
     this.#state = "closed";
     this.#isBusy = false;
     this.#forget();
   }
 
   #finish(): void {
-    this.abandon();
-    this.#sink.onFinished();
+    this.terminate();
+    this.#handler.onFinished();
   }
 
   #forget(): void {
@@ -206,7 +206,7 @@ export class Connection {
   #sendClose(status: CloseStatus, reasonBytes: Uint8Array): void {
     if (this.#closeSent !== undefined) return;
     this.#closeSent = status;
-    this.#sink.writeControl(Opcode.CLOSE, encodeClose(status.code, reasonBytes));
+    this.#handler.writeControl(Opcode.CLOSE, encodeClose(status.code, reasonBytes));
   }
 
   #queue(): ByteQueue {
@@ -214,7 +214,7 @@ export class Connection {
   }
 
   #readQueue(): void {
-    while (this.#unread !== undefined && !this.#isReading && !this.isHeld) {
+    while (this.#unread !== undefined && !this.#isReading && !this.isSuspended) {
       const chunk = this.#unread.shift();
       if (chunk === undefined) return;
       const consumed = this.#read(chunk);
@@ -225,7 +225,7 @@ export class Connection {
   /** Keeps what was not read; true when reading can go on at once. */
   #putBack(rest: Uint8Array): boolean {
     if (this.#state === "closed") return false;
-    if (!this.isHeld) return this.#queue().unshiftJoined(rest, this.#codec.allocate);
+    if (!this.isSuspended) return this.#queue().unshiftJoined(rest, this.#codec.allocate);
     this.#queue().unshift(rest);
     this.#isChunkKept = true;
     return false;
@@ -255,11 +255,11 @@ export class Connection {
     // Each call out may pause or close the connection: both are looked at again before the next frame.
     const inflates = this.#inflater !== undefined;
     // To count in the field would cost 10 ns a frame.
-    let framesUntilLook = this.#framesUntilLook;
-    while (at < end && !this.isHeld && this.#state !== "closed") {
+    let framesUntilLook = this.#framesUntilCheck;
+    while (at < end && !this.isSuspended && this.#state !== "closed") {
       if (--framesUntilLook < 0 || (inflates && this.#hasInflated)) {
-        framesUntilLook = FRAMES_PER_LOOK - 1;
-        if (this.#givesWay()) break;
+        framesUntilLook = FRAMES_PER_CHECK - 1;
+        if (this.#yieldsTurn()) break;
       }
       let header = this.#header;
       if (header === undefined) {
@@ -277,23 +277,23 @@ export class Connection {
       }
       at = this.#readPart(header, bytes, at);
     }
-    this.#framesUntilLook = framesUntilLook;
+    this.#framesUntilCheck = framesUntilLook;
     return at;
   }
 
   /** Whether others are to have their turn before the next frame is read. */
-  #givesWay(): boolean {
+  #yieldsTurn(): boolean {
     this.#hasInflated = false;
-    if (!this.#sink.isTimeUp()) return false;
+    if (!this.#handler.isTurnOver()) return false;
     this.#beginBusy();
-    this.#sink.giveWay(() => this.#endBusy());
+    this.#handler.yieldTurn(() => this.#endBusy());
     return true;
   }
 
   #beginBusy(): void {
     this.#isBusy = true;
     this.#isChunkKept = true;
-    this.#sink.onBusy(true);
+    this.#handler.onBusy(true);
   }
 
   /** Goes on where reading has stopped. `next` deals with what it has waited for. */
@@ -306,7 +306,7 @@ export class Connection {
       this.#failFor(error);
     }
     this.#readQueue();
-    if (!this.#isBusy) this.#sink.onBusy(false);
+    if (!this.#isBusy) this.#handler.onBusy(false);
   }
 
   /** §5.4: the fragments of one message follow each other, and only control frames stand between them. */
@@ -341,18 +341,18 @@ export class Connection {
     this.#isChunkKept = true;
     if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
     noteHeadroom(payload);
-    this.#unitsRead++;
-    this.#sink.onBinary(payload);
+    this.#completedUnits++;
+    this.#handler.onBinary(payload);
   }
 
   /** Text that lies in the chunk. */
   #readText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
     const text = this.#decode(bytes, start, end, isAscii);
-    this.#unitsRead++;
-    if (end - start < HEADROOM_FROM_BYTES) return void this.#sink.onText(text);
+    this.#completedUnits++;
+    if (end - start < HEADROOM_FROM_BYTES) return void this.#handler.onText(text);
     const payload = bytes.subarray(start, end);
     noteHeadroom(payload);
-    if (this.#sink.onText(text, payload)) this.#isChunkKept = true;
+    if (this.#handler.onText(text, payload)) this.#isChunkKept = true;
   }
 
   /** The text of a payload of which only is known whether it is ASCII. */
@@ -376,9 +376,9 @@ export class Connection {
 
   #handOutInflated(isText: boolean, message: Uint8Array): void {
     const text = isText ? this.#decode(message, 0, message.length, false) : undefined;
-    this.#unitsRead++;
-    if (text === undefined) this.#sink.onBinary(message);
-    else this.#sink.onText(text);
+    this.#completedUnits++;
+    if (text === undefined) this.#handler.onBinary(message);
+    else this.#handler.onText(text);
   }
 
   /** Begins a frame that is part of a message, or whose payload is still coming. */
@@ -420,23 +420,23 @@ export class Connection {
     }
     this.#message = undefined;
     if (message.isCompressed) return this.#inflate(message.isText, payload);
-    this.#unitsRead++;
-    if (!message.isText) return this.#sink.onBinary(payload);
+    this.#completedUnits++;
+    if (!message.isText) return this.#handler.onBinary(payload);
     const { decodeAscii, decodeUtf8 } = this.#codec;
     const text = (message.isAscii ? decodeAscii : decodeUtf8)(payload, 0, payload.length);
     const isLarge = payload.length >= HEADROOM_FROM_BYTES;
-    if (!this.#sink.onText(text, isLarge ? payload : undefined)) message.free();
+    if (!this.#handler.onText(text, isLarge ? payload : undefined)) message.free();
   }
 
   #handleControl(opcode: Opcode, payload: Uint8Array): void {
-    if (this.#message === undefined) this.#unitsRead++;
+    if (this.#message === undefined) this.#completedUnits++;
     switch (opcode) {
       case Opcode.PING:
         // §5.5.2: a Pong with the same payload, unless a Close frame has gone out: nothing follows that.
-        if (this.#state === "open") this.#sink.writeControl(Opcode.PONG, payload);
-        return this.#sink.onPing(payload);
+        if (this.#state === "open") this.#handler.writeControl(Opcode.PONG, payload);
+        return this.#handler.onPing(payload);
       case Opcode.PONG:
-        return this.#sink.onPong(payload);
+        return this.#handler.onPong(payload);
       default:
         return this.#handleClose(payload);
     }

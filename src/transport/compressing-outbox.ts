@@ -1,49 +1,49 @@
 import { Buffer } from "node:buffer";
 import { RSV1 } from "../protocol/frame-header.ts";
 import { Opcode } from "../protocol/opcode.ts";
-import type { AgreedCompression } from "./deflate/negotiated-deflate.ts";
+import type { NegotiatedDeflate } from "./deflate/negotiated-deflate.ts";
 import { type Deflater, toKeep } from "./deflate/deflater.ts";
 import type { Outbox } from "./outbox.ts";
-import { Sequence, type Step } from "./serial-queue.ts";
+import { SerialQueue, type Task } from "./serial-queue.ts";
 
 const NOTHING = new Uint8Array(0);
 
 /** The sending side of a connection with permessage-deflate: what is compressed elsewhere keeps its place among all that is sent. */
-export class Compressor {
-  readonly #agreed: AgreedCompression;
+export class CompressingOutbox {
+  readonly #negotiated: NegotiatedDeflate;
   readonly #outbox: Outbox;
   readonly #onIdle: () => void;
   readonly #deflater: Deflater;
   /** What waits behind a message that is being compressed. Made when the first has to wait. */
-  #sequence: Sequence | undefined;
+  #queue: SerialQueue | undefined;
   #isDiscarded = false;
 
   /** `onIdle` is called whenever all that had to wait has gone to the outbox. */
-  constructor(agreed: AgreedCompression, outbox: Outbox, onIdle: () => void) {
-    this.#agreed = agreed;
+  constructor(negotiated: NegotiatedDeflate, outbox: Outbox, onIdle: () => void) {
+    this.#negotiated = negotiated;
     this.#outbox = outbox;
     this.#onIdle = onIdle;
-    this.#deflater = agreed.deflater();
+    this.#deflater = negotiated.deflater();
   }
 
   /** Whether nothing waits here. */
   get isIdle(): boolean {
-    return this.#sequence?.isIdle ?? true;
+    return this.#queue?.isIdle ?? true;
   }
 
   /** Bytes, as they were sent, that the outbox has not got yet. */
   get bufferedAmount(): number {
-    return this.#sequence?.bufferedAmount ?? 0;
+    return this.#queue?.bufferedAmount ?? 0;
   }
 
   /** The memory that they take, about. */
   get cost(): number {
-    return this.#sequence?.cost ?? 0;
+    return this.#queue?.cost ?? 0;
   }
 
   /** Sends a message; `compress` is its sender's wish, if it has one. */
   send(data: string | Uint8Array, compress: boolean | undefined): void {
-    const isCompressed = compress ?? this.#agreed.isWorthIt(data);
+    const isCompressed = compress ?? this.#negotiated.isWorthIt(data);
     if (this.isIdle) {
       const sending = this.#sendNow(data, isCompressed);
       if (sending !== undefined) this.#run(() => sending, data);
@@ -54,16 +54,16 @@ export class Compressor {
   }
 
   /** Does something once all that was sent before is with the outbox; at once when it is. */
-  after(step: () => void): void {
-    if (this.isIdle) step();
-    else this.#run(step, NOTHING);
+  after(task: () => void): void {
+    if (this.isIdle) task();
+    else this.#run(task, NOTHING);
   }
 
   /** Nothing that waits is sent any more. */
   discard(): void {
     this.#isDiscarded = true;
-    this.#sequence?.clear();
-    this.#sequence = undefined;
+    this.#queue?.discard();
+    this.#queue = undefined;
   }
 
   /** The connection has ended. */
@@ -72,12 +72,12 @@ export class Compressor {
     this.#deflater.close();
   }
 
-  #run(step: Step, data: string | Uint8Array): void {
-    this.#sequence ??= new Sequence(() => this.#isDiscarded || this.#onIdle());
+  #run(task: Task, data: string | Uint8Array): void {
+    this.#queue ??= new SerialQueue(() => this.#isDiscarded || this.#onIdle());
     const byteLength = typeof data === "string" ? Buffer.byteLength(data) : data.length;
     // A text that is not ASCII may take two bytes for each of its UTF-16 code units.
-    this.#sequence.run(
-      step,
+    this.#queue.run(
+      task,
       byteLength,
       byteLength === data.length ? byteLength : Math.max(byteLength, 2 * data.length),
     );

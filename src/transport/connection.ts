@@ -2,14 +2,14 @@ import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
 import { afterOthers, codec, free, interruptReading, readsWhilePaused, resumeReading } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
-import { Connection, type Sink } from "../protocol/server-protocol.ts";
+import { type ProtocolHandler, ServerProtocol } from "../protocol/server-protocol.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { Opcode } from "../protocol/opcode.ts";
-import type { AgreedCompression } from "./deflate/negotiated-deflate.ts";
-import { Compressor } from "./compressing-outbox.ts";
-import type { Beating } from "./timers/heartbeat.ts";
-import { hold, lend, MAX_BYTES_PER_CHAR, Outbox, type OutboxOwner, release } from "./outbox.ts";
-import type { DuplexSettings, Receiver, SendResult } from "./connection-handler.ts";
+import type { NegotiatedDeflate } from "./deflate/negotiated-deflate.ts";
+import { CompressingOutbox } from "./compressing-outbox.ts";
+import type { HeartbeatTarget } from "./timers/heartbeat.ts";
+import { cork, MAX_UTF8_BYTES_PER_CHAR, Outbox, type OutboxOwner, uncork, withSourceBytes } from "./outbox.ts";
+import type { ConnectionHandler, ConnectionSettings, SendResult } from "./connection-handler.ts";
 import { destroyAfterWrites } from "./handshake-response.ts";
 
 /**
@@ -26,38 +26,38 @@ const TIMED_FROM_BYTES = 32 * 1024;
 const REST_FACTOR = 4;
 
 /** One property on the raw socket instead of a closure for each of its events. */
-const DUPLEX = Symbol("duplex");
+const CONNECTION = Symbol("duplex");
 
 interface OwnedSocket extends RawSocket {
-  [DUPLEX]: Duplex;
+  [CONNECTION]: Connection;
 }
 
 /** Pongs that wait: the answer to the newest Ping, and the newest one that the application has sent of its own accord. */
-interface HeldPongs {
-  answer?: Uint8Array;
+interface WaitingPongs {
+  reply?: Uint8Array;
   own?: Uint8Array;
 }
 
 function onData(this: RawSocket, chunk: Buffer): void {
-  (this as OwnedSocket)[DUPLEX].receive(chunk);
+  (this as OwnedSocket)[CONNECTION].receive(chunk);
 }
 
 function onEnd(this: RawSocket): void {
-  (this as OwnedSocket)[DUPLEX].onPeerEnded();
+  (this as OwnedSocket)[CONNECTION].onPeerEnded();
 }
 
 function onClose(this: RawSocket): void {
-  (this as OwnedSocket)[DUPLEX].onRawClosed();
+  (this as OwnedSocket)[CONNECTION].onRawClosed();
 }
 
 /**
  * The pump between one raw socket and the protocol: chunks in, batched writes out, and the end of both. It starts paused, so that
  * nothing is read before its receiver is ready.
  */
-export class Duplex implements Sink, Beating, OutboxOwner {
-  #isHeard = true;
+export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner {
+  #isAlive = true;
   /** Set while the operating system has not taken a Pong: then the next ones wait here. */
-  #heldPongs: HeldPongs | undefined;
+  #waitingPongs: WaitingPongs | undefined;
   isClosed = false;
   /** Whether reading has begun; a pause does not end it. */
   isStarted = false;
@@ -71,14 +71,14 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   /** The reading of chunks from this size on is timed. Under TLS each record is a chunk, however small, and one turn of the event loop may bring thousands of them. */
   readonly #timedFromBytes: number;
   /** An event of the raw socket that is handled when all that came before it has been read. */
-  #untold: "end" | "close" | undefined;
+  #deferredEvent: "end" | "close" | undefined;
   #bytesReadAtPause = 0;
   readonly #raw: RawSocket;
-  readonly #receiver: Receiver;
-  readonly #settings: DuplexSettings;
-  readonly #connection: Connection;
+  readonly #handler: ConnectionHandler;
+  readonly #settings: ConnectionSettings;
+  readonly #protocol: ServerProtocol;
   readonly #outbox: Outbox;
-  readonly #compressor: Compressor | undefined;
+  readonly #compressingOutbox: CompressingOutbox | undefined;
   /** Somebody waits for `onDrain`, and the compressor has something left. */
   #isDrainDue = false;
 
@@ -86,19 +86,19 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   constructor(
     raw: RawSocket,
     head: Buffer,
-    settings: DuplexSettings,
-    receiver: Receiver,
-    compression?: AgreedCompression,
+    settings: ConnectionSettings,
+    handler: ConnectionHandler,
+    compression?: NegotiatedDeflate,
   ) {
     this.#raw = raw;
-    this.#receiver = receiver;
+    this.#handler = handler;
     this.#settings = settings;
-    this.#connection = new Connection(this, codec, settings, compression?.inflater());
+    this.#protocol = new ServerProtocol(this, codec, settings, compression?.inflater());
     this.#outbox = new Outbox(raw, this);
     if (compression !== undefined) {
-      this.#compressor = new Compressor(compression, this.#outbox, () => this.#onCompressed());
+      this.#compressingOutbox = new CompressingOutbox(compression, this.#outbox, () => this.#onCompressed());
     }
-    (raw as OwnedSocket)[DUPLEX] = this;
+    (raw as OwnedSocket)[CONNECTION] = this;
     raw.setTimeout(0);
     raw.setNoDelay(true);
     // A TLS socket would otherwise end itself with the peer, before what came ahead of that end is read and answered.
@@ -106,36 +106,36 @@ export class Duplex implements Sink, Beating, OutboxOwner {
     this.#timedFromBytes = "encrypted" in raw ? 0 : TIMED_FROM_BYTES;
     raw.on("end", onEnd);
     raw.on("close", onClose);
-    this.#connection.pause();
-    if (head.length > 0) this.#connection.receive(head);
-    settings.clocks.heartbeat?.add(this);
+    this.#protocol.pause();
+    if (head.length > 0) this.#protocol.receive(head);
+    settings.timers.heartbeat?.add(this);
   }
 
-  get isHeard(): boolean {
-    return this.#isHeard;
+  get isAlive(): boolean {
+    return this.#isAlive;
   }
 
   /** A peer that does not take the Pongs that it asks for is not heard: it could otherwise hold its connection without ever reading. */
-  set isHeard(isHeard: boolean) {
-    if (!isHeard || this.#heldPongs === undefined) this.#isHeard = isHeard;
+  set isAlive(isHeard: boolean) {
+    if (!isHeard || this.#waitingPongs === undefined) this.#isAlive = isHeard;
   }
 
   get isOpen(): boolean {
-    return this.#connection.state === "open" && !this.isClosed && this.#untold !== "close";
+    return this.#protocol.state === "open" && !this.isClosed && this.#deferredEvent !== "close";
   }
 
   get isPaused(): boolean {
-    return this.isStarted && this.#connection.isPaused;
+    return this.isStarted && this.#protocol.isPaused;
   }
 
   get isBusy(): boolean {
-    return this.#connection.isBusy;
+    return this.#protocol.isBusy;
   }
 
   /** Bytes that were sent and that the operating system has not taken. */
   get bufferedAmount(): number {
     if (this.isClosed) return 0;
-    return this.#outbox.bufferedAmount + (this.#compressor?.bufferedAmount ?? 0);
+    return this.#outbox.bufferedAmount + (this.#compressingOutbox?.bufferedAmount ?? 0);
   }
 
   /** Messages that `slowConsumer: "drop"` has thrown away. */
@@ -150,54 +150,54 @@ export class Duplex implements Sink, Beating, OutboxOwner {
 
   pause(): void {
     this.#begin();
-    if (this.#connection.state !== "open") return;
-    this.#connection.pause();
+    if (this.#protocol.state !== "open") return;
+    this.#protocol.pause();
     interruptReading(this.#raw);
     this.#watchMessage();
     if (!readsWhilePaused(this.#raw)) return;
     this.#bytesReadAtPause = this.#raw.bytesRead;
-    this.#settings.clocks.pauses.add(this);
+    this.#settings.timers.pauses.add(this);
   }
 
   /** Ends a pause that does not hold the peer back before it costs more memory than a slow consumer may. */
   checkPause(): void {
     if (!this.isPaused || this.isClosed) return;
-    const { maxBufferedBytes, clocks } = this.#settings;
-    if (this.#raw.bytesRead - this.#bytesReadAtPause <= maxBufferedBytes) return clocks.pauses.add(this);
+    const { maxBufferedBytes, timers } = this.#settings;
+    if (this.#raw.bytesRead - this.#bytesReadAtPause <= maxBufferedBytes) return timers.pauses.add(this);
     this.fail(new ProtocolError(CloseCode.TRY_AGAIN_LATER, `More than ${maxBufferedBytes} bytes came during a pause`));
   }
 
   resume(): void {
     if (this.isClosed) return;
     // The silence was ours, not the peer's.
-    this.isHeard = true;
+    this.isAlive = true;
     this.#begin();
-    hold();
+    cork();
     try {
-      this.#connection.resume();
+      this.#protocol.resume();
     } finally {
-      release();
+      uncork();
     }
     // What had waited may have made the receiver pause again.
-    if (this.#connection.isHeld) return;
+    if (this.#protocol.isSuspended) return;
     this.#endTime();
     this.#watchMessage();
     resumeReading(this.#raw);
-    this.#tellUntold();
+    this.#runDeferredEvent();
   }
 
   receive(chunk: Buffer): void {
-    this.isHeard = true;
+    this.isAlive = true;
     let isFree = false;
     const isLarge = chunk.length >= this.#timedFromBytes;
     if (isLarge && !this.#isTimed) this.#beginTime(performance.now());
-    hold();
+    cork();
     try {
-      isFree = this.#connection.receive(chunk);
+      isFree = this.#protocol.receive(chunk);
     } finally {
-      release();
+      uncork();
     }
-    if (this.#isTimed && !this.#connection.isBusy) {
+    if (this.#isTimed && !this.#protocol.isBusy) {
       if (isLarge) this.#endTime();
       else this.#isTimed = false;
     }
@@ -209,10 +209,11 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   send(data: string | Uint8Array, compress?: boolean): SendResult {
     if (!this.isOpen) return "refused";
     const { highWaterMark, maxBufferedBytes } = this.#settings;
-    const cost = this.#outbox.bufferedAmount + (this.#compressor === undefined ? 0 : this.#compressor.cost);
+    const cost = this.#outbox.bufferedAmount +
+      (this.#compressingOutbox === undefined ? 0 : this.#compressingOutbox.cost);
     // A text has at most so many bytes; `#isSlow` counts them.
-    if (cost + data.length * MAX_BYTES_PER_CHAR > maxBufferedBytes && this.#isSlow(data)) return "refused";
-    if (this.#compressor !== undefined) this.#compressor.send(data, compress);
+    if (cost + data.length * MAX_UTF8_BYTES_PER_CHAR > maxBufferedBytes && this.#isSlow(data)) return "refused";
+    if (this.#compressingOutbox !== undefined) this.#compressingOutbox.send(data, compress);
     else if (typeof data === "string") this.#outbox.sendText(data);
     else this.#outbox.sendBytes(Opcode.BINARY, data);
     if (this.bufferedAmount <= highWaterMark) return "sent";
@@ -222,7 +223,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
 
   /** Calls the receiver's `onDrain` as soon as nothing waits any more. */
   notifyDrain(): void {
-    if (this.#compressor?.isIdle === false) this.#isDrainDue = true;
+    if (this.#compressingOutbox?.isIdle === false) this.#isDrainDue = true;
     else this.#outbox.notifyDrain();
   }
 
@@ -238,115 +239,115 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   /** Starts the closing handshake with a reason of at most 123 bytes. Reading goes on, also after a pause: the peer's Close has to be seen. Its caller may bound the wait itself. */
   close(code: number, reason: string, isTimed = true): void {
     if (!this.isOpen) return;
-    this.#connection.close(code, reason, Buffer.from(reason));
-    this.#receiver.onEnding();
-    if (isTimed) this.#settings.clocks.closings.add(this);
+    this.#protocol.close(code, reason, Buffer.from(reason));
+    this.#handler.onClosing();
+    if (isTimed) this.#settings.timers.closings.add(this);
     this.resume();
   }
 
   /** Ends the connection for a fault of the peer. */
   fail(error: ProtocolError): void {
-    this.#connection.fail(error);
+    this.#protocol.fail(error);
   }
 
   /** Cuts the TCP connection. What waits is lost. */
   terminate(): void {
-    this.#connection.abandon();
-    this.#compressor?.discard();
+    this.#protocol.terminate();
+    this.#compressingOutbox?.discard();
     this.#outbox.discard();
     this.#raw.destroy();
-    this.#receiver.onEnding();
-    if (this.#untold === "close") queueMicrotask(() => this.#tellUntold());
+    this.#handler.onClosing();
+    if (this.#deferredEvent === "close") queueMicrotask(() => this.#runDeferredEvent());
   }
 
-  // Heartbeat
+  // HeartbeatTarget
 
   sendPing(): void {
     this.ping(NO_BYTES);
   }
 
-  giveUp(): void {
+  onHeartbeatTimeout(): void {
     // While we do not read, no answer can be seen.
-    if (this.#connection.isHeld) this.#settings.clocks.heartbeat?.add(this);
+    if (this.#protocol.isSuspended) this.#settings.timers.heartbeat?.add(this);
     else this.terminate();
   }
 
-  // Sink
+  // ProtocolHandler
 
   onBinary(payload: Uint8Array): void {
-    this.#receiver.onMessage(payload, true);
+    this.#handler.onMessage(payload, true);
   }
 
   onText(text: string, payload?: Uint8Array): boolean {
-    if (payload !== undefined) return lend(text, payload, () => this.#receiver.onMessage(text, false));
-    this.#receiver.onMessage(text, false);
+    if (payload !== undefined) return withSourceBytes(text, payload, () => this.#handler.onMessage(text, false));
+    this.#handler.onMessage(text, false);
     return false;
   }
 
   onPing(payload: Uint8Array): void {
-    this.#receiver.onPing(payload);
+    this.#handler.onPing(payload);
   }
 
   onPong(payload: Uint8Array): void {
-    this.#receiver.onPong(payload);
+    this.#handler.onPong(payload);
   }
 
   onBusy(isBusy: boolean): void {
     if (isBusy) return interruptReading(this.#raw);
     // The server has not listened meanwhile, so that the peer counts as heard.
-    this.isHeard = true;
+    this.isAlive = true;
     this.#endTime();
     this.#watchMessage();
-    if (this.#connection.isHeld) return;
+    if (this.#protocol.isSuspended) return;
     resumeReading(this.#raw);
-    this.#tellUntold();
+    this.#runDeferredEvent();
   }
 
-  isTimeUp(): boolean {
+  isTurnOver(): boolean {
     const nowMs = performance.now();
     // The chunk is small, and the frames before this one took too little time to be counted.
     if (!this.#isTimed) this.#beginTime(nowMs);
     return nowMs - this.#timedFromMs >= TURN_MS;
   }
 
-  giveWay(goOn: () => void): void {
+  yieldTurn(resume: () => void): void {
     this.#isTimed = false;
     this.#timedFromMs = this.#timedToMs = 0;
     afterOthers(() => {
       this.#beginTime(performance.now());
-      hold();
+      cork();
       try {
-        goOn();
+        resume();
       } finally {
-        release();
+        uncork();
       }
     });
   }
 
   writeControl(opcode: Opcode, payload: Uint8Array): void {
-    if (opcode === Opcode.PONG) return this.#sendPong(payload, "answer");
+    if (opcode === Opcode.PONG) return this.#sendPong(payload, "reply");
     if (opcode !== Opcode.CLOSE) {
       // One more Ping would tell nothing of a slow consumer.
       if (this.#outbox.bufferedAmount <= this.#settings.maxBufferedBytes) this.#outbox.sendBytes(opcode, payload);
       return;
     }
     // A Close is always said: after a fault at once, else behind all that was sent.
-    if (this.#connection.error !== undefined) this.#compressor?.discard();
+    if (this.#protocol.error !== undefined) this.#compressingOutbox?.discard();
     this.#afterSends(() => this.#outbox.sendBytes(opcode, payload));
   }
 
   /** §7.1.1: the server ends the TCP connection, and reads until the peer has done so too: a reset could overtake our Close. */
   onFinished(): void {
-    const { error } = this.#connection;
+    const { error } = this.#protocol;
     this.#afterSends(() => {
       this.#outbox.writeAll();
       this.#raw.end();
     });
     resumeReading(this.#raw);
-    this.#awaitEnd();
-    this.#receiver.onEnding();
-    if (error !== undefined) this.#receiver.onError(error);
-    if (this.#untold !== undefined) queueMicrotask(() => this.#tellUntold());
+    this.#awaitClose();
+    this.#handler.onClosing();
+    if (error !== undefined) this.#handler.onError(error);
+    if (this.#deferredEvent !== undefined) queueMicrotask(() => this.#runDeferredEvent());
   }
 
   // The raw socket
@@ -356,36 +357,36 @@ export class Duplex implements Sink, Beating, OutboxOwner {
    * `closeTimeoutMs`: a peer that does not read would otherwise keep its socket.
    */
   onPeerEnded(): void {
-    if (this.#waitsToTell("end")) return;
-    this.#connection.abandon();
+    if (this.#defers("end")) return;
+    this.#protocol.terminate();
     this.#afterSends(() => {
       this.#outbox.writeAll();
       destroyAfterWrites(this.#raw);
     });
-    this.#awaitEnd();
-    this.#receiver.onEnding();
+    this.#awaitClose();
+    this.#handler.onClosing();
   }
 
   onRawClosed(): void {
-    if (this.#waitsToTell("close")) {
+    if (this.#defers("close")) {
       this.#outbox.discard();
-      this.#receiver.onEnding();
+      this.#handler.onClosing();
       return;
     }
-    const { closeReceived, error } = this.#connection;
-    this.#connection.abandon();
-    this.#compressor?.close();
+    const { closeReceived, error } = this.#protocol;
+    this.#protocol.terminate();
+    this.#compressingOutbox?.close();
     this.#outbox.discard();
-    const { clocks } = this.#settings;
-    clocks.messages.delete(this);
-    clocks.heartbeat?.delete(this);
-    clocks.closings.delete(this);
-    clocks.pauses.delete(this);
+    const { timers } = this.#settings;
+    timers.messages.delete(this);
+    timers.heartbeat?.delete(this);
+    timers.closings.delete(this);
+    timers.pauses.delete(this);
     this.isClosed = true;
-    this.#receiver.onEnding();
-    if (closeReceived !== undefined) this.#receiver.onClose(closeReceived.code, closeReceived.reason, true);
-    else if (error !== undefined) this.#receiver.onClose(error.closeCode, error.message, false);
-    else this.#receiver.onClose(CloseCode.ABNORMAL, "", false);
+    this.#handler.onClosing();
+    if (closeReceived !== undefined) this.#handler.onClose(closeReceived.code, closeReceived.reason, true);
+    else if (error !== undefined) this.#handler.onClose(error.closeCode, error.message, false);
+    else this.#handler.onClose(CloseCode.ABNORMAL, "", false);
   }
 
   /**
@@ -393,19 +394,19 @@ export class Duplex implements Sink, Beating, OutboxOwner {
    *
    * @returns whether the event waits
    */
-  #waitsToTell(event: "end" | "close"): boolean {
-    const { state, isBusy, isHeld, hasUnread } = this.#connection;
+  #defers(event: "end" | "close"): boolean {
+    const { state, isBusy, isSuspended, hasUnread } = this.#protocol;
     // `for await` pauses after each message, and goes on as soon as its body has ended.
-    const waits = isBusy || (isHeld && hasUnread && (event === "end" || this.#untold === "end"));
+    const waits = isBusy || (isSuspended && hasUnread && (event === "end" || this.#deferredEvent === "end"));
     if (!waits || state === "closed") return false;
-    this.#untold = event;
-    this.#settings.clocks.closings.add(this);
+    this.#deferredEvent = event;
+    this.#settings.timers.closings.add(this);
     return true;
   }
 
-  #tellUntold(): void {
-    const event = this.#untold;
-    this.#untold = undefined;
+  #runDeferredEvent(): void {
+    const event = this.#deferredEvent;
+    this.#deferredEvent = undefined;
     if (event === "end") this.onPeerEnded();
     else if (event === "close") this.onRawClosed();
   }
@@ -433,60 +434,60 @@ export class Duplex implements Sink, Beating, OutboxOwner {
 
   /** The clock runs from a message's first byte to its last, so it is set anew when another message has begun. */
   #watchMessage(): void {
-    const connection = this.#connection;
-    const { messages } = this.#settings.clocks;
-    if (!connection.isMidMessage || connection.isPaused) {
+    const protocol = this.#protocol;
+    const { messages } = this.#settings.timers;
+    if (!protocol.isMidMessage || protocol.isPaused) {
       if (this.#watchedMessage === -1) return;
       this.#watchedMessage = -1;
       messages.delete(this);
-    } else if (this.#watchedMessage !== connection.unitsRead) {
-      this.#watchedMessage = connection.unitsRead;
+    } else if (this.#watchedMessage !== protocol.completedUnits) {
+      this.#watchedMessage = protocol.completedUnits;
       messages.add(this);
     }
   }
 
   /** Nothing more is read, so only the closing clock still has something to watch. */
-  #awaitEnd(): void {
-    const { clocks } = this.#settings;
-    clocks.messages.delete(this);
-    clocks.heartbeat?.delete(this);
-    clocks.closings.add(this);
+  #awaitClose(): void {
+    const { timers } = this.#settings;
+    timers.messages.delete(this);
+    timers.heartbeat?.delete(this);
+    timers.closings.add(this);
   }
 
   /**
    * §5.5.3: of several Pings only the newest need be answered. While the peer reads, all of them are. Behind what the peer has not read there is one Pong at a time, and
    * one of each kind waits for that to be taken: a peer that sends Pings and never reads costs a few hundred bytes.
    */
-  #sendPong(payload: Uint8Array, kind: keyof HeldPongs): void {
+  #sendPong(payload: Uint8Array, kind: keyof WaitingPongs): void {
     // A copy, since the payload may lie in a large chunk.
-    if (this.#heldPongs !== undefined) this.#heldPongs[kind] = new Uint8Array(payload);
+    if (this.#waitingPongs !== undefined) this.#waitingPongs[kind] = new Uint8Array(payload);
     else if (!this.#outbox.isStalled) this.#outbox.sendBytes(Opcode.PONG, payload);
     else {
-      this.#heldPongs = {};
+      this.#waitingPongs = {};
       this.#outbox.sendAwaited(Opcode.PONG, payload, () => this.#onPongTaken());
     }
   }
 
   #onPongTaken(): void {
-    const { answer, own } = this.#heldPongs!;
-    this.#heldPongs = undefined;
-    this.isHeard = true;
+    const { reply, own } = this.#waitingPongs!;
+    this.#waitingPongs = undefined;
+    this.isAlive = true;
     // Nothing follows a Close.
     if (!this.isOpen) return;
-    if (answer !== undefined) this.#sendPong(answer, "answer");
+    if (reply !== undefined) this.#sendPong(reply, "reply");
     if (own !== undefined) this.#sendPong(own, "own");
   }
 
-  #afterSends(step: () => void): void {
-    if (this.#compressor === undefined) step();
-    else this.#compressor.after(step);
+  #afterSends(task: () => void): void {
+    if (this.#compressingOutbox === undefined) task();
+    else this.#compressingOutbox.after(task);
   }
 
   /** The operating system has taken all that was written. */
   onWritten(): void {
     if (this.isClosed) return;
-    if (this.#compressor?.isIdle === false) this.#isDrainDue = true;
-    else this.#receiver.onDrain();
+    if (this.#compressingOutbox?.isIdle === false) this.#isDrainDue = true;
+    else this.#handler.onDrain();
   }
 
   /** All that was being compressed is in the outbox. */
@@ -500,7 +501,7 @@ export class Duplex implements Sink, Beating, OutboxOwner {
   #isSlow(data: string | Uint8Array): boolean {
     // What waits only for the end of the turn is not the peer's fault.
     this.#outbox.flush();
-    const cost = this.#outbox.bufferedAmount + (this.#compressor?.cost ?? 0);
+    const cost = this.#outbox.bufferedAmount + (this.#compressingOutbox?.cost ?? 0);
     if (cost === 0 || cost + Buffer.byteLength(data) <= this.#settings.maxBufferedBytes) return false;
     if (this.#settings.slowConsumer === "drop") {
       this.#droppedMessages++;

@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { acceptKey, hasPeerEnded } from "../platform.ts";
 import type { HandshakeError } from "../protocol/errors.ts";
-import { encodeAnswer, encodeHeaders, type UpgradeOffer } from "../protocol/handshake.ts";
+import { encodeHandshakeResponse, encodeHeaders, type UpgradeOffer } from "../protocol/handshake.ts";
 
 /** What an application adds to the 101 answer. */
 export interface UpgradeExtras {
@@ -27,7 +27,7 @@ export function canAccept(raw: RawSocket): boolean {
  * @throws TypeError for a header that would break out of its line; nothing has been written then
  */
 export function acceptUpgrade(raw: RawSocket, offer: UpgradeOffer, extras: UpgradeExtras): void {
-  raw.write(encodeAnswer({ accept: acceptKey(offer.key), ...extras }), "latin1");
+  raw.write(encodeHandshakeResponse({ accept: acceptKey(offer.key), ...extras }), "latin1");
 }
 
 /**

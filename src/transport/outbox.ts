@@ -26,7 +26,7 @@ export const LARGE_FROM_BYTES: number = HEADROOM_FROM_BYTES;
 /** Up to here a loop encodes ASCII faster than a call into native code. */
 const LOOP_UP_TO_CHARS = 64;
 /** UTF-16 code units become at most three bytes each. */
-export const MAX_BYTES_PER_CHAR = 3;
+export const MAX_UTF8_BYTES_PER_CHAR = 3;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let slabEnd = 0;
@@ -56,21 +56,21 @@ let lastLargeText: string | undefined;
 let lastLargeFrame: Buffer | undefined;
 
 /** A large text that is being handed out, and the bytes that it came in. */
-interface Lent {
+interface LentText {
   readonly text: string;
   readonly payload: Uint8Array;
   /** Sockets that may still have to read them. */
   readonly readers: RawSocket[];
 }
 
-let lent: Lent | undefined;
+let lent: LentText | undefined;
 
 /**
  * Hands a large text out. Until that has returned, who sends it on sends the bytes that it came in: an echo of 64 KiB (`text-64k-4`) costs a quarter less on Node, a tenth on Bun.
  *
  * @returns whether the bytes are still in use: the operating system has not taken them all
  */
-export function lend(text: string, payload: Uint8Array, handOut: () => void): boolean {
+export function withSourceBytes(text: string, payload: Uint8Array, handOut: () => void): boolean {
   const before = lent;
   const readers: RawSocket[] = [];
   lent = { text, payload, readers };
@@ -89,16 +89,16 @@ let viewEnd = 0;
 
 const waiting: Outbox[] = [];
 let isFlushScheduled = false;
-let holds = 0;
+let corks = 0;
 
 /** Until `release`, frames wait even longer than the end of the turn's current step: more are about to come. */
-export function hold(): void {
-  holds++;
+export function cork(): void {
+  corks++;
 }
 
 /** Ends a `hold` and writes what waits. */
-export function release(): void {
-  if (--holds === 0) flushAll();
+export function uncork(): void {
+  if (--corks === 0) flushAll();
 }
 
 /** Writes what waits, socket by socket. */
@@ -117,7 +117,7 @@ function flushAll(): void {
 }
 
 function scheduleFlush(): void {
-  if (holds > 0 || isFlushScheduled) return;
+  if (corks > 0 || isFlushScheduled) return;
   isFlushScheduled = true;
   process.nextTick(flushScheduled);
 }
@@ -192,12 +192,12 @@ export class Outbox {
   /** Sends a text message. */
   sendText(text: string): void {
     if (text === lastText) return this.#add(lastTextStart, lastTextEnd);
-    const most = text.length * MAX_BYTES_PER_CHAR;
+    const most = text.length * MAX_UTF8_BYTES_PER_CHAR;
     if (most >= LARGE_FROM_BYTES) {
-      if (text === lent?.text) return this.#sendLent(lent);
+      if (text === lent?.text) return this.#sendLentText(lent);
       if (Buffer.byteLength(text) >= LARGE_FROM_BYTES) return this.#sendLargeText(text);
     }
-    const start = reserve(Math.min(most, LARGE_FROM_BYTES + MAX_BYTES_PER_CHAR) + MAX_SERVER_HEADER_BYTES);
+    const start = reserve(Math.min(most, LARGE_FROM_BYTES + MAX_UTF8_BYTES_PER_CHAR) + MAX_SERVER_HEADER_BYTES);
     lastTextStart = start;
     lastTextEnd = slabEnd = encodeText(start, text);
     lastText = text;
@@ -386,7 +386,7 @@ export class Outbox {
     this.#write(lastLargeFrame);
   }
 
-  #sendLent({ payload, readers }: Lent): void {
+  #sendLentText({ payload, readers }: LentText): void {
     readers.push(this.#raw);
     this.#sendLargeBytes(Opcode.TEXT, payload);
   }

@@ -1,21 +1,21 @@
 /** Something to be done in its turn. One that takes its time gives a promise, which must not reject. */
-export type Step = () => void | Promise<void>;
+export type Task = () => void | Promise<void>;
 
-interface Waiting {
-  readonly step: Step;
+interface QueuedTask {
+  readonly task: Task;
   readonly byteLength: number;
-  readonly heldBytes: number;
-  next: Waiting | undefined;
+  readonly memoryBytes: number;
+  next: QueuedTask | undefined;
 }
 
-/** What a step costs besides what it holds: functions and a place in the queue, 200 to 300 bytes on all runtimes. */
-const STEP_BYTES = 300;
+/** What a task costs besides what it holds: functions and a place in the queue, 200 to 300 bytes on all runtimes. */
+const TASK_BYTES = 300;
 
 /** Does one thing after another while each may take its time. What it holds is counted in bytes. */
-export class Sequence {
+export class SerialQueue {
   /** The ends of a list: to take the first out of a long array would move all others. */
-  #first: Waiting | undefined;
-  #last: Waiting | undefined;
+  #first: QueuedTask | undefined;
+  #last: QueuedTask | undefined;
   readonly #onIdle: () => void;
   #isRunning = false;
   #bufferedAmount = 0;
@@ -39,23 +39,23 @@ export class Sequence {
     return this.#cost;
   }
 
-  /** Does the step, at once when nothing is before it. Until then it holds `heldBytes` of memory. */
-  run(step: Step, byteLength: number, heldBytes: number): void {
+  /** Does the task, at once when nothing is before it. Until then it holds `memoryBytes` of memory. */
+  run(task: Task, byteLength: number, memoryBytes: number): void {
     this.#bufferedAmount += byteLength;
-    this.#cost += heldBytes + STEP_BYTES;
-    const waiting: Waiting = { step, byteLength, heldBytes, next: undefined };
-    if (this.#last === undefined) this.#first = waiting;
-    else this.#last.next = waiting;
-    this.#last = waiting;
+    this.#cost += memoryBytes + TASK_BYTES;
+    const queued: QueuedTask = { task, byteLength, memoryBytes, next: undefined };
+    if (this.#last === undefined) this.#first = queued;
+    else this.#last.next = queued;
+    this.#last = queued;
     if (!this.#isRunning) this.#runNext();
   }
 
   /** Nothing that waits is done any more. */
-  clear(): void {
+  discard(): void {
     this.#first = this.#last = undefined;
   }
 
-  #shift(): Waiting | undefined {
+  #shift(): QueuedTask | undefined {
     const first = this.#first;
     this.#first = first?.next;
     if (this.#first === undefined) this.#last = undefined;
@@ -64,14 +64,14 @@ export class Sequence {
 
   #runNext(): void {
     for (let next = this.#shift(); next !== undefined; next = this.#shift()) {
-      const { step, byteLength, heldBytes } = next;
+      const { task, byteLength, memoryBytes } = next;
       this.#isRunning = true;
       const end = (): void => {
         this.#isRunning = false;
         this.#bufferedAmount -= byteLength;
-        this.#cost -= heldBytes + STEP_BYTES;
+        this.#cost -= memoryBytes + TASK_BYTES;
       };
-      const doing = step();
+      const doing = task();
       if (doing !== undefined) {
         void doing.then(() => {
           end();

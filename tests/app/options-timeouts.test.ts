@@ -1,4 +1,4 @@
-// The times of createApp's options, on the wire. The clocks are faked, the connections are real.
+// The times of createApp's options, on the wire. The timers are faked, the connections are real.
 
 import { once } from "node:events";
 import { connect } from "node:net";

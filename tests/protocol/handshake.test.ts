@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { acceptKey } from "../../src/platform.ts";
 import { HandshakeError } from "../../src/protocol/errors.ts";
 import {
-  encodeAnswer,
+  encodeHandshakeResponse,
   encodeHeaders,
   listsToken,
   type UpgradeRequest,
@@ -162,7 +162,7 @@ describe("validateUpgrade refuses", () => {
 
 describe("the 101 answer, §4.2.2", () => {
   test("is the RFC's example, §1.2", () => {
-    expect(encodeAnswer({ accept, subprotocol: "chat" })).toBe(
+    expect(encodeHandshakeResponse({ accept, subprotocol: "chat" })).toBe(
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
         `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: chat\r\n\r\n`,
     );
@@ -170,7 +170,7 @@ describe("the 101 answer, §4.2.2", () => {
 
   test("carries extensions and the headers of the application", () => {
     const headers: [string, string][] = [["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]];
-    const lines = encodeAnswer({ accept, extensions: "foo; a=1", headers }).split("\r\n");
+    const lines = encodeHandshakeResponse({ accept, extensions: "foo; a=1", headers }).split("\r\n");
     expect(lines.slice(4)).toEqual([
       "Sec-WebSocket-Extensions: foo; a=1",
       "Set-Cookie: a=1",
@@ -182,7 +182,7 @@ describe("the 101 answer, §4.2.2", () => {
 
   test("refuses a header that would break out of its line", () => {
     const headers: [string, string][] = [["X-Fine", "fine"], ["X-Name", "a\r\nSet-Cookie: b"]];
-    expect(() => encodeAnswer({ accept, headers })).toThrow(TypeError);
+    expect(() => encodeHandshakeResponse({ accept, headers })).toThrow(TypeError);
   });
 });
 

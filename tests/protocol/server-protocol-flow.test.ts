@@ -12,7 +12,7 @@ const fault = new ProtocolError(1008, "Enough");
 /** A connection of which a handler does something once, when it is given this line. */
 function doing(line: string, act: (recording: Recording) => void): Recording {
   const recording = record();
-  recording.sink.onHandedOut = (said) => {
+  recording.handler.onHandedOut = (said) => {
     if (said === line) act(recording);
   };
   return recording;
@@ -20,23 +20,23 @@ function doing(line: string, act: (recording: Recording) => void): Recording {
 
 describe("a pause from inside a handler", () => {
   test("holds back the rest of the chunk, and a resume hands it out", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => connection.pause());
-    connection.receive(chunkOf(text("1"), ping("p"), text("2"), pong("q"), text("3")));
+    const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.pause());
+    protocol.receive(chunkOf(text("1"), ping("p"), text("2"), pong("q"), text("3")));
     expect(lines).toEqual(["text 1"]);
-    expect(connection.isPaused).toBe(true);
-    connection.resume();
+    expect(protocol.isPaused).toBe(true);
+    protocol.resume();
     expect(lines).toEqual(["text 1", "> pong 70", "ping 70", "text 2", "pong 71", "text 3"]);
-    expect(connection.isPaused).toBe(false);
+    expect(protocol.isPaused).toBe(false);
   });
 
   test("holds back what comes during it, in order", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => connection.pause());
+    const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.pause());
     const third = text("third");
-    connection.receive(chunkOf(text("1"), text("2"), third.subarray(0, 3)));
-    connection.receive(Buffer.from(third.subarray(3, 8)));
-    connection.receive(chunkOf(third.subarray(8), text("4")));
+    protocol.receive(chunkOf(text("1"), text("2"), third.subarray(0, 3)));
+    protocol.receive(Buffer.from(third.subarray(3, 8)));
+    protocol.receive(chunkOf(third.subarray(8), text("4")));
     expect(lines).toEqual(["text 1"]);
-    connection.resume();
+    protocol.resume();
     expect(lines).toEqual(["text 1", "text 2", "text third", "text 4"]);
   });
 
@@ -45,42 +45,42 @@ describe("a pause from inside a handler", () => {
     ["a Pong", pong("p"), "pong 70", ["pong 70"]],
     ["a fragmented message", chunkOf(...fragmented(opcodes.text, ["a", "b"])), "text ab", ["text ab"]],
   ])("works for %s", (_name, bytes, line, said) => {
-    const { connection, lines } = doing(line, ({ connection }) => connection.pause());
-    connection.receive(chunkOf(bytes, text("rest")));
+    const { protocol, lines } = doing(line, ({ protocol }) => protocol.pause());
+    protocol.receive(chunkOf(bytes, text("rest")));
     expect(lines).toEqual(said);
-    connection.resume();
+    protocol.resume();
     expect(lines).toEqual([...said, "text rest"]);
   });
 
   test("leaves nothing to do when it is taken back at once", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => {
-      connection.pause();
-      connection.resume();
+    const { protocol, lines } = doing("text 1", ({ protocol }) => {
+      protocol.pause();
+      protocol.resume();
     });
-    connection.receive(chunkOf(text("1"), text("2")));
-    connection.receive(text("3"));
+    protocol.receive(chunkOf(text("1"), text("2")));
+    protocol.receive(text("3"));
     expect(lines).toEqual(["text 1", "text 2", "text 3"]);
   });
 
   test("keeps the order when it is taken back while older chunks are read", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => {
-      connection.pause();
-      connection.resume();
+    const { protocol, lines } = doing("text 1", ({ protocol }) => {
+      protocol.pause();
+      protocol.resume();
     });
-    connection.pause();
-    connection.receive(chunkOf(text("1"), text("2")));
-    connection.receive(text("3"));
-    connection.resume();
+    protocol.pause();
+    protocol.receive(chunkOf(text("1"), text("2")));
+    protocol.receive(text("3"));
+    protocol.resume();
     expect(lines).toEqual(["text 1", "text 2", "text 3"]);
   });
 
   test("keeps a fault and a Close unread", () => {
     for (const [bytes, end] of [[hex("ffff"), failed(1002)], [close(1000), ["> close 1000", "finished"]]] as const) {
-      const { connection, lines } = doing("text 1", ({ connection }) => connection.pause());
-      connection.receive(chunkOf(text("1"), bytes));
+      const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.pause());
+      protocol.receive(chunkOf(text("1"), bytes));
       expect(lines).toEqual(["text 1"]);
-      expect(connection.state).toBe("open");
-      connection.resume();
+      expect(protocol.state).toBe("open");
+      protocol.resume();
       expect(lines).toEqual(["text 1", ...end]);
     }
   });
@@ -89,18 +89,18 @@ describe("a pause from inside a handler", () => {
     const wire = chunkOf(text("a"), ping("p"), text("b", more), pong("q"), continuation("c"), binary("d"), close(1000));
     const handedOut = ["text a", "ping 70", "pong 71", "text bc", "binary 64"];
     for (const [cut, chunks] of everyCut(wire)) {
-      const { connection, sink, lines } = record();
+      const { protocol, handler, lines } = record();
       let given = 0;
-      sink.onHandedOut = () => {
+      handler.onHandedOut = () => {
         given++;
-        connection.pause();
+        protocol.pause();
       };
       for (const chunk of chunks) {
-        connection.receive(Buffer.from(chunk));
-        while (connection.isPaused) {
+        protocol.receive(Buffer.from(chunk));
+        while (protocol.isPaused) {
           expect(given, cut).toBe(1);
           given = 0;
-          connection.resume();
+          protocol.resume();
         }
       }
       expect(lines.filter((line) => handedOut.includes(line)), cut).toEqual(handedOut);
@@ -111,186 +111,186 @@ describe("a pause from inside a handler", () => {
 
 describe("bytes that come while others are read", () => {
   test("are read behind them, without waiting for more", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => connection.receive(text("3")));
-    connection.receive(chunkOf(text("1"), text("2")));
+    const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.receive(text("3")));
+    protocol.receive(chunkOf(text("1"), text("2")));
     expect(lines).toEqual(["text 1", "text 2", "text 3"]);
   });
 
   test("are read behind the start of a header that ends the chunk", () => {
     const second = text("2");
-    const { connection, lines } = doing(
+    const { protocol, lines } = doing(
       "text 1",
-      ({ connection }) => connection.receive(Buffer.from(second.subarray(3))),
+      ({ protocol }) => protocol.receive(Buffer.from(second.subarray(3))),
     );
-    connection.receive(chunkOf(text("1"), second.subarray(0, 3)));
+    protocol.receive(chunkOf(text("1"), second.subarray(0, 3)));
     expect(lines).toEqual(["text 1", "text 2"]);
   });
 
   test("are kept when reading is paused then", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => {
-      connection.receive(text("3"));
-      connection.pause();
+    const { protocol, lines } = doing("text 1", ({ protocol }) => {
+      protocol.receive(text("3"));
+      protocol.pause();
     });
-    connection.receive(chunkOf(text("1"), text("2")));
+    protocol.receive(chunkOf(text("1"), text("2")));
     expect(lines).toEqual(["text 1"]);
-    connection.resume();
+    protocol.resume();
     expect(lines).toEqual(["text 1", "text 2", "text 3"]);
   });
 });
 
 describe("close", () => {
   test("waits for the peer's Close, and messages still come until then, §7.1.2", () => {
-    const { connection, lines } = record();
-    connection.close(1001, "bye", Buffer.from("bye"));
-    expect(connection.state).toBe("closing");
-    expect(connection.closeSent).toEqual({ code: 1001, reason: "bye" });
-    connection.receive(chunkOf(text("a"), ...fragmented(opcodes.binary, ["b", "c"])));
-    expect(connection.closeReceived).toBeUndefined();
-    connection.receive(close(1001, "seen"));
+    const { protocol, lines } = record();
+    protocol.close(1001, "bye", Buffer.from("bye"));
+    expect(protocol.state).toBe("closing");
+    expect(protocol.closeSent).toEqual({ code: 1001, reason: "bye" });
+    protocol.receive(chunkOf(text("a"), ...fragmented(opcodes.binary, ["b", "c"])));
+    expect(protocol.closeReceived).toBeUndefined();
+    protocol.receive(close(1001, "seen"));
     expect(lines).toEqual(["> close 1001 bye", "text a", "binary 6263", "finished"]);
-    expect(connection.closeSent).toEqual({ code: 1001, reason: "bye" });
-    expect(connection.closeReceived).toEqual({ code: 1001, reason: "seen" });
-    expect(connection.state).toBe("closed");
+    expect(protocol.closeSent).toEqual({ code: 1001, reason: "bye" });
+    expect(protocol.closeReceived).toEqual({ code: 1001, reason: "seen" });
+    expect(protocol.state).toBe("closed");
   });
 
   test("from inside a handler goes out at once, and the rest of the chunk is read", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => connection.close(1000, "", hex("")));
-    connection.receive(chunkOf(text("1"), text("2"), close(1000)));
+    const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.close(1000, "", hex("")));
+    protocol.receive(chunkOf(text("1"), text("2"), close(1000)));
     expect(lines).toEqual(["text 1", "> close 1000", "text 2", "finished"]);
   });
 
   test("is followed by nothing that is sent: Pings are only handed out", () => {
-    const { connection, lines } = record();
-    connection.close(1000, "", hex(""));
-    connection.receive(ping("p"));
+    const { protocol, lines } = record();
+    protocol.close(1000, "", hex(""));
+    protocol.receive(ping("p"));
     expect(lines).toEqual(["> close 1000", "ping 70"]);
   });
 
   test("without a status sends an empty body", () => {
-    const { connection, lines } = record();
-    connection.close(1005, "", hex(""));
+    const { protocol, lines } = record();
+    protocol.close(1005, "", hex(""));
     expect(lines).toEqual(["> close"]);
   });
 
   test("a second time does nothing", () => {
-    const { connection, lines } = record();
-    connection.close(1000, "", hex(""));
-    connection.close(1001, "", hex(""));
+    const { protocol, lines } = record();
+    protocol.close(1000, "", hex(""));
+    protocol.close(1001, "", hex(""));
     expect(lines).toEqual(["> close 1000"]);
-    expect(connection.closeSent).toEqual({ code: 1000, reason: "" });
+    expect(protocol.closeSent).toEqual({ code: 1000, reason: "" });
   });
 
   test.each<[string, (recording: Recording) => void]>([
-    ["the peer's Close", ({ connection }) => connection.receive(close(1001))],
-    ["a fault", ({ connection }) => connection.receive(hex("ffff"))],
-    ["an end without Close", ({ connection }) => connection.abandon()],
+    ["the peer's Close", ({ protocol }) => protocol.receive(close(1001))],
+    ["a fault", ({ protocol }) => protocol.receive(hex("ffff"))],
+    ["an end without Close", ({ protocol }) => protocol.terminate()],
   ])("after %s does nothing", (_name, end) => {
     const recording = record();
     end(recording);
-    const { closeSent } = recording.connection;
+    const { closeSent } = recording.protocol;
     const said = [...recording.lines];
-    recording.connection.close(1000, "", hex(""));
+    recording.protocol.close(1000, "", hex(""));
     expect(recording.lines).toEqual(said);
-    expect(recording.connection.closeSent).toEqual(closeSent);
-    expect(recording.connection.state).toBe("closed");
+    expect(recording.protocol.closeSent).toEqual(closeSent);
+    expect(recording.protocol.state).toBe("closed");
   });
 
   test("behind which the peer breaks a rule ends there, without a second Close", () => {
-    const { connection, lines } = record();
-    connection.close(1000, "", hex(""));
-    connection.receive(hex("ffff"));
+    const { protocol, lines } = record();
+    protocol.close(1000, "", hex(""));
+    protocol.receive(hex("ffff"));
     expect(lines).toEqual(["> close 1000", "finished"]);
-    expect(connection.error?.closeCode).toBe(1002);
-    expect(connection.closeSent).toEqual({ code: 1000, reason: "" });
+    expect(protocol.error?.closeCode).toBe(1002);
+    expect(protocol.closeSent).toEqual({ code: 1000, reason: "" });
   });
 });
 
 describe("fail", () => {
   test("says why and reads nothing more", () => {
-    const { connection, lines } = record();
-    connection.fail(fault);
-    connection.receive(chunkOf(text("late"), close(1000)));
+    const { protocol, lines } = record();
+    protocol.fail(fault);
+    protocol.receive(chunkOf(text("late"), close(1000)));
     expect(lines).toEqual(failed(1008));
-    expect(connection.error).toBe(fault);
-    expect(connection.closeSent).toEqual({ code: 1008, reason: "" });
-    expect(connection.state).toBe("closed");
+    expect(protocol.error).toBe(fault);
+    expect(protocol.closeSent).toEqual({ code: 1008, reason: "" });
+    expect(protocol.state).toBe("closed");
   });
 
   test("from inside a handler drops the rest of the chunk", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => connection.fail(fault));
-    connection.receive(chunkOf(text("1"), text("2"), close(1000)));
+    const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.fail(fault));
+    protocol.receive(chunkOf(text("1"), text("2"), close(1000)));
     expect(lines).toEqual(["text 1", ...failed(1008)]);
-    expect(connection.closeReceived).toBeUndefined();
-    expect(connection.isMidMessage).toBe(false);
+    expect(protocol.closeReceived).toBeUndefined();
+    expect(protocol.isMidMessage).toBe(false);
   });
 
   test("drops what was held back", () => {
-    const { connection, lines } = record();
-    connection.pause();
-    connection.receive(text("late"));
-    connection.fail(fault);
-    connection.receive(text("later"));
-    expect(connection.isMidMessage).toBe(false);
-    connection.resume();
+    const { protocol, lines } = record();
+    protocol.pause();
+    protocol.receive(text("late"));
+    protocol.fail(fault);
+    protocol.receive(text("later"));
+    expect(protocol.isMidMessage).toBe(false);
+    protocol.resume();
     expect(lines).toEqual(failed(1008));
   });
 
   test("a second time does nothing", () => {
-    const { connection, lines } = record();
-    connection.fail(fault);
-    connection.fail(new ProtocolError(1002, "Another"));
+    const { protocol, lines } = record();
+    protocol.fail(fault);
+    protocol.fail(new ProtocolError(1002, "Another"));
     expect(lines).toEqual(failed(1008));
-    expect(connection.error).toBe(fault);
+    expect(protocol.error).toBe(fault);
   });
 
   test("after the peer's Close or an end without one does nothing", () => {
     for (
-      const end of [(it: Recording) => it.connection.receive(close(1000)), (it: Recording) => it.connection.abandon()]
+      const end of [(it: Recording) => it.protocol.receive(close(1000)), (it: Recording) => it.protocol.terminate()]
     ) {
       const recording = record();
       end(recording);
       const said = [...recording.lines];
-      recording.connection.fail(fault);
+      recording.protocol.fail(fault);
       expect(recording.lines).toEqual(said);
-      expect(recording.connection.error).toBeUndefined();
+      expect(recording.protocol.error).toBeUndefined();
     }
   });
 });
 
 describe("abandon", () => {
   test("from inside a handler drops the rest of the chunk and says nothing", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => connection.abandon());
-    connection.receive(chunkOf(text("1"), ping("p"), text("2")));
-    connection.receive(text("3"));
+    const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.terminate());
+    protocol.receive(chunkOf(text("1"), ping("p"), text("2")));
+    protocol.receive(text("3"));
     expect(lines).toEqual(["text 1"]);
-    expect(connection.state).toBe("closed");
-    expect(connection.closeSent).toBeUndefined();
+    expect(protocol.state).toBe("closed");
+    expect(protocol.closeSent).toBeUndefined();
   });
 
   test("from inside a handler drops the chunks that were held back", () => {
-    const { connection, lines } = doing("text 1", ({ connection }) => connection.abandon());
-    connection.pause();
-    connection.receive(text("1"));
-    connection.receive(text("2"));
-    connection.resume();
+    const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.terminate());
+    protocol.pause();
+    protocol.receive(text("1"));
+    protocol.receive(text("2"));
+    protocol.resume();
     expect(lines).toEqual(["text 1"]);
-    expect(connection.isMidMessage).toBe(false);
+    expect(protocol.isMidMessage).toBe(false);
   });
 
   test("in the middle of a message forgets it", () => {
-    const { connection, lines } = record();
-    connection.receive(text("a", more));
-    connection.abandon();
-    connection.receive(continuation("b"));
-    connection.resume();
+    const { protocol, lines } = record();
+    protocol.receive(text("a", more));
+    protocol.terminate();
+    protocol.receive(continuation("b"));
+    protocol.resume();
     expect(lines).toEqual([]);
-    expect(connection.isMidMessage).toBe(false);
+    expect(protocol.isMidMessage).toBe(false);
   });
 });
 
 describe("the clock's questions", () => {
   test("isMidMessage is true from a message's first byte to its last", () => {
-    const { connection } = record();
+    const { protocol } = record();
     const steps: [frame: Uint8Array, endsMessage: boolean][] = [
       [text("ab", more), false],
       [ping("p"), false],
@@ -298,38 +298,38 @@ describe("the clock's questions", () => {
       [binary("c"), true],
       [text(""), true],
     ];
-    expect(connection.isMidMessage).toBe(false);
+    expect(protocol.isMidMessage).toBe(false);
     for (const [frame, endsMessage] of steps) {
       const answers = Array.from(frame, (octet) => {
-        connection.receive(Buffer.of(octet));
-        return connection.isMidMessage;
+        protocol.receive(Buffer.of(octet));
+        return protocol.isMidMessage;
       });
       expect(answers).toEqual(answers.map((_, i) => i < frame.length - 1 || !endsMessage));
     }
   });
 
-  test("unitsRead changes with each message, however it comes, and not inside one", () => {
+  test("completedUnits changes with each message, however it comes, and not inside one", () => {
     const wire = [text("a"), text("b", more), ping(), pong(), continuation("c", more), continuation("d"), binary("e")];
     for (const chunkSize of [1, 1000]) {
-      const { connection } = record();
+      const { protocol } = record();
       const counts = wire.map((frame) => {
         for (let at = 0; at < frame.length; at += chunkSize) {
-          connection.receive(Buffer.from(frame.subarray(at, at + chunkSize)));
+          protocol.receive(Buffer.from(frame.subarray(at, at + chunkSize)));
         }
-        return connection.unitsRead;
+        return protocol.completedUnits;
       });
       expect(counts).toEqual([1, 1, 1, 1, 1, 2, 3]);
     }
   });
 
   test("a control frame outside of a message counts too: what follows it has only just begun", () => {
-    const { connection } = record();
+    const { protocol } = record();
     const [first, second] = [pong("p"), text("a")];
-    connection.receive(Buffer.from(first.subarray(0, 4)));
-    expect(connection.isMidMessage).toBe(true);
-    const { unitsRead } = connection;
-    connection.receive(chunkOf(first.subarray(4), second.subarray(0, 4)));
-    expect(connection.isMidMessage).toBe(true);
-    expect(connection.unitsRead).toBe(unitsRead + 1);
+    protocol.receive(Buffer.from(first.subarray(0, 4)));
+    expect(protocol.isMidMessage).toBe(true);
+    const { completedUnits } = protocol;
+    protocol.receive(chunkOf(first.subarray(4), second.subarray(0, 4)));
+    expect(protocol.isMidMessage).toBe(true);
+    expect(protocol.completedUnits).toBe(completedUnits + 1);
   });
 });

@@ -18,11 +18,11 @@ function spied(maxMessageBytes = defaultLimits.maxMessageBytes): Recording & { a
 
 describe("what is handed out", () => {
   test("a payload lies in its chunk, which is then not free", () => {
-    const { connection, sink } = record();
+    const { protocol, handler } = record();
     const chunk = chunkOf(text("before"), binary("abc"), text("after"));
-    expect(connection.receive(chunk)).toBe(false);
-    expect(sink.messages[1]).toEqual(Buffer.from("abc"));
-    expect((sink.messages[1] as Uint8Array).buffer).toBe(chunk.buffer);
+    expect(protocol.receive(chunk)).toBe(false);
+    expect(handler.messages[1]).toEqual(Buffer.from("abc"));
+    expect((handler.messages[1] as Uint8Array).buffer).toBe(chunk.buffer);
   });
 
   test.each<[string, Uint8Array, boolean]>([
@@ -33,35 +33,35 @@ describe("what is handed out", () => {
     ["a binary message", chunkOf(text("a"), binary("b")), false],
     ["a Ping", chunkOf(ping("a")), false],
   ])("a chunk is free, or not, after %s", (_name, chunk, isFree) => {
-    expect(record().connection.receive(chunk)).toBe(isFree);
+    expect(record().protocol.receive(chunk)).toBe(isFree);
   });
 
   test("a chunk that came during a pause, or was put back for one, is not free", () => {
-    const { connection } = record();
-    connection.pause();
-    expect(connection.receive(chunkOf(text("a")))).toBe(false);
+    const { protocol } = record();
+    protocol.pause();
+    expect(protocol.receive(chunkOf(text("a")))).toBe(false);
     const pausing = record();
-    pausing.sink.onHandedOut = () => pausing.connection.pause();
-    expect(pausing.connection.receive(chunkOf(text("a"), text("b")))).toBe(false);
+    pausing.handler.onHandedOut = () => pausing.protocol.pause();
+    expect(pausing.protocol.receive(chunkOf(text("a"), text("b")))).toBe(false);
   });
 
   test("a payload that is most of its chunk is handed out without a copy", () => {
-    const { connection, sink, asked } = spied();
+    const { protocol, handler, asked } = spied();
     const chunk = chunkOf(binary("a".repeat(1000)), text("b"));
-    connection.receive(chunk);
-    const [data] = sink.messages as [Uint8Array];
+    protocol.receive(chunk);
+    const [data] = handler.messages as [Uint8Array];
     expect(data).toEqual(Buffer.alloc(1000, "a"));
     expect(data.buffer).toBe(chunk.buffer);
     expect(asked).toEqual([]);
   });
 
   test("a message that was handed out is not changed by what comes later", () => {
-    const { connection, sink } = record();
+    const { protocol, handler } = record();
     const chunk = chunkOf(binary("first ".repeat(20)), binary("second"));
-    connection.receive(chunk);
-    connection.receive(chunkOf(...fragmented(opcodes.binary, ["third", "fourth"])));
-    connection.receive(chunkOf(...fragmented(opcodes.binary, ["fifth", "sixth"])));
-    expect(sink.messages.map(String)).toEqual(["first ".repeat(20), "second", "thirdfourth", "fifthsixth"]);
+    protocol.receive(chunk);
+    protocol.receive(chunkOf(...fragmented(opcodes.binary, ["third", "fourth"])));
+    protocol.receive(chunkOf(...fragmented(opcodes.binary, ["fifth", "sixth"])));
+    expect(handler.messages.map(String)).toEqual(["first ".repeat(20), "second", "thirdfourth", "fifthsixth"]);
   });
 
   test.each<[string, Uint8Array[]]>([
@@ -73,9 +73,9 @@ describe("what is handed out", () => {
     ["in two chunks", [Buffer.from(binary("abcdef").subarray(0, 8)), Buffer.from(binary("abcdef").subarray(8))]],
     ["behind a cut header", [Buffer.from(binary("abcdef").subarray(0, 3)), Buffer.from(binary("abcdef").subarray(3))]],
   ])("binary data are a Buffer: %s", (_name, chunks) => {
-    const { connection, sink } = record();
-    for (const chunk of chunks) connection.receive(chunk);
-    expect(sink.messages[0]).toBeInstanceOf(Buffer);
+    const { protocol, handler } = record();
+    for (const chunk of chunks) protocol.receive(chunk);
+    expect(handler.messages[0]).toBeInstanceOf(Buffer);
   });
 });
 
@@ -89,9 +89,9 @@ describe("memory is given back", () => {
       freed.push(bytes.length);
       bytes.fill(0xdd);
     };
-    const { connection, sink } = record({}, { free });
-    for (const chunk of chunks) connection.receive(Buffer.from(chunk));
-    expect(String(sink.messages[0])).toMatch(/^a{5000}(é|b){5000}$/);
+    const { protocol, handler } = record({}, { free });
+    for (const chunk of chunks) protocol.receive(Buffer.from(chunk));
+    expect(String(handler.messages[0])).toMatch(/^a{5000}(é|b){5000}$/);
     expect(freed).toEqual(expected);
   });
 });
@@ -100,19 +100,19 @@ describe.each([true, false])("a large text of which the payload is in use: %s", 
   const large = "é".repeat(10_000);
 
   test("in its chunk, which is free or not", () => {
-    const { connection, sink } = record();
-    sink.keepsPayloads = isInUse;
-    expect(connection.receive(chunkOf(text(large)))).toBe(!isInUse);
-    expect(connection.receive(chunkOf(text("small")))).toBe(true);
-    expect(sink.messages).toEqual([large, "small"]);
+    const { protocol, handler } = record();
+    handler.keepsPayloads = isInUse;
+    expect(protocol.receive(chunkOf(text(large)))).toBe(!isInUse);
+    expect(protocol.receive(chunkOf(text("small")))).toBe(true);
+    expect(handler.messages).toEqual([large, "small"]);
   });
 
   test("in memory of its own, which is given back or not", () => {
     const freed: number[] = [];
-    const { connection, sink } = record({}, { free: (bytes) => void freed.push(bytes.length) });
-    sink.keepsPayloads = isInUse;
-    for (const chunk of pieces(text(large), 15_000)) connection.receive(chunk);
-    expect(sink.messages).toEqual([large]);
+    const { protocol, handler } = record({}, { free: (bytes) => void freed.push(bytes.length) });
+    handler.keepsPayloads = isInUse;
+    for (const chunk of pieces(text(large), 15_000)) protocol.receive(chunk);
+    expect(handler.messages).toEqual([large]);
     expect(freed).toEqual(isInUse ? [] : [20_000]);
   });
 });
@@ -124,17 +124,17 @@ describe("memory is not asked for", () => {
     ["a Ping of 126 bytes", hex("89fe 007e 00000000"), 1002],
     ["a frame whose end is beyond all numbers", hex("82ff ffffffffffffffff 00000000"), 1002],
   ])("for %s, which is refused", (_name, chunk, closeCode) => {
-    const { connection, lines, asked } = spied();
-    connection.receive(chunk);
+    const { protocol, lines, asked } = spied();
+    protocol.receive(chunk);
     expect(lines).toEqual(failed(closeCode));
     expect(asked).toEqual([]);
   });
 
   test("for an announcement, before its first byte comes", () => {
-    const { connection, asked } = spied(2 ** 40);
-    connection.receive(hex("82ff 0000004000000000 00000000"));
+    const { protocol, asked } = spied(2 ** 40);
+    protocol.receive(hex("82ff 0000004000000000 00000000"));
     expect(asked).toEqual([]);
-    connection.receive(Buffer.alloc(10));
+    protocol.receive(Buffer.alloc(10));
     expect(asked).toEqual([256]);
   });
 });

@@ -87,26 +87,26 @@ describe("valid frames give the same messages", () => {
   test("with a pause after any of them", () => {
     fc.assert(
       fc.property(conversation, positions, fc.infiniteStream(fc.boolean()), ({ frames, lines }, positions, pauses) => {
-        const { connection, sink, lines: said } = record();
+        const { protocol, handler, lines: said } = record();
         let saidAtPause: number | undefined;
-        sink.onHandedOut = () => {
+        handler.onHandedOut = () => {
           expect(saidAtPause).toBeUndefined();
           if (!pauses.next().value) return;
-          connection.pause();
+          protocol.pause();
           saidAtPause = said.length;
         };
         for (const chunk of cut(Buffer.concat(frames), positions)) {
-          connection.receive(Buffer.from(chunk));
+          protocol.receive(Buffer.from(chunk));
           // Some chunks come during a pause.
-          while (connection.isPaused && pauses.next().value) {
+          while (protocol.isPaused && pauses.next().value) {
             expect(said).toHaveLength(saidAtPause!);
             saidAtPause = undefined;
-            connection.resume();
+            protocol.resume();
           }
         }
-        while (connection.isPaused) {
+        while (protocol.isPaused) {
           saidAtPause = undefined;
-          connection.resume();
+          protocol.resume();
         }
         expect(said).toEqual(lines);
       }),
@@ -142,9 +142,9 @@ describe("any bytes at all end in messages, a wait, or a Close with a right code
       return bytes;
     });
 
-  function expectRightEnd({ connection, lines }: Recording): void {
+  function expectRightEnd({ protocol, lines }: Recording): void {
     const closes = lines.filter((line) => line.startsWith("> close"));
-    const { state, error, closeReceived, closeSent } = connection;
+    const { state, error, closeReceived, closeSent } = protocol;
     if (state === "open") {
       expect([closes, error, closeReceived]).toEqual([[], undefined, undefined]);
       expect(lines).not.toContain("finished");

@@ -2,12 +2,12 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Connection } from "../../src/protocol/server-protocol.ts";
+import { ServerProtocol } from "../../src/protocol/server-protocol.ts";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import type { Inflater } from "../../src/protocol/permessage-deflate.ts";
 import { codec } from "../../src/platform.ts";
 import { binary, close, continuation, frame, opcodes, ping, pong, text } from "../support/frames.ts";
-import { chunkOf, cutAt, defaultLimits, failed, record, RecordingSink, run } from "../support/protocol.ts";
+import { chunkOf, cutAt, defaultLimits, failed, record, RecordingHandler, run } from "../support/protocol.ts";
 
 const texts = (count: number): Uint8Array[] => Array.from({ length: count }, (_, i) => text(`${i}`));
 const linesOf = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `text ${from + i}`);
@@ -17,15 +17,15 @@ const FRAMES_PER_LOOK = 32;
 
 describe("a connection whose time is up", () => {
   test("stops within a few frames, in the middle of a chunk, and goes on with the next one", () => {
-    const { connection, sink, lines } = record();
-    sink.isTimeUp = () => true;
-    connection.receive(chunkOf(...texts(100)));
-    expect(connection.isBusy).toBe(true);
+    const { protocol, handler, lines } = record();
+    handler.isTurnOver = () => true;
+    protocol.receive(chunkOf(...texts(100)));
+    expect(protocol.isBusy).toBe(true);
     let read = lines.length - 1;
     expect(read).toBeLessThanOrEqual(FRAMES_PER_LOOK);
     expect(lines).toEqual([...linesOf(0, read), "busy"]);
-    while (connection.isBusy) {
-      sink.goOn();
+    while (protocol.isBusy) {
+      handler.resume();
       const now = lines.filter((line) => line.startsWith("text")).length;
       expect(now - read).toBeLessThanOrEqual(FRAMES_PER_LOOK);
       read = now;
@@ -35,19 +35,19 @@ describe("a connection whose time is up", () => {
   });
 
   test("is asked for as long as its time is not up, and never held", () => {
-    const { connection, sink, lines } = record();
+    const { protocol, handler, lines } = record();
     let asked = 0;
-    sink.isTimeUp = () => (asked++, false);
-    connection.receive(chunkOf(...texts(100)));
+    handler.isTurnOver = () => (asked++, false);
+    protocol.receive(chunkOf(...texts(100)));
     expect(lines).toEqual(linesOf(0, 100));
     expect(asked).toBe(Math.floor(100 / FRAMES_PER_LOOK));
   });
 
   test("counts frames over all chunks, so that it is also asked where each brings one", () => {
-    const { connection, sink } = record();
+    const { protocol, handler } = record();
     let asked = 0;
-    sink.isTimeUp = () => (asked++, false);
-    for (const each of texts(10 * FRAMES_PER_LOOK + 1)) connection.receive(each);
+    handler.isTurnOver = () => (asked++, false);
+    for (const each of texts(10 * FRAMES_PER_LOOK + 1)) protocol.receive(each);
     expect(asked).toBe(10);
   });
 
@@ -57,26 +57,26 @@ describe("a connection whose time is up", () => {
     ["empty fragments", frame(opcodes.continuation, "", { fin: false })],
     ["empty messages", binary()],
   ])("stops within a few frames also for %s", (_name, each) => {
-    const { connection, sink } = record();
-    connection.receive(text("begun", { fin: each[0] !== 0 }));
+    const { protocol, handler } = record();
+    protocol.receive(text("begun", { fin: each[0] !== 0 }));
     let asked = 0;
-    sink.isTimeUp = () => (asked++, true);
-    connection.receive(Buffer.alloc(1000 * each.length, each));
-    expect([asked, connection.isBusy]).toEqual([1, true]);
-    for (; connection.isBusy; sink.goOn()) asked++;
+    handler.isTurnOver = () => (asked++, true);
+    protocol.receive(Buffer.alloc(1000 * each.length, each));
+    expect([asked, protocol.isBusy]).toEqual([1, true]);
+    for (; protocol.isBusy; handler.resume()) asked++;
     expect(asked).toBeGreaterThanOrEqual(1000 / FRAMES_PER_LOOK);
-    expect(connection.state).toBe("open");
+    expect(protocol.state).toBe("open");
   });
 
   test("hands nothing out, and answers nothing, until others have had their turn", () => {
-    const { connection, sink, lines } = record();
-    sink.isTimeUp = () => true;
-    connection.receive(chunkOf(...texts(40), ping("p"), text("last").subarray(0, 7)));
+    const { protocol, handler, lines } = record();
+    handler.isTurnOver = () => true;
+    protocol.receive(chunkOf(...texts(40), ping("p"), text("last").subarray(0, 7)));
     const said = [...lines];
-    connection.receive(chunkOf(text("last").subarray(7), text("behind")));
+    protocol.receive(chunkOf(text("last").subarray(7), text("behind")));
     expect(lines).toEqual(said);
-    sink.isTimeUp = () => false;
-    sink.goOn();
+    handler.isTurnOver = () => false;
+    handler.resume();
     expect(lines).toEqual([
       ...said,
       ...linesOf(said.length - 1, 40),
@@ -95,88 +95,88 @@ describe("a connection whose time is up", () => {
         "finished",
       ]]] as const
     ) {
-      const { connection, sink, lines } = record();
-      sink.isTimeUp = () => true;
-      connection.receive(chunkOf(...texts(40), bytes));
-      while (connection.isBusy) sink.goOn();
+      const { protocol, handler, lines } = record();
+      handler.isTurnOver = () => true;
+      protocol.receive(chunkOf(...texts(40), bytes));
+      while (protocol.isBusy) handler.resume();
       expect(lines.filter((line) => line !== "busy" && line !== "free")).toEqual([...linesOf(0, 40), ...end]);
-      expect(connection.state).toBe("closed");
+      expect(protocol.state).toBe("closed");
     }
   });
 
-  test.each<[string, (connection: Connection) => void]>([
-    ["abandoned", (connection) => connection.abandon()],
-    ["failed", (connection) => connection.fail(new ProtocolError(1008, "Enough"))],
+  test.each<[string, (protocol: ServerProtocol) => void]>([
+    ["abandoned", (protocol) => protocol.terminate()],
+    ["failed", (protocol) => protocol.fail(new ProtocolError(1008, "Enough"))],
   ])("says nothing more when it is %s meanwhile, and keeps nothing", (_name, end) => {
-    const { connection, sink, lines } = record();
-    sink.isTimeUp = () => true;
-    connection.receive(chunkOf(...texts(100)));
-    end(connection);
+    const { protocol, handler, lines } = record();
+    handler.isTurnOver = () => true;
+    protocol.receive(chunkOf(...texts(100)));
+    end(protocol);
     const said = [...lines];
-    expect([connection.isBusy, connection.hasUnread]).toEqual([false, false]);
-    sink.goOn();
+    expect([protocol.isBusy, protocol.hasUnread]).toEqual([false, false]);
+    handler.resume();
     expect(lines).toEqual(said);
   });
 
   test("may be paused and resumed meanwhile: neither hands anything out", () => {
-    const { connection, sink, lines } = record();
-    sink.isTimeUp = () => true;
-    connection.receive(chunkOf(...texts(40)));
+    const { protocol, handler, lines } = record();
+    handler.isTurnOver = () => true;
+    protocol.receive(chunkOf(...texts(40)));
     const said = [...lines];
-    connection.pause();
-    connection.resume();
+    protocol.pause();
+    protocol.resume();
     expect(lines).toEqual(said);
-    connection.pause();
-    sink.goOn();
+    protocol.pause();
+    handler.resume();
     expect(lines).toEqual([...said, "free"]);
-    expect([connection.isHeld, connection.isBusy]).toEqual([true, false]);
-    sink.isTimeUp = () => false;
-    connection.resume();
+    expect([protocol.isSuspended, protocol.isBusy]).toEqual([true, false]);
+    handler.isTurnOver = () => false;
+    protocol.resume();
     expect(lines.filter((line) => line.startsWith("text"))).toEqual(linesOf(0, 40));
   });
 
   test("may have been resumed from a pause: what waited is read in turns too", () => {
-    const { connection, sink, lines } = record();
-    connection.pause();
-    connection.receive(chunkOf(...texts(100)));
-    sink.isTimeUp = () => true;
-    connection.resume();
-    expect(connection.isBusy).toBe(true);
+    const { protocol, handler, lines } = record();
+    protocol.pause();
+    protocol.receive(chunkOf(...texts(100)));
+    handler.isTurnOver = () => true;
+    protocol.resume();
+    expect(protocol.isBusy).toBe(true);
     expect(lines.length).toBeLessThanOrEqual(FRAMES_PER_LOOK + 1);
-    while (connection.isBusy) sink.goOn();
+    while (protocol.isBusy) handler.resume();
     expect(lines.filter((line) => line.startsWith("text"))).toEqual(linesOf(0, 100));
   });
 });
 
 describe("an inflated message counts as many", () => {
   const compressed = (payload: string): Uint8Array => text(payload, { rsv: 4 });
-  const inflating = (inflater: Inflater): { connection: Connection; sink: RecordingSink } => {
-    const sink = new RecordingSink();
-    return { sink, connection: new Connection(sink, codec, defaultLimits, inflater) };
+  const inflating = (inflater: Inflater): { protocol: ServerProtocol; handler: RecordingHandler } => {
+    const handler = new RecordingHandler();
+    return { handler, protocol: new ServerProtocol(handler, codec, defaultLimits, inflater) };
   };
 
   test("at once", () => {
-    const { connection, sink } = inflating({ inflate: (payload) => payload, close() {} });
+    const { protocol, handler } = inflating({ inflate: (payload) => payload, close() {} });
     let asked = 0;
-    sink.isTimeUp = () => ++asked === 3;
-    connection.receive(chunkOf(...Array.from({ length: 5 }, (_, i) => compressed(`${i}`))));
-    expect(sink.lines).toEqual(["text 0", "text 1", "text 2", "busy"]);
-    sink.goOn();
-    expect(sink.lines.slice(4)).toEqual(["text 3", "text 4", "free"]);
+    handler.isTurnOver = () => ++asked === 3;
+    protocol.receive(chunkOf(...Array.from({ length: 5 }, (_, i) => compressed(`${i}`))));
+    expect(handler.lines).toEqual(["text 0", "text 1", "text 2", "busy"]);
+    handler.resume();
+    expect(handler.lines.slice(4)).toEqual(["text 3", "text 4", "free"]);
   });
 
   test("or elsewhere, also where that takes no turn of the event loop: one wait follows the other", async () => {
-    const { connection, sink } = inflating({ inflate: (payload) => Promise.resolve(payload), close() {} });
-    sink.isTimeUp = () => true;
-    connection.receive(chunkOf(...Array.from({ length: 3 }, (_, i) => compressed(`${i}`))));
+    const { protocol, handler } = inflating({ inflate: (payload) => Promise.resolve(payload), close() {} });
+    handler.isTurnOver = () => true;
+    protocol.receive(chunkOf(...Array.from({ length: 3 }, (_, i) => compressed(`${i}`))));
     for (let i = 0; i < 3; i++) {
-      expect(connection.isBusy).toBe(true);
+      expect(protocol.isBusy).toBe(true);
       await Promise.resolve();
       await Promise.resolve();
-      expect(sink.messages.length).toBe(i + 1);
-      if (i < 2) sink.goOn();
+      expect(handler.messages.length).toBe(i + 1);
+      if (i < 2) handler.resume();
     }
-    expect(sink.lines).toEqual(["busy", "text 0", "busy", "busy", "text 1", "busy", "busy", "text 2", "free"]);
+    expect(handler.lines).toEqual(["busy", "text 0", "busy", "busy", "text 1", "busy", "busy", "text 2", "free"]);
   });
 });
 
@@ -198,14 +198,14 @@ test("the result never depends on where reading was interrupted", () => {
   const positions = fc.array(fc.nat(wire.length), { maxLength: 20 });
   fc.assert(
     fc.property(positions, fc.infiniteStream(fc.boolean()), fc.infiniteStream(fc.boolean()), (cuts, times, waits) => {
-      const { connection, sink, lines } = record();
-      sink.isTimeUp = () => times.next().value;
+      const { protocol, handler, lines } = record();
+      handler.isTurnOver = () => times.next().value;
       for (const chunk of cutAt(wire, cuts)) {
-        connection.receive(Buffer.from(chunk));
+        protocol.receive(Buffer.from(chunk));
         // Some chunks come while others have their turn.
-        while (connection.isBusy && waits.next().value) sink.goOn();
+        while (protocol.isBusy && waits.next().value) handler.resume();
       }
-      while (connection.isBusy) sink.goOn();
+      while (protocol.isBusy) handler.resume();
       expect(lines.filter((line) => line !== "busy" && line !== "free")).toEqual(whole);
     }),
     { numRuns: 300 },

@@ -22,9 +22,9 @@ function reads(title: string, vectors: Readable[]): void {
   describe(title, () => {
     test.each(vectors)("%s", (_name, wire, lines) => {
       for (const [cut, chunks] of everyCut(bytesOf(wire))) {
-        const { connection, lines: said } = run(chunks);
+        const { protocol, lines: said } = run(chunks);
         expect(said, cut).toEqual(lines);
-        expect(connection.state, cut).toBe("open");
+        expect(protocol.state, cut).toBe("open");
       }
     });
   });
@@ -37,11 +37,11 @@ function fails(title: string, vectors: Fault[], limits: Partial<MessageLimits> =
   describe(title, () => {
     test.each<Fault>(vectors)("%s", (...[_name, wire, closeCode, before = []]: Fault) => {
       for (const [cut, chunks] of everyCut(bytesOf(wire))) {
-        const { connection, lines } = run([...chunks, text("late"), close(1000)], limits);
+        const { protocol, lines } = run([...chunks, text("late"), close(1000)], limits);
         expect(lines, cut).toEqual([...before, ...failed(closeCode)]);
-        expect(connection.error?.closeCode, cut).toBe(closeCode);
-        expect(connection.closeReceived, cut).toBeUndefined();
-        expect(connection.state, cut).toBe("closed");
+        expect(protocol.error?.closeCode, cut).toBe(closeCode);
+        expect(protocol.closeReceived, cut).toBeUndefined();
+        expect(protocol.state, cut).toBe("closed");
       }
     });
   });
@@ -208,12 +208,12 @@ describe("§5.5.1 and §7.1.5 Close: is answered with the same", () => {
   ])("%s", (_name, wire, line, code, reason, before = []) => {
     for (const [cut, chunks] of everyCut(bytesOf(wire))) {
       const behind = [continuation("b"), text("late"), ping("late"), hex("ffff"), close(1001)];
-      const { connection, lines } = run([...chunks, ...behind]);
+      const { protocol, lines } = run([...chunks, ...behind]);
       expect(lines, cut).toEqual([...before, line, "finished"]);
-      expect(connection.closeReceived, cut).toEqual({ code, reason });
-      expect(connection.closeSent, cut).toEqual({ code, reason });
-      expect(connection.error, cut).toBeUndefined();
-      expect(connection.state, cut).toBe("closed");
+      expect(protocol.closeReceived, cut).toEqual({ code, reason });
+      expect(protocol.closeSent, cut).toEqual({ code, reason });
+      expect(protocol.error, cut).toBeUndefined();
+      expect(protocol.state, cut).toBe("closed");
     }
   });
 

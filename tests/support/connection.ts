@@ -1,29 +1,29 @@
-/** A duplex over a real connection, and what it tells its receiver. */
+/** A connection over a real connection, and what it tells its receiver. */
 
 import type { Socket as RawSocket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect } from "vitest";
 import { ProtocolError } from "../../src/protocol/errors.ts";
-import { Clocks } from "../../src/transport/timers/connection-timers.ts";
-import { Duplex } from "../../src/transport/connection.ts";
-import type { DuplexSettings, Receiver } from "../../src/transport/connection-handler.ts";
+import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
+import { Connection } from "../../src/transport/connection.ts";
+import type { ConnectionHandler, ConnectionSettings } from "../../src/transport/connection-handler.ts";
 import { upgradeServer } from "./app.ts";
 import { text } from "./frames.ts";
 import type { ConnectOptions, RawClient } from "./raw-client.ts";
 
-export const SETTINGS: DuplexSettings = {
+export const SETTINGS: ConnectionSettings = {
   maxMessageBytes: 1_000_000,
   maxFragments: 100,
   highWaterMark: 64 * 1024,
   maxBufferedBytes: 1_000_000,
   slowConsumer: "close",
-  clocks: new Clocks({ heartbeat: false, messageTimeoutMs: 60_000, closeTimeoutMs: 5_000 }),
+  timers: new ConnectionTimers({ heartbeat: false, messageTimeoutMs: 60_000, closeTimeoutMs: 5_000 }),
 };
 
 export type Event = [name: string, ...details: unknown[]];
 
 /** Writes down what it hears, and does what a test wants done. */
-export class Recorder implements Receiver {
+export class Recorder implements ConnectionHandler {
   readonly events: Event[] = [];
   readonly closed = Promise.withResolvers<Event>();
   readonly drained = Promise.withResolvers<void>();
@@ -64,7 +64,7 @@ export class Recorder implements Receiver {
     this.drained.resolve();
   }
 
-  onEnding(): void {}
+  onClosing(): void {}
 
   onError(error: Error): void {
     this.#record("error", error instanceof ProtocolError ? error.closeCode : error);
@@ -78,22 +78,22 @@ export class Recorder implements Receiver {
 
 export interface Pair {
   raw: RawSocket;
-  duplex: Duplex;
+  connection: Connection;
   client: RawClient;
   recorder: Recorder;
 }
 
-export async function pair(settings: Partial<DuplexSettings> = {}, options: ConnectOptions = {}): Promise<Pair> {
+export async function pair(settings: Partial<ConnectionSettings> = {}, options: ConnectOptions = {}): Promise<Pair> {
   const { raw, head, client } = await (await upgradeServer()).connect(options);
   const recorder = new Recorder();
-  return { raw, client, recorder, duplex: new Duplex(raw, head, { ...SETTINGS, ...settings }, recorder) };
+  return { raw, client, recorder, connection: new Connection(raw, head, { ...SETTINGS, ...settings }, recorder) };
 }
 
 /** Lets the loop turn until bytes have gone to another socket and back, so that what was under way has arrived. */
 export async function roundTrips(count: number): Promise<void> {
-  const { client, duplex, recorder } = await pair();
-  recorder.react = () => duplex.send("back");
-  duplex.start();
+  const { client, connection, recorder } = await pair();
+  recorder.react = () => connection.send("back");
+  connection.start();
   for (let i = 0; i < count; i++) {
     client.send(text("there"));
     await client.nextMessage();
@@ -103,14 +103,14 @@ export async function roundTrips(count: number): Promise<void> {
 export const block: Buffer = Buffer.alloc(100_000, "x");
 
 /** Sends until the operating system takes no more. */
-export async function stall({ duplex, client }: Pair, bytes: number): Promise<number> {
+export async function stall({ connection, client }: Pair, bytes: number): Promise<number> {
   client.pause();
   let sent = 0;
-  while (duplex.bufferedAmount < bytes && sent < 1_000) {
-    duplex.send(block);
+  while (connection.bufferedAmount < bytes && sent < 1_000) {
+    connection.send(block);
     sent++;
     await nextTurn();
   }
-  expect(duplex.bufferedAmount).toBeGreaterThanOrEqual(bytes);
+  expect(connection.bufferedAmount).toBeGreaterThanOrEqual(bytes);
   return sent;
 }

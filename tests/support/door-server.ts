@@ -1,7 +1,7 @@
 /**
  * A server with every way in, each at a port of its own, for clients that misbehave before, in and after a handshake.
  * The process has no handler of uncaught exceptions, so that an exception that a client causes ends the process. Over
- * TCP the clocks of the apps are so slow that none of them tidies up within a test. The program prints its ports as one
+ * TCP the timers of the apps are so slow that none of them tidies up within a test. The program prints its ports as one
  * line of JSON.
  *
  *     KEY=… CERT=… door-server.ts
@@ -50,7 +50,7 @@ const BUSY_MS = 20;
 const SLOW_CLOCK_MS = 600_000;
 
 /**
- * Over TLS the clocks are quick. When the end of the peer's side comes while a write is under way, Node 22 to 26 never
+ * Over TLS the timers are quick. When the end of the peer's side comes while a write is under way, Node 22 to 26 never
  * report the end of that write, nor of the connection, on a bare server of node:https either: only a clock ends it.
  */
 const TLS_CLOCK_MS = 2_000;

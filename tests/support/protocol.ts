@@ -1,7 +1,7 @@
-/** Runs the protocol without any I/O: a sink that writes down what it is told, and the ways to cut bytes into chunks. */
+/** Runs the protocol without any I/O: a handler that writes down what it is told, and the ways to cut bytes into chunks. */
 
 import { codec } from "../../src/platform.ts";
-import { type Codec, Connection, type Sink } from "../../src/protocol/server-protocol.ts";
+import { type Codec, type ProtocolHandler, ServerProtocol } from "../../src/protocol/server-protocol.ts";
 import type { MessageLimits } from "../../src/protocol/message.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
 
@@ -11,13 +11,13 @@ export const defaultLimits: MessageLimits = { maxMessageBytes: 1 << 20, maxFragm
  * What a connection says, one line each and in order: `text Hello`, `binary 00ff`, `ping 61` and `pong 61` for what is handed
  * out, `> pong 61` and `> close 1000 bye` for what is sent, `finished` for the end.
  */
-export class RecordingSink implements Sink {
+export class RecordingHandler implements ProtocolHandler {
   readonly lines: string[] = [];
   readonly messages: (string | Uint8Array)[] = [];
   /** Called after each message, Ping and Pong has been written down. */
   onHandedOut: (line: string) => void = () => {};
 
-  /** What the sink says of the payload of a large text. */
+  /** What the handler says of the payload of a large text. */
   keepsPayloads = false;
 
   onBinary(payload: Uint8Array): void {
@@ -47,14 +47,14 @@ export class RecordingSink implements Sink {
   }
 
   /** What the clock says when the connection asks it. */
-  isTimeUp: () => boolean = () => false;
+  isTurnOver: () => boolean = () => false;
 
-  giveWay(goOn: () => void): void {
-    this.goOn = goOn;
+  yieldTurn(resume: () => void): void {
+    this.resume = resume;
   }
 
   /** Lets a connection go on that has given way. */
-  goOn: () => void = () => {};
+  resume: () => void = () => {};
 
   writeControl(opcode: Opcode, payload: Uint8Array): void {
     if (opcode === Opcode.CLOSE) this.lines.push(closeLine(Buffer.from(payload)));
@@ -72,22 +72,22 @@ export class RecordingSink implements Sink {
 }
 
 export interface Recording {
-  readonly connection: Connection;
-  readonly sink: RecordingSink;
-  /** The sink's lines. */
+  readonly protocol: ServerProtocol;
+  readonly handler: RecordingHandler;
+  /** The handler's lines. */
   readonly lines: string[];
 }
 
 export function record(limits: Partial<MessageLimits> = {}, overrides: Partial<Codec> = {}): Recording {
-  const sink = new RecordingSink();
-  const connection = new Connection(sink, { ...codec, ...overrides }, { ...defaultLimits, ...limits });
-  return { connection, sink, lines: sink.lines };
+  const handler = new RecordingHandler();
+  const protocol = new ServerProtocol(handler, { ...codec, ...overrides }, { ...defaultLimits, ...limits });
+  return { protocol, handler, lines: handler.lines };
 }
 
 /** What a connection makes of the chunks. Each is copied first, because payloads are unmasked in place. */
 export function run(chunks: Iterable<Uint8Array>, limits: Partial<MessageLimits> = {}): Recording {
   const recording = record(limits);
-  for (const chunk of chunks) recording.connection.receive(Buffer.from(chunk));
+  for (const chunk of chunks) recording.protocol.receive(Buffer.from(chunk));
   return recording;
 }
 

@@ -7,52 +7,52 @@ import { close, text } from "../support/frames.ts";
 describe("a slow consumer", () => {
   test("is closed with 1013, behind all that it had been sent before", async () => {
     const one = await pair();
-    const { client, duplex, recorder } = one;
-    duplex.start();
+    const { client, connection, recorder } = one;
+    connection.start();
     const sent = await stall(one, 900_000);
-    for (let i = 0; i < 20 && duplex.isOpen; i++) {
-      expect(duplex.bufferedAmount).toBeLessThanOrEqual(SETTINGS.maxBufferedBytes + block.length);
-      duplex.send(block);
+    for (let i = 0; i < 20 && connection.isOpen; i++) {
+      expect(connection.bufferedAmount).toBeLessThanOrEqual(SETTINGS.maxBufferedBytes + block.length);
+      connection.send(block);
     }
-    expect(duplex.send("too late")).toBe("refused");
+    expect(connection.send("too late")).toBe("refused");
     expect(recorder.events).toEqual([["error", 1013]]);
     client.resume();
     expect((await client.closed()).code).toBe(1013);
     expect(client.frames.length).toBeGreaterThan(sent);
     expect(await recorder.closed.promise).toEqual(["close", 1013, false]);
     expect(recorder.of("close").length).toBe(1);
-    expect(duplex.droppedMessages).toBe(0);
+    expect(connection.droppedMessages).toBe(0);
   });
 
   test("misses messages with slowConsumer: drop, which are counted, and goes on after a drain", async () => {
     const one = await pair({ slowConsumer: "drop" });
-    const { client, duplex, recorder } = one;
-    duplex.start();
+    const { client, connection, recorder } = one;
+    connection.start();
     const sent = await stall(one, 900_000);
     let taken = 0;
-    while (duplex.droppedMessages === 0 && taken < 20) {
-      expect(duplex.send(block)).toBe(duplex.droppedMessages === 0 ? "full" : "refused");
+    while (connection.droppedMessages === 0 && taken < 20) {
+      expect(connection.send(block)).toBe(connection.droppedMessages === 0 ? "full" : "refused");
       taken++;
     }
-    for (let i = 0; i < 10; i++) expect(duplex.send(block)).toBe("refused");
-    expect(duplex.droppedMessages).toBe(11);
-    expect(duplex.bufferedAmount).toBeLessThanOrEqual(SETTINGS.maxBufferedBytes);
+    for (let i = 0; i < 10; i++) expect(connection.send(block)).toBe("refused");
+    expect(connection.droppedMessages).toBe(11);
+    expect(connection.bufferedAmount).toBeLessThanOrEqual(SETTINGS.maxBufferedBytes);
     client.resume();
     await recorder.drained.promise;
-    expect(duplex.bufferedAmount).toBe(0);
-    expect(duplex.send("afterwards")).toBe("sent");
+    expect(connection.bufferedAmount).toBe(0);
+    expect(connection.send("afterwards")).toBe("sent");
     for (let i = 0; i < sent + taken - 1; i++) expect(block.equals(await client.nextMessage() as Buffer)).toBe(true);
     expect(await client.nextMessage()).toBe("afterwards");
     expect(recorder.of("error")).toEqual([]);
   });
 
   test("is nobody who reads, however much is sent in one turn", async () => {
-    const { client, duplex, recorder } = await pair({ maxBufferedBytes: 50_000 });
-    duplex.start();
+    const { client, connection, recorder } = await pair({ maxBufferedBytes: 50_000 });
+    connection.start();
     const small = Buffer.alloc(1_000, "y");
-    for (let i = 0; i < 200; i++) duplex.send(small);
+    for (let i = 0; i < 200; i++) connection.send(small);
     for (let i = 0; i < 200; i++) expect(small.equals(await client.nextMessage() as Buffer)).toBe(true);
-    duplex.send(block);
+    connection.send(block);
     expect(block.equals(await client.nextMessage() as Buffer)).toBe(true);
     expect(recorder.events).toEqual([]);
   });
@@ -61,19 +61,19 @@ describe("a slow consumer", () => {
 describe("backpressure", () => {
   test("send says false above highWaterMark, and drain follows once, at zero", async () => {
     const one = await pair({ highWaterMark: 1_000, maxBufferedBytes: 100_000_000 });
-    const { client, duplex, recorder } = one;
+    const { client, connection, recorder } = one;
     const amounts: number[] = [];
-    recorder.react = ([name]) => name === "drain" && amounts.push(duplex.bufferedAmount);
-    duplex.start();
-    expect(duplex.send("x".repeat(900))).toBe("sent");
-    expect(duplex.send("x".repeat(200))).toBe("full");
+    recorder.react = ([name]) => name === "drain" && amounts.push(connection.bufferedAmount);
+    connection.start();
+    expect(connection.send("x".repeat(900))).toBe("sent");
+    expect(connection.send("x".repeat(200))).toBe("full");
     await recorder.drained.promise;
     expect(amounts).toEqual([0]);
-    expect(duplex.send("x".repeat(900))).toBe("sent");
+    expect(connection.send("x".repeat(900))).toBe("sent");
     for (let i = 0; i < 3; i++) await client.nextMessage();
 
     await stall(one, 3_000_000);
-    expect(duplex.send("more")).toBe("full");
+    expect(connection.send("more")).toBe("full");
     await roundTrips(5);
     expect(amounts).toEqual([0]);
     client.resume();
@@ -84,24 +84,24 @@ describe("backpressure", () => {
 
   test("there is no drain when the peer resets before it has read", async () => {
     const one = await pair({ maxBufferedBytes: 100_000_000 });
-    one.duplex.start();
+    one.connection.start();
     await stall(one, 3_000_000);
     one.client.reset();
     expect(await one.recorder.closed.promise).toEqual(["close", 1006, false]);
-    expect(one.duplex.bufferedAmount).toBe(0);
+    expect(one.connection.bufferedAmount).toBe(0);
     await nextTurn();
     expect(one.recorder.events).toEqual([["close", 1006, false]]);
   });
 
   test("who waits for the drain after the closing handshake harms nothing that is still to be written", async () => {
     const one = await pair({ maxBufferedBytes: 100_000_000, highWaterMark: 100_000_000 });
-    const { client, duplex, recorder } = one;
-    duplex.start();
+    const { client, connection, recorder } = one;
+    connection.start();
     const sent = await stall(one, 3_000_000);
     client.send(text("now"), close(1000));
     await recorder.messages(1);
-    await until(() => !duplex.isOpen);
-    duplex.notifyDrain();
+    await until(() => !connection.isOpen);
+    connection.notifyDrain();
     await nextTurn();
     client.resume();
     expect((await client.closed()).code).toBe(1000);

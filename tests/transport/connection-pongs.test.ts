@@ -2,15 +2,15 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { Clocks } from "../../src/transport/timers/connection-timers.ts";
+import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
 import { until } from "../support/app.ts";
 import { block, type Pair, pair, SETTINGS, stall } from "../support/connection.ts";
 import { close, opcodes, ping, type ServerFrame, text } from "../support/frames.ts";
 
 /** Connections of which one does not read. */
-async function stalledPair(clocks: Clocks = SETTINGS.clocks): Promise<Pair & { sent: number }> {
-  const one = await pair({ maxBufferedBytes: 100_000_000, clocks });
-  one.duplex.start();
+async function stalledPair(timers: ConnectionTimers = SETTINGS.timers): Promise<Pair & { sent: number }> {
+  const one = await pair({ maxBufferedBytes: 100_000_000, timers });
+  one.connection.start();
   const sent = await stall(one, 3_000_000);
   await nextTurn();
   return { ...one, sent };
@@ -26,8 +26,8 @@ async function sendPings({ client, recorder }: Pair, count: number, name: string
 const readable = ({ opcode, payload }: ServerFrame): string => `${opcode} ${`${payload}`.replace(/p+$/, "")}`;
 
 /** All that comes until a text that says so, large blocks left out. */
-async function readToEnd({ client, duplex }: Pair): Promise<string[]> {
-  duplex.send("end");
+async function readToEnd({ client, connection }: Pair): Promise<string[]> {
+  connection.send("end");
   client.resume();
   await until(() => client.frames.some(({ opcode }) => opcode === opcodes.text));
   return client.frames.filter(({ payload }) => payload.length !== block.length).map(readable);
@@ -36,9 +36,9 @@ async function readToEnd({ client, duplex }: Pair): Promise<string[]> {
 describe("Pings of a peer that does not read", () => {
   test("cost one Pong in the queue, and one behind it: the newest", async () => {
     const one = await stalledPair();
-    const before = one.duplex.bufferedAmount;
+    const before = one.connection.bufferedAmount;
     for (let i = 0; i < 5; i++) await sendPings(one, 5_000, `${i} `);
-    expect(one.duplex.bufferedAmount).toBe(before + 127);
+    expect(one.connection.bufferedAmount).toBe(before + 127);
     expect(await readToEnd(one)).toEqual(["10 0 0", "1 end", "10 4 4999"]);
   });
 
@@ -46,7 +46,7 @@ describe("Pings of a peer that does not read", () => {
     const one = await stalledPair();
     await sendPings(one, 100, "late ");
     await readToEnd(one);
-    await until(() => one.duplex.bufferedAmount === 0);
+    await until(() => one.connection.bufferedAmount === 0);
     const before = one.client.frames.length;
     await sendPings(one, 50, "now ");
     await until(() => one.client.frames.length === before + 50);
@@ -55,9 +55,9 @@ describe("Pings of a peer that does not read", () => {
 
   test("are answered in their order with what is sent between them", async () => {
     const one = await stalledPair();
-    one.duplex.send("before");
+    one.connection.send("before");
     await sendPings(one, 1);
-    one.duplex.send(Buffer.from("behind"));
+    one.connection.send(Buffer.from("behind"));
     one.client.resume();
     const frames = one.client.frames;
     await until(() => frames.at(-1)?.opcode === opcodes.binary && frames.at(-1)!.payload.length === 6);
@@ -67,7 +67,7 @@ describe("Pings of a peer that does not read", () => {
   test("are kept apart from the chunk that they came in", async () => {
     const one = await stalledPair();
     const payloads: Uint8Array[] = [];
-    vi.spyOn(one.duplex, "onPing").mockImplementation((payload) => void payloads.push(payload));
+    vi.spyOn(one.connection, "onPing").mockImplementation((payload) => void payloads.push(payload));
     one.client.send(ping("first"), ping("kept"));
     await until(() => payloads.length === 2);
     // Whatever becomes of the chunk, the answer is what was asked for.
@@ -78,7 +78,7 @@ describe("Pings of a peer that does not read", () => {
   test("are not answered behind a Close, which comes last", async () => {
     const one = await stalledPair();
     await sendPings(one, 10);
-    one.duplex.close(4000, "");
+    one.connection.close(4000, "");
     await sendPings(one, 10);
     one.client.resume();
     await until(() => one.client.closeFrame !== undefined);
@@ -91,10 +91,10 @@ describe("Pings of a peer that does not read", () => {
 describe("Pongs that are no answers", () => {
   test("cost one payload too where they wait, and take no answer's place", async () => {
     const one = await stalledPair();
-    const before = one.duplex.bufferedAmount;
+    const before = one.connection.bufferedAmount;
     await sendPings(one, 2, "ping ");
-    for (let i = 0; i < 10_000; i++) one.duplex.pong(Buffer.from(`own ${i}`));
-    expect(one.duplex.bufferedAmount).toBe(before + 127);
+    for (let i = 0; i < 10_000; i++) one.connection.pong(Buffer.from(`own ${i}`));
+    expect(one.connection.bufferedAmount).toBe(before + 127);
     const frames = await readToEnd(one);
     await until(() => one.client.frames.at(-1)!.payload.toString() === "own 9999");
     expect(frames.slice(0, 2)).toEqual(["10 ping 0", "1 end"]);
@@ -102,40 +102,40 @@ describe("Pongs that are no answers", () => {
   });
 
   test("go out one by one to a peer that reads", async () => {
-    const { client, duplex } = await pair();
-    duplex.start();
-    for (let i = 0; i < 20; i++) duplex.pong(Buffer.from(`${i}`));
+    const { client, connection } = await pair();
+    connection.start();
+    for (let i = 0; i < 20; i++) connection.pong(Buffer.from(`${i}`));
     for (let i = 0; i < 20; i++) expect(`${(await client.nextFrame()).payload}`).toBe(`${i}`);
   });
 
   test("sent by who hears of a Ping cost no more than the answers", async () => {
     const one = await stalledPair();
-    const before = one.duplex.bufferedAmount;
-    one.recorder.react = ([name]) => name === "ping" && one.duplex.pong(Buffer.from("mine"));
+    const before = one.connection.bufferedAmount;
+    one.recorder.react = ([name]) => name === "ping" && one.connection.pong(Buffer.from("mine"));
     await sendPings(one, 5_000);
-    expect(one.duplex.bufferedAmount).toBe(before + 127);
+    expect(one.connection.bufferedAmount).toBe(before + 127);
   });
 });
 
 describe("the heartbeat", () => {
   const HEARTBEAT = { intervalMs: 1_000, timeoutMs: 500 };
 
-  function fakeClocks(heartbeat: typeof HEARTBEAT): Clocks {
+  function fakeTimers(heartbeat: typeof HEARTBEAT): ConnectionTimers {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     onTestFinished(() => void vi.useRealTimers());
-    return new Clocks({ heartbeat, messageTimeoutMs: 600_000, closeTimeoutMs: 5_000 });
+    return new ConnectionTimers({ heartbeat, messageTimeoutMs: 600_000, closeTimeoutMs: 5_000 });
   }
 
   test.each([HEARTBEAT, { intervalMs: 500, timeoutMs: 1_000 }, { intervalMs: 700, timeoutMs: 700 }])(
     "ends a peer that sends Pings, and all else, but does not read: %o",
     async (heartbeat) => {
-      const one = await stalledPair(fakeClocks(heartbeat));
+      const one = await stalledPair(fakeTimers(heartbeat));
       await sendPings(one, 10);
       let elapsedMs = 0;
       while (one.recorder.of("close").length === 0 && elapsedMs < 10_000) {
         vi.advanceTimersByTime(100);
         elapsedMs += 100;
-        if (!one.duplex.isOpen) break;
+        if (!one.connection.isOpen) break;
         await sendPings(one, 10);
         const { length } = one.recorder.of("message");
         one.client.send(text("and a message"));
@@ -148,11 +148,11 @@ describe("the heartbeat", () => {
   );
 
   test("hears a peer again once its Pong is taken", async () => {
-    const one = await stalledPair(fakeClocks(HEARTBEAT));
+    const one = await stalledPair(fakeTimers(HEARTBEAT));
     await sendPings(one, 2);
     vi.advanceTimersByTime(1_000);
     await readToEnd(one);
-    await until(() => one.duplex.bufferedAmount === 0);
+    await until(() => one.connection.bufferedAmount === 0);
     for (let i = 0; i < 10; i++) {
       vi.advanceTimersByTime(400);
       await sendPings(one, 1);

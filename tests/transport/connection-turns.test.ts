@@ -2,9 +2,9 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { Clocks } from "../../src/transport/timers/connection-timers.ts";
-import type { AgreedCompression } from "../../src/transport/deflate/negotiated-deflate.ts";
-import { Duplex } from "../../src/transport/connection.ts";
+import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
+import type { NegotiatedDeflate } from "../../src/transport/deflate/negotiated-deflate.ts";
+import { Connection } from "../../src/transport/connection.ts";
 import { until, upgradeServer } from "../support/app.ts";
 import { type Pair, pair, Recorder, roundTrips, SETTINGS } from "../support/connection.ts";
 import { close, ping, text } from "../support/frames.ts";
@@ -30,12 +30,12 @@ async function slowPair(): Promise<Pair> {
 }
 
 /** Sends messages, and does something when the reading of them has been interrupted. Gives how many had been read then. */
-function interrupt({ raw, client, duplex, recorder }: Pair, act: () => void): Promise<number> {
-  duplex.start();
+function interrupt({ raw, client, connection, recorder }: Pair, act: () => void): Promise<number> {
+  connection.start();
   client.send(chunkOf(many));
   return new Promise((resolve) => {
     const onData = (): void => {
-      if (!duplex.isBusy) return;
+      if (!connection.isBusy) return;
       raw.off("data", onData);
       resolve(recorder.of("message").length);
       act();
@@ -47,7 +47,7 @@ function interrupt({ raw, client, duplex, recorder }: Pair, act: () => void): Pr
 describe("a socket whose messages take long", () => {
   test("is read a few of them in a turn, in order, and its answers leave in one write each turn", async () => {
     const one = await slowPair();
-    const { raw, client, duplex, recorder } = one;
+    const { raw, client, connection, recorder } = one;
     let turn = 0;
     let isOver = false;
     const counting = (async () => {
@@ -58,10 +58,10 @@ describe("a socket whose messages take long", () => {
       if (name !== "message") return;
       turns.push(turn);
       vi.advanceTimersByTime(1);
-      duplex.send(data as string);
+      connection.send(data as string);
     };
     const write = vi.spyOn(raw, "write");
-    duplex.start();
+    connection.start();
     client.send(chunkOf(many));
     expect(await recorder.messages(many.length)).toEqual(many);
     for (const each of many) expect(await client.nextMessage()).toBe(each);
@@ -72,20 +72,20 @@ describe("a socket whose messages take long", () => {
     expect(Math.max(...perTurn.values())).toBeLessThanOrEqual(MOST_PER_TURN);
     expect(perTurn.size).toBeGreaterThanOrEqual(many.length / MOST_PER_TURN);
     expect(write.mock.calls.length).toBeLessThanOrEqual(perTurn.size + 1);
-    expect(duplex.isBusy).toBe(false);
+    expect(connection.isBusy).toBe(false);
   });
 
   test("lets another one in between", async () => {
     const one = await slowPair();
     const other = await pair();
-    other.recorder.react = ([, data]) => other.duplex.send(data as string);
+    other.recorder.react = ([, data]) => other.connection.send(data as string);
     const order: string[] = [];
     one.recorder.react = () => {
       order.push("flood");
       vi.advanceTimersByTime(1);
     };
-    other.duplex.start();
-    one.duplex.start();
+    other.connection.start();
+    one.connection.start();
     one.client.send(chunkOf(texts(9_000)));
     while (order.length < 9_000) {
       other.client.send(text("me too"));
@@ -101,29 +101,29 @@ describe("a socket whose messages take long", () => {
 
   test("hears nothing more once it has been terminated meanwhile", async () => {
     const one = await slowPair();
-    const read = await interrupt(one, () => one.duplex.terminate());
+    const read = await interrupt(one, () => one.connection.terminate());
     expect(await one.recorder.closed.promise).toEqual(["close", 1006, false]);
     await roundTrips(3);
     expect(one.recorder.events.length).toBe(read + 1);
-    expect(one.duplex.isBusy).toBe(false);
+    expect(one.connection.isBusy).toBe(false);
   });
 
   test("hands nothing out while it is paused, and all of it afterwards", async () => {
     const one = await slowPair();
-    const { raw, duplex, recorder } = one;
-    const read = await interrupt(one, () => duplex.pause());
-    await until(() => !duplex.isBusy);
+    const { raw, connection, recorder } = one;
+    const read = await interrupt(one, () => connection.pause());
+    await until(() => !connection.isBusy);
     for (let i = 0; i < 10; i++) await nextTurn();
     expect(recorder.events.length).toBe(read);
-    expect([duplex.isPaused, raw.isPaused()]).toEqual([true, true]);
-    duplex.resume();
+    expect([connection.isPaused, raw.isPaused()]).toEqual([true, true]);
+    connection.resume();
     expect(await recorder.messages(many.length)).toEqual(many);
   });
 
   test("may be closed meanwhile: what had come is handed out, and the answer to the Close is seen", async () => {
     const one = await slowPair();
     await interrupt(one, () => {
-      one.duplex.close(1000, "");
+      one.connection.close(1000, "");
       one.client.send(close(1000));
     });
     expect(await one.recorder.closed.promise).toEqual(["close", 1000, true]);
@@ -136,8 +136,8 @@ describe("an end that comes while something is still to be read", () => {
     ["a FIN", (client) => client.end(), 1006],
     ["a Close and a FIN", (client) => (client.send(close(1000)), client.end()), 1000],
   ])("%s waits until it is read, and is told once", async (_name, end, code) => {
-    const { client, duplex, recorder } = await slowPair();
-    duplex.start();
+    const { client, connection, recorder } = await slowPair();
+    connection.start();
     client.send(chunkOf(many));
     end(client);
     expect((await recorder.closed.promise).slice(0, 2)).toEqual(["close", code]);
@@ -149,14 +149,14 @@ describe("an end that comes while something is still to be read", () => {
 
   test("a TCP connection that is gone waits too, and takes nothing more meanwhile", async () => {
     const one = await slowPair();
-    const { raw, duplex, recorder } = one;
+    const { raw, connection, recorder } = one;
     const read = await interrupt(one, () => raw.destroy());
     let isGone = false;
     raw.once("close", () => isGone = true);
     const answers: unknown[] = [];
     recorder.react = ([name]) => {
       vi.advanceTimersByTime(1);
-      if (name === "message" && isGone) answers.push(duplex.send("too late"), duplex.isOpen);
+      if (name === "message" && isGone) answers.push(connection.send("too late"), connection.isOpen);
     };
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
     expect(read).toBeLessThan(many.length);
@@ -167,14 +167,14 @@ describe("an end that comes while something is still to be read", () => {
   });
 
   test("waits for a receiver that pauses after each message, as a loop over the messages does", async () => {
-    const { client, duplex, recorder } = await slowPair();
+    const { client, connection, recorder } = await slowPair();
     recorder.react = ([name]) => {
       if (name !== "message") return;
       vi.advanceTimersByTime(1);
-      duplex.pause();
-      void nextTurn().then(() => duplex.resume());
+      connection.pause();
+      void nextTurn().then(() => connection.resume());
     };
-    duplex.start();
+    connection.start();
     client.send(chunkOf(many));
     client.end();
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
@@ -191,7 +191,9 @@ describe("a message that is being inflated", () => {
   }
 
   /** A pair whose first message is inflated when the test says so. */
-  async function inflating(clocks: Partial<ConstructorParameters<typeof Clocks>[0]> = {}): Promise<Inflating> {
+  async function inflating(
+    timers: Partial<ConstructorParameters<typeof ConnectionTimers>[0]> = {},
+  ): Promise<Inflating> {
     fakeClock();
     const { raw, head, client } = await (await upgradeServer()).connect();
     const recorder = new Recorder();
@@ -200,21 +202,21 @@ describe("a message that is being inflated", () => {
       inflater: () => ({ inflate: () => promise, close: () => {} }),
       deflater: () => ({ deflate: () => undefined, close: () => {} }),
       isWorthIt: () => false,
-    } as unknown as AgreedCompression;
+    } as unknown as NegotiatedDeflate;
     const settings = {
       ...SETTINGS,
-      clocks: new Clocks({ heartbeat: false, messageTimeoutMs: 1_000, closeTimeoutMs: 5_000, ...clocks }),
+      timers: new ConnectionTimers({ heartbeat: false, messageTimeoutMs: 1_000, closeTimeoutMs: 5_000, ...timers }),
     };
-    const duplex = new Duplex(raw, head, settings, recorder, compression);
-    duplex.start();
-    return { raw, client, duplex, recorder, inflate: (message) => resolve(Buffer.from(message)) };
+    const connection = new Connection(raw, head, settings, recorder, compression);
+    connection.start();
+    return { raw, client, connection, recorder, inflate: (message) => resolve(Buffer.from(message)) };
   }
 
   test("is handed out before the peer's FIN is told, with what came behind it", async () => {
-    const { client, duplex, recorder, inflate } = await inflating();
+    const { client, connection, recorder, inflate } = await inflating();
     client.send(Buffer.concat([compressed, text("behind"), ping("p")]));
     client.end();
-    await until(() => duplex.isBusy);
+    await until(() => connection.isBusy);
     for (let i = 0; i < 10; i++) await nextTurn();
     expect(recorder.events).toEqual([]);
     inflate("inflated");
@@ -232,9 +234,9 @@ describe("a message that is being inflated", () => {
     ["a TCP connection that is gone", ({ raw }) => void raw.destroy()],
   ])("and never comes does not keep %s for longer than closeTimeoutMs", async (_name, end) => {
     const one = await inflating({ closeTimeoutMs: 200 });
-    const { client, duplex, recorder } = one;
+    const { client, connection, recorder } = one;
     client.send(compressed);
-    await until(() => duplex.isBusy);
+    await until(() => connection.isBusy);
     end(one);
     await until(() => one.raw.readableEnded || one.raw.closed);
     for (let i = 0; i < 10; i++) await nextTurn();
@@ -246,15 +248,15 @@ describe("a message that is being inflated", () => {
 
   test("costs the message behind it no time, and a connection that is waited for is not silent", async () => {
     const heartbeat = { intervalMs: 1_000, timeoutMs: 500 };
-    const { client, duplex, recorder, inflate } = await inflating({ heartbeat });
+    const { client, connection, recorder, inflate } = await inflating({ heartbeat });
     client.send(Buffer.concat([compressed, text("behind").subarray(0, 8)]));
-    await until(() => duplex.isBusy);
+    await until(() => connection.isBusy);
     vi.advanceTimersByTime(60_000);
-    expect([recorder.events, duplex.isOpen]).toEqual([[], true]);
+    expect([recorder.events, connection.isOpen]).toEqual([[], true]);
     inflate("inflated");
     await recorder.messages(1);
     vi.advanceTimersByTime(400);
-    expect([recorder.of("error"), duplex.isOpen]).toEqual([[], true]);
+    expect([recorder.of("error"), connection.isOpen]).toEqual([[], true]);
     client.send(text("behind").subarray(8));
     expect(await recorder.messages(2)).toEqual(["inflated", "behind"]);
   });

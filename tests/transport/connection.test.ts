@@ -3,8 +3,8 @@ import { connect } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ProtocolError } from "../../src/protocol/errors.ts";
-import { Clocks } from "../../src/transport/timers/connection-timers.ts";
-import { Duplex } from "../../src/transport/connection.ts";
+import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
+import { Connection } from "../../src/transport/connection.ts";
 import { until, upgradeServer } from "../support/app.ts";
 import { block, pair, Recorder, roundTrips, SETTINGS, stall } from "../support/connection.ts";
 import { binary, close, opcodes, ping, text } from "../support/frames.ts";
@@ -14,32 +14,32 @@ const blockFrame = binary(block);
 
 describe("reading", () => {
   test("begins with start, and loses nothing that came before it", async () => {
-    const { client, duplex, recorder } = await pair({}, { early: Buffer.concat([text("1"), text("2")]) });
+    const { client, connection, recorder } = await pair({}, { early: Buffer.concat([text("1"), text("2")]) });
     client.send(text("3"), text("4"));
     await roundTrips(3);
     expect(recorder.events).toEqual([]);
-    expect([duplex.isStarted, duplex.isPaused]).toEqual([false, false]);
-    duplex.start();
-    duplex.start();
+    expect([connection.isStarted, connection.isPaused]).toEqual([false, false]);
+    connection.start();
+    connection.start();
     expect(await recorder.messages(4)).toEqual(["1", "2", "3", "4"]);
-    expect([duplex.isStarted, duplex.isPaused]).toEqual([true, false]);
+    expect([connection.isStarted, connection.isPaused]).toEqual([true, false]);
   });
 
   test("does not begin with start after a pause", async () => {
-    const { client, duplex, recorder } = await pair({}, { early: text("1") });
-    duplex.pause();
-    duplex.start();
+    const { client, connection, recorder } = await pair({}, { early: text("1") });
+    connection.pause();
+    connection.start();
     client.send(text("2"));
     await roundTrips(3);
-    expect([recorder.events.length, duplex.isPaused]).toEqual([0, true]);
-    duplex.resume();
+    expect([recorder.events.length, connection.isPaused]).toEqual([0, true]);
+    connection.resume();
     expect(await recorder.messages(2)).toEqual(["1", "2"]);
   });
 
   test("stops in the middle of a chunk, and goes on where it stopped", async () => {
-    const { raw, client, duplex, recorder } = await pair();
-    recorder.react = () => duplex.pause();
-    duplex.start();
+    const { raw, client, connection, recorder } = await pair();
+    recorder.react = () => connection.pause();
+    connection.start();
     const texts = Array.from({ length: 200 }, (_, i) => `${i} ${"x".repeat(i)}`);
     client.send(Buffer.concat(texts.slice(0, 150).map((each) => text(each))));
     client.send(Buffer.concat(texts.slice(150).map((each) => text(each))));
@@ -48,35 +48,35 @@ describe("reading", () => {
       await nextTurn();
       expect(recorder.events.length).toBe(count);
       expect(raw.isPaused()).toBe(true);
-      duplex.resume();
+      connection.resume();
     }
     expect(await recorder.messages(200)).toEqual(texts);
   });
 
   test("goes on at once when the receiver pauses and resumes", async () => {
-    const { client, duplex, recorder } = await pair();
+    const { client, connection, recorder } = await pair();
     recorder.react = () => {
-      duplex.pause();
-      duplex.resume();
+      connection.pause();
+      connection.resume();
     };
-    duplex.start();
+    connection.start();
     client.send(Buffer.concat([text("1"), text("2"), text("3")]));
     expect(await recorder.messages(3)).toEqual(["1", "2", "3"]);
   });
 
   test("once paused, holds the peer back by TCP itself, and loses nothing", async () => {
-    const { raw, client, duplex, recorder } = await pair();
-    duplex.start();
+    const { raw, client, connection, recorder } = await pair();
+    connection.start();
     client.send(text("first"));
     await recorder.messages(1);
-    duplex.pause();
+    connection.pause();
     const count = 480;
     for (let i = 0; i < count; i++) client.send(blockFrame);
     client.send(text("last"));
     await roundTrips(20);
     expect(recorder.events.length).toBe(1);
     expect(raw.bytesRead, "bytes read while paused").toBeLessThan(8_000_000);
-    duplex.resume();
+    connection.resume();
     const messages = await recorder.messages(count + 2);
     expect(messages.at(-1)).toBe("last");
     expect(messages.slice(1, -1).filter((data) => !block.equals(data as Buffer))).toEqual([]);
@@ -84,11 +84,11 @@ describe("reading", () => {
   });
 
   test("is resumed by close, so that the peer's answer is seen", async () => {
-    const { client, duplex, recorder } = await pair();
-    duplex.start();
-    duplex.pause();
+    const { client, connection, recorder } = await pair();
+    connection.start();
+    connection.pause();
     client.send(text("unread"));
-    duplex.close(1000, "");
+    connection.close(1000, "");
     expect((await client.nextFrame()).opcode).toBe(opcodes.close);
     client.send(close(1000));
     expect(await recorder.closed.promise).toEqual(["close", 1000, true]);
@@ -96,9 +96,9 @@ describe("reading", () => {
   });
 
   test("ends with terminate, also for what the chunk still holds", async () => {
-    const { client, duplex, recorder } = await pair();
-    recorder.react = (event) => event[0] === "message" && duplex.terminate();
-    duplex.start();
+    const { client, connection, recorder } = await pair();
+    recorder.react = (event) => event[0] === "message" && connection.terminate();
+    connection.start();
     client.send(Buffer.concat([text("1"), text("2"), ping("3"), close(1000)]));
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
     expect(recorder.events).toEqual([["message", "1"], ["close", 1006, false]]);
@@ -111,9 +111,9 @@ describe("answers", () => {
     // The clock stands still: on a slow machine, the others would have their turn in the middle of the chunk.
     vi.useFakeTimers({ toFake: ["performance"] });
     onTestFinished(() => void vi.useRealTimers());
-    const { raw, client, duplex, recorder } = await pair();
-    recorder.react = ([name, data]) => name === "message" && duplex.send(data as string);
-    duplex.start();
+    const { raw, client, connection, recorder } = await pair();
+    recorder.react = ([name, data]) => name === "message" && connection.send(data as string);
+    connection.start();
     const write = vi.spyOn(raw, "write");
     const frames = Array.from({ length: 40 }, (_, i) => text(`${i}`));
     client.send(Buffer.concat([...frames.slice(0, 20), ping("between"), ...frames.slice(20)]));
@@ -123,9 +123,9 @@ describe("answers", () => {
   });
 
   test("a Ping is answered before the receiver hears of it", async () => {
-    const { client, duplex, recorder } = await pair();
-    recorder.react = ([name]) => name === "ping" && duplex.send("heard");
-    duplex.start();
+    const { client, connection, recorder } = await pair();
+    recorder.react = ([name]) => name === "ping" && connection.send("heard");
+    connection.start();
     client.send(ping("p"));
     expect((await client.nextFrame()).opcode).toBe(opcodes.pong);
     expect(await client.nextMessage()).toBe("heard");
@@ -133,15 +133,15 @@ describe("answers", () => {
 
   test("Pings are not answered above maxBufferedBytes: a peer that does not read costs no more memory", async () => {
     const one = await pair({ slowConsumer: "drop" });
-    const { client, duplex, recorder } = one;
-    duplex.start();
+    const { client, connection, recorder } = one;
+    connection.start();
     await stall(one, SETTINGS.maxBufferedBytes - block.length);
-    const before = duplex.bufferedAmount;
+    const before = connection.bufferedAmount;
     const pings = Buffer.concat(Array.from({ length: 8_000 }, () => ping("x".repeat(125))));
     for (let i = 0; i < 3; i++) client.send(pings);
     await until(() => recorder.of("ping").length === 24_000);
-    expect(before).toBeLessThan(duplex.bufferedAmount);
-    expect(duplex.bufferedAmount).toBeLessThan(SETTINGS.maxBufferedBytes + 64 * 1024);
+    expect(before).toBeLessThan(connection.bufferedAmount);
+    expect(connection.bufferedAmount).toBeLessThan(SETTINGS.maxBufferedBytes + 64 * 1024);
     expect(recorder.of("error")).toEqual([]);
   });
 });
@@ -149,11 +149,11 @@ describe("answers", () => {
 describe("the end", () => {
   test("a peer that ends its side without a Close still gets what it was sent", async () => {
     const one = await pair({ maxBufferedBytes: 100_000_000 });
-    const { client, duplex, recorder } = one;
-    duplex.start();
+    const { client, connection, recorder } = one;
+    connection.start();
     const sent = await stall(one, 3_000_000);
     client.end();
-    await until(() => !duplex.isOpen);
+    await until(() => !connection.isOpen);
     client.resume();
     expect(await client.closed()).toMatchObject({ code: 1006, ended: "fin" });
     expect(client.frames.length).toBe(sent);
@@ -161,8 +161,8 @@ describe("the end", () => {
   });
 
   test("a fault is told as error, then as close, once each", async () => {
-    const { client, duplex, recorder } = await pair();
-    duplex.start();
+    const { client, connection, recorder } = await pair();
+    connection.start();
     client.send(text("bad", { rsv: 1 }), text("ignored"));
     expect((await client.closed()).code).toBe(1002);
     await recorder.closed.promise;
@@ -170,11 +170,11 @@ describe("the end", () => {
   });
 
   test("a peer that has said Close but keeps TCP open is cut after closeTimeoutMs", async () => {
-    const clocks = new Clocks({ heartbeat: false, messageTimeoutMs: 60_000, closeTimeoutMs: 100 });
+    const timers = new ConnectionTimers({ heartbeat: false, messageTimeoutMs: 60_000, closeTimeoutMs: 100 });
     const recorder = new Recorder();
     const { port } = await upgradeServer((raw, _request, head) => {
       raw.write("HTTP/1.1 101 Switching Protocols\r\n\r\n");
-      new Duplex(raw, head, { ...SETTINGS, clocks }, recorder).start();
+      new Connection(raw, head, { ...SETTINGS, timers }, recorder).start();
     });
     const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     onTestFinished(() => void client.destroy());
@@ -188,13 +188,13 @@ describe("the end", () => {
   });
 
   test("terminate after terminate, close and fail changes nothing", async () => {
-    const { client, duplex, recorder } = await pair();
-    duplex.start();
-    duplex.terminate();
-    duplex.terminate();
-    duplex.close(1000, "");
-    duplex.fail(new ProtocolError(1002, "late"));
-    expect(duplex.isOpen).toBe(false);
+    const { client, connection, recorder } = await pair();
+    connection.start();
+    connection.terminate();
+    connection.terminate();
+    connection.close(1000, "");
+    connection.fail(new ProtocolError(1002, "late"));
+    expect(connection.isOpen).toBe(false);
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
     expect((await client.closed()).code).toBe(1006);
     await nextTurn();

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { HEADROOM_FROM_BYTES, HEADROOM_TO_BYTES } from "../../src/protocol/headroom.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { lend } from "../../src/transport/outbox.ts";
+import { withSourceBytes } from "../../src/transport/outbox.ts";
 import { connectPair, connectTo, listeningApp } from "../support/app.ts";
 import { fragmented, opcodes, pieces, text } from "../support/frames.ts";
 import { end, ends, nextMessages } from "../support/outbox.ts";
@@ -22,7 +22,7 @@ describe("what is sent on", () => {
     const writes = all.map(({ raw }) => vi.spyOn(raw, "write"));
     const message = ascii(300 * KiB);
     const payload = Buffer.from(message);
-    lend(message, payload, () => {
+    withSourceBytes(message, payload, () => {
       for (const { outbox } of all) outbox.sendText(message);
     });
     for (const write of writes) expect(write.mock.calls.map(([bytes]) => bytes)).toContain(payload);
@@ -32,7 +32,7 @@ describe("what is sent on", () => {
   test("goes out behind what waits, and before what comes later", async () => {
     const { outbox, client } = await end();
     const message = ascii(20_000);
-    lend(message, Buffer.from(message), () => {
+    withSourceBytes(message, Buffer.from(message), () => {
       outbox.sendText("before");
       outbox.sendText(message);
       outbox.sendText("behind");
@@ -45,7 +45,7 @@ describe("what is sent on", () => {
     const { outbox, client } = await end();
     const message = ascii(20_000);
     const others = [`${message.slice(0, -1)}!`, `${message}!`, message.slice(1), "short"];
-    lend(message, Buffer.alloc(20_000), () => {
+    withSourceBytes(message, Buffer.alloc(20_000), () => {
       for (const other of others) outbox.sendText(other);
     });
     expect(await nextMessages(client, others.length)).toEqual(others);
@@ -55,7 +55,7 @@ describe("what is sent on", () => {
     const { outbox, client } = await end();
     const message = ascii(20_000);
     const payload = Buffer.from(message);
-    expect(lend(message, payload, () => {})).toBe(false);
+    expect(withSourceBytes(message, payload, () => {})).toBe(false);
     payload.fill("x");
     outbox.sendText(message);
     expect(await client.nextMessage()).toBe(message);
@@ -66,8 +66,8 @@ describe("what is sent on", () => {
     const [outer, inner] = [ascii(20_000), beyondAscii(30_000)];
     const write = vi.spyOn(raw, "write");
     const payloads = [outer, inner].map((message) => Buffer.from(message));
-    lend(outer, payloads[0], () => {
-      lend(inner, payloads[1], () => outbox.sendText(inner));
+    withSourceBytes(outer, payloads[0], () => {
+      withSourceBytes(inner, payloads[1], () => outbox.sendText(inner));
       outbox.sendText(outer);
     });
     expect(write.mock.calls.map(([bytes]) => bytes)).toEqual(expect.arrayContaining(payloads));
@@ -80,7 +80,7 @@ describe("what is sent on", () => {
     const handOut = (): never => {
       throw new Error("thrown");
     };
-    expect(() => lend(message, Buffer.alloc(20_000), handOut)).toThrow("thrown");
+    expect(() => withSourceBytes(message, Buffer.alloc(20_000), handOut)).toThrow("thrown");
     outbox.sendText(message);
     expect(await client.nextMessage()).toBe(message);
   });
@@ -96,13 +96,13 @@ describe("the bytes", () => {
       outbox.sendBytes(Opcode.BINARY, Buffer.alloc(1_000_000));
       await nextTurn();
     }
-    expect(lend(message, Buffer.from(message), () => outbox.sendText(message))).toBe(true);
+    expect(withSourceBytes(message, Buffer.from(message), () => outbox.sendText(message))).toBe(true);
   });
 
   test("are not when it has, nor when nobody has sent them", async () => {
     const { outbox } = await end();
-    expect(lend(message, Buffer.from(message), () => outbox.sendText(message))).toBe(false);
-    expect(lend(message, Buffer.from(message), () => outbox.sendText("another"))).toBe(false);
+    expect(withSourceBytes(message, Buffer.from(message), () => outbox.sendText(message))).toBe(false);
+    expect(withSourceBytes(message, Buffer.from(message), () => outbox.sendText("another"))).toBe(false);
   });
 });
 

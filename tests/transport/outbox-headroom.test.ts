@@ -10,13 +10,13 @@ import { chunkOf, record } from "../support/protocol.ts";
 
 /** What a connection hands out of chunks that are of these sizes, the last one of all that is left. */
 function received(chunk: Buffer, ...sizes: number[]): Buffer[] {
-  const { connection, sink } = record({ maxMessageBytes: 2 ** 24 });
+  const { protocol, handler } = record({ maxMessageBytes: 2 ** 24 });
   let at = 0;
   for (const size of [...sizes, Infinity]) {
-    connection.receive(Buffer.from(chunk.subarray(at, at + size)));
+    protocol.receive(Buffer.from(chunk.subarray(at, at + size)));
     at += size;
   }
-  return sink.messages as Buffer[];
+  return handler.messages as Buffer[];
 }
 
 const letters = ["a", "b", "c"];

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { lend, Outbox } from "../../src/transport/outbox.ts";
+import { Outbox, withSourceBytes } from "../../src/transport/outbox.ts";
 import { ServerFrameReader } from "../support/frames.ts";
 import { StalledSocket } from "../support/stalled-socket.ts";
 
@@ -186,7 +186,7 @@ describe("any frames, taken in any portions", () => {
             outbox.sendBytes(Opcode.BINARY, bytes);
             note(Opcode.BINARY, bytes);
           } else if (kind === "lent") {
-            lend(text, Buffer.from(text), () => outbox.sendText(text));
+            withSourceBytes(text, Buffer.from(text), () => outbox.sendText(text));
             note(Opcode.TEXT, text);
           } else if (kind === "awaited") {
             awaited++;

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { hold, release } from "../../src/transport/outbox.ts";
+import { cork, uncork } from "../../src/transport/outbox.ts";
 import { end, ends, nextMessages } from "../support/outbox.ts";
 
 describe("one write a turn", () => {
@@ -40,16 +40,16 @@ describe("one write a turn", () => {
   test("it waits longer while somebody holds it", async () => {
     const { raw, outbox, client } = await end();
     const write = vi.spyOn(raw, "write");
-    hold();
+    cork();
     outbox.sendText("one");
     await nextTurn();
-    hold();
+    cork();
     outbox.sendText("two");
-    release();
+    uncork();
     await nextTurn();
     outbox.sendText("three");
     expect(write).not.toHaveBeenCalled();
-    release();
+    uncork();
     expect(write).toHaveBeenCalledOnce();
     expect(await nextMessages(client, 3)).toEqual(["one", "two", "three"]);
     outbox.sendText("afterwards");

@@ -1,7 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { hasTooManyHeaders } from "../server/handshake-guard.ts";
 import { type BodyLimits, bodyOf } from "./body.ts";
-import { type Answer, type Controller, type Method, sendAnswer, toAnswer, toErrorAnswer } from "./response.ts";
+import {
+  type Controller,
+  errorResponse,
+  type HttpResponse,
+  type Method,
+  sendResponse,
+  toHttpResponse,
+} from "./response.ts";
 import { HttpError, isHttpError } from "./http-error.ts";
 import type { Logger } from "../options.ts";
 import { type AppRequest, checkAddress, toAppRequest } from "./request.ts";
@@ -11,19 +18,19 @@ import { show } from "../common/show.ts";
 /** A controller with the type of its services worn off. */
 type AnyController = Controller<object>;
 
-interface HttpOptions extends BodyLimits {
+interface HttpRoutesOptions extends BodyLimits {
   readonly logger: Logger;
 }
 
 /** The HTTP half of an app: requests to controllers. */
-export class Http {
+export class HttpRoutes {
   readonly #routes = new Map<string, Router<AnyController>>();
-  readonly #options: HttpOptions;
+  readonly #options: HttpRoutesOptions;
   readonly #isWebSocket: (path: string) => boolean;
   #isClosing = false;
 
   /** `isWebSocket` tells the paths at which a handshake, and nothing else, is right. */
-  constructor(options: HttpOptions, isWebSocket: (path: string) => boolean) {
+  constructor(options: HttpRoutesOptions, isWebSocket: (path: string) => boolean) {
     this.#options = options;
     this.#isWebSocket = isWebSocket;
   }
@@ -46,11 +53,11 @@ export class Http {
 
   /** Answers a request over HTTP. Never rejects. */
   async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
-    const answer = await this.answer(message, services);
+    const answer = await this.respond(message, services);
     try {
       const isLast = this.#isClosing;
       if (isLast) response.setHeader("Connection", "close");
-      await sendAnswer(response, answer);
+      await sendResponse(response, answer);
       // The end of the app has come while the answer was on its way, too late for its header to say so.
       if (this.#isClosing && !isLast) message.socket.end();
     } catch (error) {
@@ -63,7 +70,7 @@ export class Http {
   }
 
   /** The answer to a request. Never rejects. */
-  async answer(message: IncomingMessage, services: object): Promise<Answer> {
+  async respond(message: IncomingMessage, services: object): Promise<HttpResponse> {
     try {
       if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
       const request = toAppRequest(message);
@@ -72,13 +79,13 @@ export class Http {
       if (!("route" in found)) return found;
       request.params = found.params;
       const result = await found.route(Object.assign(request, bodyOf(request, this.#options)), services);
-      return toAnswer(result);
+      return toHttpResponse(result);
     } catch (error) {
-      return toErrorAnswer(this.#toHttpError(error, message));
+      return errorResponse(this.#toHttpError(error, message));
     }
   }
 
-  #findRoute({ method = "GET", path }: AppRequest): RouteMatch<AnyController> | Answer {
+  #findRoute({ method = "GET", path }: AppRequest): RouteMatch<AnyController> | HttpResponse {
     if (path === "*") return options([...this.#routes.keys()]);
     const match = this.#routes.get(method === "HEAD" ? "GET" : method)?.match(path);
     if (match !== undefined) return match;
@@ -102,7 +109,7 @@ export class Http {
 }
 
 /** The answer to OPTIONS, where these methods have controllers. */
-function options(methods: readonly string[]): Answer {
+function options(methods: readonly string[]): HttpResponse {
   return { status: 204, headers: [["Allow", allow(methods)]], body: undefined };
 }
 

@@ -23,7 +23,7 @@ export type HttpRequest<Params = PathParams> = AppRequest<Params> & RequestBody;
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** An answer before it is sent: over HTTP, or to who has injected the request. */
-export interface Answer {
+export interface HttpResponse {
   readonly status: number;
   /** In order; only Set-Cookie may come several times. */
   readonly headers: readonly (readonly [name: string, value: string])[];
@@ -35,9 +35,9 @@ export interface Answer {
  *
  * @throws TypeError for a result that has no JSON, or a `Response` that cannot be sent; an Error that is the result
  */
-export function toAnswer(result: unknown): Answer {
+export function toHttpResponse(result: unknown): HttpResponse {
   const response = readResponse(result);
-  if (response !== undefined) return toResponseAnswer(response);
+  if (response !== undefined) return fromWebResponse(response);
   // The JSON of an Error is `{}`: a refusal would look like a success.
   if (isError(result)) throw result;
   if (result === undefined) return { status: 204, headers: [], body: undefined };
@@ -48,14 +48,14 @@ export function toAnswer(result: unknown): Answer {
   return whole(200, "application/json; charset=utf-8", toJson(result));
 }
 
-function toResponseAnswer({ status, headers, body }: WebResponse): Answer {
+function fromWebResponse({ status, headers, body }: WebResponse): HttpResponse {
   // Whether a stream is as long as was announced shows too late: it goes out in chunks.
   const own = headers.filter(([name]) => body === undefined || name.toLowerCase() !== "content-length");
   return { status, headers: own, body };
 }
 
 /** The answer that an error stands for: its message as plain text. */
-export function toErrorAnswer({ status, message, headers }: HttpError): Answer {
+export function errorResponse({ status, message, headers }: HttpError): HttpResponse {
   const { headers: own, body } = whole(status, "text/plain; charset=utf-8", `${message}\n`);
   return { status, headers: [...own, ...Object.entries(headers)], body };
 }
@@ -64,7 +64,7 @@ export function toErrorAnswer({ status, message, headers }: HttpError): Answer {
  * Sends an answer. Rejects when its body fails on the way: the connection is cut then, so that nobody takes it for whole. An answer to a request that is still
  * coming ends with the request, or after a second: some runtimes reset the connection otherwise, and the reset could overtake the answer.
  */
-export async function sendAnswer(response: ServerResponse, { status, headers, body }: Answer): Promise<void> {
+export async function sendResponse(response: ServerResponse, { status, headers, body }: HttpResponse): Promise<void> {
   response.statusCode = status;
   for (const [name, value] of headers) {
     // Cookies cannot be joined into one line, as all other headers can.
@@ -100,19 +100,19 @@ function ended(request: IncomingMessage): Promise<void> {
 }
 
 /** A stream that nobody will read is told so; that it may fail at that is nobody's loss. */
-function discard(body: Answer["body"]): void {
+function discard(body: HttpResponse["body"]): void {
   if (body instanceof ReadableStream) body.cancel().catch(() => {});
 }
 
 /** An answer as `fetch` would give it. */
-export function toResponse({ status, headers, body }: Answer, method: string): Response {
+export function toWebResponse({ status, headers, body }: HttpResponse, method: string): Response {
   const init = { status, headers: headers.map(([name, value]): [string, string] => [name, value]) };
   if (method !== "HEAD") return new Response(body as BodyInit | undefined, init);
   discard(body);
   return new Response(undefined, init);
 }
 
-function whole(status: number, type: string, body: string | Uint8Array): Answer {
+function whole(status: number, type: string, body: string | Uint8Array): HttpResponse {
   return { status, headers: [["Content-Type", type], ["Content-Length", String(Buffer.byteLength(body))]], body };
 }
 

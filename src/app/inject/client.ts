@@ -60,7 +60,7 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     socket.on("end", () => socket.end());
     socket.on("close", () => {
       const close = this.#close ?? { code: CloseCode.ABNORMAL, reason: "" };
-      this.#inbox.end(undefined);
+      this.#inbox.finish(undefined);
       resolve(close);
     });
     this.#receive(Buffer.alloc(0));

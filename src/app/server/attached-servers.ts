@@ -1,7 +1,7 @@
 import type { Buffer } from "node:buffer";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
-import type { Guard } from "./handshake-guard.ts";
+import type { HandshakeGuard } from "./handshake-guard.ts";
 import { isObject, show } from "../common/show.ts";
 
 /** A listener of a server's `upgrade` event. */
@@ -11,9 +11,9 @@ export type OnUpgrade = (message: IncomingMessage, raw: RawSocket, head: Buffer)
 const OWN_LISTENERS = 2;
 
 /** The HTTP servers of others that an app answers the handshakes of. */
-export class Attachments {
+export class AttachedServers {
   readonly #owns: (message: IncomingMessage) => boolean;
-  readonly #guard: Guard;
+  readonly #guard: HandshakeGuard;
   readonly #onUpgrade: OnUpgrade;
   readonly #attached = new Map<Server, OnUpgrade>();
 
@@ -22,7 +22,7 @@ export class Attachments {
   readonly #onRequest = (_message: IncomingMessage, response: ServerResponse): void =>
     this.#guard.noteRequest(response);
 
-  constructor(owns: (message: IncomingMessage) => boolean, guard: Guard, onUpgrade: OnUpgrade) {
+  constructor(owns: (message: IncomingMessage) => boolean, guard: HandshakeGuard, onUpgrade: OnUpgrade) {
     this.#owns = owns;
     this.#guard = guard;
     this.#onUpgrade = onUpgrade;

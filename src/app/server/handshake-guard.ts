@@ -35,7 +35,7 @@ interface Answering {
  * Stands at the door, before any request is understood: each TCP connection gets an `error` listener in its first moment, and a deadline by
  * which it must have said what it wants.
  */
-export class Guard {
+export class HandshakeGuard {
   readonly #handshakes: Deadlines<RawSocket>;
   /** By peer, since nothing else connects a TLS socket to the one below it on all runtimes. */
   readonly #belowTls = new Map<string, RawSocket>();

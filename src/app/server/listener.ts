@@ -9,7 +9,7 @@ import {
 } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { needsFrontServer } from "../../platform.ts";
-import { Guard } from "./handshake-guard.ts";
+import { HandshakeGuard } from "./handshake-guard.ts";
 import type { ListenOptions } from "./listen-options.ts";
 import type { Logger } from "../options.ts";
 import type { TlsOptions } from "./tls.ts";
@@ -18,7 +18,7 @@ import { show } from "../common/show.ts";
 /** What a listener does with what comes in. */
 export interface ListenerHandlers {
   onRequest(message: IncomingMessage, response: ServerResponse): void;
-  onUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer, guard: Guard): void;
+  onUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer, guard: HandshakeGuard): void;
 }
 
 interface ListenerOptions {
@@ -34,7 +34,7 @@ const HTTP = { joinDuplicateHeaders: true };
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #handlers: ListenerHandlers;
-  readonly #guard: Guard;
+  readonly #guard: HandshakeGuard;
   /** Speaks HTTP. */
   #http: Server | undefined;
   /** Accepts connections: the same, or one before it. */
@@ -43,7 +43,7 @@ export class Listener {
   constructor(options: ListenerOptions, handlers: ListenerHandlers) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#guard = new Guard(options.handshakeTimeoutMs);
+    this.#guard = new HandshakeGuard(options.handshakeTimeoutMs);
   }
 
   /** Resolves once the server listens. */

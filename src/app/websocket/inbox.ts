@@ -3,7 +3,7 @@ import type { Buffer } from "node:buffer";
 type Message = string | Buffer;
 
 /** What an inbox needs of its socket. */
-export interface Tap {
+export interface Pausable {
   pause(): void;
   resume(): void;
 }
@@ -18,13 +18,13 @@ interface Waiter {
  * most one waits here. All loops over a socket share its inbox: what one leaves, the next finds.
  */
 export class Inbox implements AsyncIterableIterator<Message, undefined> {
-  readonly #tap: Tap;
+  readonly #tap: Pausable;
   readonly #messages: Message[] = [];
   readonly #waiters: Waiter[] = [];
   #isEnded = false;
   #error: Error | undefined;
 
-  constructor(tap: Tap) {
+  constructor(tap: Pausable) {
     this.#tap = tap;
   }
 
@@ -62,7 +62,7 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
   }
 
   /** The socket has ended, with an error when it was not clean. */
-  end(error: Error | undefined): void {
+  finish(error: Error | undefined): void {
     this.#isEnded = true;
     this.#error = error;
     for (const waiter of this.#waiters.splice(0)) {

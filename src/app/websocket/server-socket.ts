@@ -2,9 +2,9 @@ import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../../protocol/close.ts";
-import type { AgreedCompression } from "../../transport/deflate/negotiated-deflate.ts";
-import { Duplex } from "../../transport/connection.ts";
-import type { DuplexSettings, Receiver, SendResult } from "../../transport/connection-handler.ts";
+import type { NegotiatedDeflate } from "../../transport/deflate/negotiated-deflate.ts";
+import { Connection } from "../../transport/connection.ts";
+import type { ConnectionHandler, ConnectionSettings, SendResult } from "../../transport/connection-handler.ts";
 import { fail } from "../common/validate.ts";
 import { Emitter } from "../common/emitter.ts";
 import { Inbox } from "./inbox.ts";
@@ -19,7 +19,7 @@ const SEND_OPTIONS = ["compress"];
 const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
 
 /** What a socket is told when it is made. */
-export interface ServerSocketSettings extends DuplexSettings {
+export interface ServerSocketSettings extends ConnectionSettings {
   readonly logger: Logger;
   readonly pubSub: PubSub;
   /** Called once, after the last event. */
@@ -27,45 +27,45 @@ export interface ServerSocketSettings extends DuplexSettings {
 }
 
 /** What was agreed on in the handshake. */
-export interface Agreed {
+export interface Negotiated {
   readonly subprotocol?: string | undefined;
-  readonly compression?: AgreedCompression | undefined;
+  readonly compression?: NegotiatedDeflate | undefined;
 }
 
-interface End {
+interface CloseDetails {
   readonly code: number;
   readonly reason: string;
   readonly wasClean: boolean;
 }
 
 /** The socket that handlers get: events and methods over a duplex. */
-export class ServerSocket extends Emitter<SocketEvents> implements Member, Receiver {
+export class ServerSocket extends Emitter<SocketEvents> implements Member, ConnectionHandler {
   readonly protocol: string;
   readonly remoteAddress: string;
   data: unknown;
   subscriptions: Set<string> | undefined;
   #id: string | undefined;
   #inbox: Inbox | undefined;
-  #end: End | undefined;
+  #closeDetails: CloseDetails | undefined;
   /** What a loop over the messages throws. */
-  #endError: Error | undefined;
+  #closeError: Error | undefined;
   /** `send()` has returned false, and `drain` has not been emitted since. */
   #isDrainDue = false;
   #readable: ReadableStream<string | Buffer> | undefined;
   #writable: WritableStream<string | BinaryData> | undefined;
   #drainWaiters: PromiseWithResolvers<void>[] | undefined;
-  readonly #compression: AgreedCompression | undefined;
+  readonly #compression: NegotiatedDeflate | undefined;
   readonly #settings: ServerSocketSettings;
-  readonly #duplex: Duplex;
+  readonly #connection: Connection;
 
-  constructor(raw: RawSocket, head: Buffer, agreed: Agreed, data: unknown, settings: ServerSocketSettings) {
+  constructor(raw: RawSocket, head: Buffer, negotiated: Negotiated, data: unknown, settings: ServerSocketSettings) {
     super();
-    this.protocol = agreed.subprotocol ?? "";
-    this.#compression = agreed.compression;
+    this.protocol = negotiated.subprotocol ?? "";
+    this.#compression = negotiated.compression;
     this.data = data;
     this.remoteAddress = raw.remoteAddress ?? "";
     this.#settings = settings;
-    this.#duplex = new Duplex(raw, head, settings, this, agreed.compression);
+    this.#connection = new Connection(raw, head, settings, this, negotiated.compression);
   }
 
   protected get owner(): string {
@@ -93,7 +93,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   }
 
   get readyState(): 1 | 2 | 3 {
-    return this.#duplex.isOpen ? 1 : this.#duplex.isClosed ? 3 : 2;
+    return this.#connection.isOpen ? 1 : this.#connection.isClosed ? 3 : 2;
   }
 
   get id(): string {
@@ -105,16 +105,16 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   }
 
   get bufferedAmount(): number {
-    return this.#duplex.bufferedAmount;
+    return this.#connection.bufferedAmount;
   }
 
   get isPaused(): boolean {
-    return this.#duplex.isPaused;
+    return this.#connection.isPaused;
   }
 
   /** Messages that were dropped because the peer is slow. */
   get droppedMessages(): number {
-    return this.#duplex.droppedMessages;
+    return this.#connection.droppedMessages;
   }
 
   send(data: string | BinaryData, options?: SendOptions): boolean {
@@ -144,51 +144,51 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
 
   close(code: number = CloseCode.NORMAL, reason: string = ""): void {
     checkClose(code, reason);
-    this.#duplex.close(code, reason);
+    this.#connection.close(code, reason);
   }
 
   terminate(): void {
-    this.#duplex.terminate();
+    this.#connection.terminate();
   }
 
   /** Says goodbye for the app, whose own clock bounds the answer. */
   closeWithApp(code: number, reason: string): void {
-    this.#duplex.close(code, reason, false);
+    this.#connection.close(code, reason, false);
   }
 
   pause(): void {
-    this.#duplex.pause();
+    this.#connection.pause();
   }
 
   resume(): void {
-    this.#duplex.resume();
+    this.#connection.resume();
   }
 
   ping(data: string | BinaryData = ""): void {
-    this.#duplex.ping(toControlPayload(data));
+    this.#connection.ping(toControlPayload(data));
   }
 
   pong(data: string | BinaryData = ""): void {
-    this.#duplex.pong(toControlPayload(data));
+    this.#connection.pong(toControlPayload(data));
   }
 
   drained(): Promise<void> {
-    if (this.#duplex.isClosed) return Promise.reject(new Error("The socket has ended"));
+    if (this.#connection.isClosed) return Promise.reject(new Error("The socket has ended"));
     if (this.bufferedAmount === 0) return Promise.resolve();
     const waiter = Promise.withResolvers<void>();
     (this.#drainWaiters ??= []).push(waiter);
-    this.#duplex.notifyDrain();
+    this.#connection.notifyDrain();
     return waiter.promise;
   }
 
   /** To make an error is the dearest part of an end, so it is made only for who loops over the messages. */
-  #endInbox(inbox: Inbox, { code, reason, wasClean }: End): void {
-    if (!wasClean) this.#endError = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
-    inbox.end(this.#endError);
+  #finishInbox(inbox: Inbox, { code, reason, wasClean }: CloseDetails): void {
+    if (!wasClean) this.#closeError = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
+    inbox.finish(this.#closeError);
   }
 
   #send(data: string | Uint8Array, compress: boolean | undefined): SendResult {
-    const result = this.#duplex.send(data, compress);
+    const result = this.#connection.send(data, compress);
     if (result !== "sent") this.#isDrainDue = true;
     return result;
   }
@@ -199,7 +199,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   ): this {
     super.on(event, listener);
     // Reading starts once somebody listens, but not inside this call: the handler may have more to set up.
-    if (event === "message" && !this.#duplex.isStarted) queueMicrotask(() => this.start());
+    if (event === "message" && !this.#connection.isStarted) queueMicrotask(() => this.start());
     return this;
   }
 
@@ -214,25 +214,25 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
     if (this.#inbox === undefined) {
       this.#inbox = new Inbox(this);
-      if (this.#end !== undefined) this.#endInbox(this.#inbox, this.#end);
+      if (this.#closeDetails !== undefined) this.#finishInbox(this.#inbox, this.#closeDetails);
     }
     return this.#inbox;
   }
 
   /** Begins to read: the handler is ready. */
   start(): void {
-    this.#duplex.start();
+    this.#connection.start();
   }
 
   /** A handler of this socket has thrown: the socket ends, the server lives on. */
   onHandlerError(where: string, error: unknown): void {
     // A loop over the messages has thrown what ended it: that is told as `close`, and no fault of the handler.
-    if (this.#endError !== undefined && error === this.#endError) return;
+    if (this.#closeError !== undefined && error === this.#closeError) return;
     this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
     // One exception is enough: what else has come is not given to who has thrown.
     this.removeListeners("message");
     this.emit("error", error instanceof Error ? error : new Error(show(error), { cause: error }));
-    this.#duplex.close(CloseCode.INTERNAL_ERROR, "");
+    this.#connection.close(CloseCode.INTERNAL_ERROR, "");
   }
 
   protected onListenerError(event: keyof SocketEvents, error: unknown): void {
@@ -241,11 +241,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
     this.#settings.logger.error('SpaceNode: the listener of "error" has thrown:', error);
   }
 
-  // Receiver
+  // ConnectionHandler
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
     // Nobody is held back any more once we have said goodbye, so what a busy loop would have to keep is not kept.
-    if (this.#duplex.isOpen || !this.#inbox?.isBehind) this.#inbox?.push(data as string | Buffer);
+    if (this.#connection.isOpen || !this.#inbox?.isBehind) this.#inbox?.push(data as string | Buffer);
     this.emitPair("message", data as string | Buffer, isBinary);
   }
 
@@ -264,7 +264,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
     this.emit("drain");
   }
 
-  onEnding(): void {
+  onClosing(): void {
     if (this.subscriptions !== undefined) this.#settings.pubSub.leaveAll(this);
   }
 
@@ -274,8 +274,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Recei
 
   onClose(code: number, reason: string, wasClean: boolean): void {
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
-    this.#end = { code, reason, wasClean };
-    if (this.#inbox !== undefined) this.#endInbox(this.#inbox, this.#end);
+    this.#closeDetails = { code, reason, wasClean };
+    if (this.#inbox !== undefined) this.#finishInbox(this.#inbox, this.#closeDetails);
     this.emit("close", code, reason, wasClean);
     this.removeListeners();
     this.#settings.onClosed(this, wasClean);

@@ -16,7 +16,7 @@ export interface ConnectionLimits {
 }
 
 /** Who is connected, and whether there is room for more. */
-export class Connections {
+export class SocketRegistry {
   readonly #sockets = new Set<ServerSocket>();
   /** Addresses are counted only where a limit asks for it: a text that has just come is hashed for each look at the map. */
   readonly #perIp: Map<string, number> | undefined;

@@ -105,7 +105,7 @@ export function chooseSubprotocol(spoken: readonly string[], offered: readonly s
  *
  * @throws TypeError for a subprotocol that the client did not offer
  */
-export function readAnswer({ subprotocol, offered, headers }: UpgradeAnswer): {
+export function readUpgradeAnswer({ subprotocol, offered, headers }: UpgradeAnswer): {
   subprotocol: string | undefined;
   headers: Iterable<readonly [string, string]>;
 } {

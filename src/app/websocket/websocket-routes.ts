@@ -3,9 +3,9 @@ import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { HandshakeError } from "../../protocol/errors.ts";
 import { type UpgradeOffer, validateUpgrade } from "../../protocol/handshake.ts";
-import { Clocks } from "../../transport/timers/connection-timers.ts";
-import { Compression } from "../../transport/deflate/negotiated-deflate.ts";
-import { type Guard, hasTooManyHeaders } from "../server/handshake-guard.ts";
+import { ConnectionTimers } from "../../transport/timers/connection-timers.ts";
+import { DeflateNegotiator } from "../../transport/deflate/negotiated-deflate.ts";
+import { type HandshakeGuard, hasTooManyHeaders } from "../server/handshake-guard.ts";
 import {
   acceptUpgrade,
   canAccept,
@@ -13,7 +13,7 @@ import {
   type UpgradeExtras,
   writeRefusal,
 } from "../../transport/handshake-response.ts";
-import { Connections } from "./socket-registry.ts";
+import { SocketRegistry } from "./socket-registry.ts";
 import { isHttpError } from "../http/http-error.ts";
 import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "../options.ts";
 import { isSameOrigin } from "./origins.ts";
@@ -25,8 +25,8 @@ import type { Socket } from "./socket.ts";
 import {
   checkRouteOptions,
   chooseSubprotocol,
-  readAnswer,
   readData,
+  readUpgradeAnswer,
   ROUTE_OPTION_NAMES,
   type RouteOptions,
   type UpgradeAnswer,
@@ -44,7 +44,7 @@ interface SocketRoute {
   readonly subprotocols: readonly string[];
   readonly options: ResolvedSocketOptions;
   readonly settings: ServerSocketSettings;
-  readonly compression: Compression | undefined;
+  readonly compression: DeflateNegotiator | undefined;
 }
 
 /** The longest body of a Response that refuses a handshake: it is gathered before it is sent. */
@@ -60,17 +60,17 @@ interface Attempt {
   readonly head: Buffer;
   readonly services: object;
   /** The guard of the way in that the handshake has come by. */
-  readonly guard: Guard;
+  readonly guard: HandshakeGuard;
 }
 
 /** The WebSocket half of an app: from an `upgrade` event to a socket in its handler's hands. */
-export class WebSockets {
-  readonly connections: Connections;
+export class WebSocketRoutes {
+  readonly registry: SocketRegistry;
   accepted = 0;
   refused = 0;
   readonly #routes = new Router<SocketRoute>();
   readonly #options: ResolvedOptions;
-  readonly #clocks: Clocks;
+  readonly #timers: ConnectionTimers;
   readonly #pubSub: PubSub;
   #isClosing = false;
   #hasWarnedOfOrigin = false;
@@ -78,8 +78,8 @@ export class WebSockets {
   constructor(options: ResolvedOptions, pubSub: PubSub) {
     this.#options = options;
     this.#pubSub = pubSub;
-    this.#clocks = new Clocks(options);
-    this.connections = new Connections(options);
+    this.#timers = new ConnectionTimers(options);
+    this.registry = new SocketRegistry(options);
   }
 
   addRoute(path: string, options: RouteOptions<never, never>, handler: AnyHandler): void {
@@ -91,10 +91,10 @@ export class WebSockets {
     checkRouteOptions(where, options);
     const settings: ServerSocketSettings = {
       ...resolved,
-      clocks: this.#clocks,
+      timers: this.#timers,
       logger: this.#options.logger,
       pubSub: this.#pubSub,
-      onClosed: (socket, wasClean) => this.connections.delete(socket, wasClean),
+      onClosed: (socket, wasClean) => this.registry.delete(socket, wasClean),
     };
     const { subprotocols = [], upgrade: hook } = options;
     this.#routes.add(path, {
@@ -103,7 +103,7 @@ export class WebSockets {
       subprotocols: [...subprotocols],
       options: resolved,
       settings,
-      compression: resolved.compression && new Compression(resolved.compression),
+      compression: resolved.compression && new DeflateNegotiator(resolved.compression),
     });
   }
 
@@ -126,9 +126,9 @@ export class WebSockets {
     this.#isClosing = true;
   }
 
-  /** Stops all clocks, once nobody is connected any more. */
+  /** Stops all timers, once nobody is connected any more. */
   stop(): void {
-    this.#clocks.stop();
+    this.#timers.stop();
   }
 
   /** Answers a handshake, at once or when its route's hook has decided. */
@@ -137,7 +137,7 @@ export class WebSockets {
     raw: RawSocket,
     head: Buffer,
     services: object,
-    guard: Guard,
+    guard: HandshakeGuard,
   ): void {
     const request = toAppRequest(message);
     const attempt: Attempt = { request, raw, head, services, guard };
@@ -147,7 +147,7 @@ export class WebSockets {
       const { route, params } = this.#findRoute(request.path);
       request.params = params;
       this.#checkOrigin(request, route.options);
-      this.connections.checkRoom(request.ip);
+      this.registry.checkRoom(request.ip);
       const subprotocol = chooseSubprotocol(route.subprotocols, offer.subprotocols);
       if (route.hook === undefined) return this.#accept(attempt, route, offer, { subprotocol }, undefined);
       this.#askHook(attempt, route, route.hook, offer, subprotocol);
@@ -157,7 +157,7 @@ export class WebSockets {
   }
 
   /** Refuses a handshake for what was thrown on the way. */
-  refuse(raw: RawSocket, error: unknown, guard: Guard): void {
+  refuse(raw: RawSocket, error: unknown, guard: HandshakeGuard): void {
     const handshakeError = this.#toHandshakeError(error);
     if (!raw.writable) return abandon(raw, guard);
     if (!guard.claim(raw)) return;
@@ -217,7 +217,7 @@ export class WebSockets {
     const decide = (verdict: unknown): void => {
       const refusal = readResponse(verdict);
       if (refusal !== undefined) return void this.#refuseWith(attempt, refusal);
-      this.#accept(attempt, route, offer, readAnswer(answer), readData(verdict));
+      this.#accept(attempt, route, offer, readUpgradeAnswer(answer), readData(verdict));
     };
     const verdict = hook(attempt.request, attempt.services, answer);
     if (!isPromise(verdict)) return decide(verdict);
@@ -225,7 +225,7 @@ export class WebSockets {
     Promise.resolve(verdict).then((settled) => {
       if (!canAccept(attempt.raw)) return abandon(attempt.raw, attempt.guard);
       this.#checkOpen();
-      this.connections.checkRoom(attempt.request.ip);
+      this.registry.checkRoom(attempt.request.ip);
       decide(settled);
     }).then(undefined, (error) => this.refuse(attempt.raw, error, attempt.guard));
   }
@@ -253,7 +253,7 @@ export class WebSockets {
   }
 
   #open({ request, services }: Attempt, route: SocketRoute, socket: ServerSocket): void {
-    this.connections.add(socket);
+    this.registry.add(socket);
     try {
       const result = route.handler(socket, request, services);
       if (!isPromise(result)) return socket.start();
@@ -293,6 +293,6 @@ export class WebSockets {
  * Lets go of a handshake that nobody waits for any more, or that another listener has answered. An answer that is under
  * way, such as the 408 of the guard, still goes out.
  */
-function abandon(raw: RawSocket, guard: Guard): void {
+function abandon(raw: RawSocket, guard: HandshakeGuard): void {
   if (guard.claim(raw) && !raw.writableEnded) raw.destroy();
 }

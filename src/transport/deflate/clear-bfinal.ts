@@ -21,7 +21,7 @@ const STORED_HEADER_BITS = 3;
  * @param stream may be changed, and be the result
  * @returns the payload of a message: what ends a flush is left out (RFC 7692 §7.2.1); undefined for several blocks, and for one without codes of its own
  */
-export function unfinish(stream: Uint8Array): Uint8Array | undefined {
+export function clearFinalBit(stream: Uint8Array): Uint8Array | undefined {
   const isFinal = (stream[0] & 1) === 1;
   if (!isFinal || (stream[0] >> 1 & 3) !== DYNAMIC) return undefined;
   const code = endOfBlockCode(stream);

@@ -3,7 +3,7 @@ import { constants, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOption
 import { deflateWhole } from "../../platform.ts";
 import { MIN_WINDOW_BITS } from "../../protocol/permessage-deflate.ts";
 import type { Deadlines } from "../timers/deadlines.ts";
-import { unfinish } from "./clear-bfinal.ts";
+import { clearFinalBit } from "./clear-bfinal.ts";
 import { LARGE_FROM_BYTES } from "../outbox.ts";
 import { closeStream, openDeflate, passThrough } from "./zlib-stream.ts";
 
@@ -82,7 +82,7 @@ export class MessageDeflater implements Deflater {
     const { level, windowBits } = this.#effort;
     // It knows of no window but the largest. What fits into a window, 32 KiB at most, also becomes one block.
     const isForWhole = WHOLE_LEVELS.includes(level) && length >= WHOLE_FROM_BYTES && length <= 1 << windowBits;
-    const payload = isForWhole && deflateWhole !== undefined ? unfinish(deflateWhole(bytes)) : undefined;
+    const payload = isForWhole && deflateWhole !== undefined ? clearFinalBit(deflateWhole(bytes)) : undefined;
     if (payload === undefined) return withoutTail(deflateRawSync(bytes, this.#options(length)), length);
     return payload.length < length ? payload : undefined;
   }

@@ -9,7 +9,7 @@ import type { ExtensionOffer } from "../../protocol/extensions.ts";
 import { Deadlines } from "../timers/deadlines.ts";
 import { ContextDeflater, type Deflater, MessageDeflater } from "./deflater.ts";
 import { ContextInflater, MessageInflater } from "./inflater.ts";
-import { MAX_BYTES_PER_CHAR } from "../outbox.ts";
+import { MAX_UTF8_BYTES_PER_CHAR } from "../outbox.ts";
 
 /** How messages are compressed where the client agrees, with every default in place. */
 export interface CompressionSettings extends DeflateSettings {
@@ -23,11 +23,11 @@ export interface CompressionSettings extends DeflateSettings {
 }
 
 /** permessage-deflate (RFC 7692) for the connections of one route. */
-export class Compression {
+export class DeflateNegotiator {
   readonly #settings: CompressionSettings;
   readonly #idle: Deadlines<ContextDeflater>;
   /** One for each different agreement, of which there are few. */
-  readonly #agreed = new Map<string, AgreedCompression>();
+  readonly #negotiated = new Map<string, NegotiatedDeflate>();
 
   constructor(settings: CompressionSettings) {
     this.#settings = settings;
@@ -35,20 +35,20 @@ export class Compression {
   }
 
   /** What is agreed on with a client; undefined when it offers nothing that can be. */
-  negotiate(offers: readonly ExtensionOffer[]): AgreedCompression | undefined {
+  negotiate(offers: readonly ExtensionOffer[]): NegotiatedDeflate | undefined {
     const agreement = negotiateDeflate(offers, this.#settings);
     if (agreement === undefined) return undefined;
-    let agreed = this.#agreed.get(agreement.header);
-    if (agreed === undefined) {
-      agreed = new AgreedCompression(agreement, this.#settings, this.#idle);
-      this.#agreed.set(agreement.header, agreed);
+    let negotiated = this.#negotiated.get(agreement.header);
+    if (negotiated === undefined) {
+      negotiated = new NegotiatedDeflate(agreement, this.#settings, this.#idle);
+      this.#negotiated.set(agreement.header, negotiated);
     }
-    return agreed;
+    return negotiated;
   }
 }
 
 /** What the connections with one agreement have in common. Without context takeover that is all of it, so that compression costs an idle connection nothing. */
-export class AgreedCompression {
+export class NegotiatedDeflate {
   /** The value of Sec-WebSocket-Extensions. */
   readonly header: string;
   readonly #agreement: DeflateAgreement;
@@ -84,7 +84,7 @@ export class AgreedCompression {
   isWorthIt(data: string | Uint8Array): boolean {
     const { threshold, filter } = this.#settings;
     const isLong = data.length >= threshold ||
-      (typeof data === "string" && data.length * MAX_BYTES_PER_CHAR >= threshold &&
+      (typeof data === "string" && data.length * MAX_UTF8_BYTES_PER_CHAR >= threshold &&
         Buffer.byteLength(data) >= threshold);
     return isLong && (filter === undefined || filter(data));
   }

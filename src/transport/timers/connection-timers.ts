@@ -4,7 +4,7 @@ import { Deadlines } from "./deadlines.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 
 /** A connection that can run out of time. */
-export interface Timed {
+export interface TimedConnection {
   /** Whether reading waits for the server's own work. */
   readonly isBusy: boolean;
   fail(error: ProtocolError): void;
@@ -12,7 +12,7 @@ export interface Timed {
   checkPause(): void;
 }
 
-export interface ClockOptions {
+export interface TimerOptions {
   readonly heartbeat: HeartbeatOptions | false;
   readonly messageTimeoutMs: number;
   readonly closeTimeoutMs: number;
@@ -21,16 +21,16 @@ export interface ClockOptions {
 const PAUSE_CHECK_MS = 100;
 
 /** All that is timed on open connections: a handful of timers, however many connections there are. */
-export class Clocks {
+export class ConnectionTimers {
   readonly heartbeat: Heartbeat | undefined;
   /** From a message's first byte to its last. */
-  readonly messages: Deadlines<Timed>;
+  readonly messages: Deadlines<TimedConnection>;
   /** From a Close frame, sent or received, or from the peer's end where something before it is still to be read, to the end of the TCP connection. */
-  readonly closings: Deadlines<Timed>;
+  readonly closings: Deadlines<TimedConnection>;
   /** From one look to the next at a paused connection that cannot really be paused. */
-  readonly pauses: Deadlines<Timed>;
+  readonly pauses: Deadlines<TimedConnection>;
 
-  constructor({ heartbeat, messageTimeoutMs, closeTimeoutMs }: ClockOptions) {
+  constructor({ heartbeat, messageTimeoutMs, closeTimeoutMs }: TimerOptions) {
     this.heartbeat = heartbeat === false ? undefined : new Heartbeat(heartbeat);
     this.closings = new Deadlines(closeTimeoutMs, (connection) => connection.terminate());
     this.pauses = new Deadlines(PAUSE_CHECK_MS, (connection) => connection.checkPause());

@@ -1,12 +1,12 @@
 import { Deadlines } from "./deadlines.ts";
 
 /** What a heartbeat needs of a connection. */
-export interface Beating {
+export interface HeartbeatTarget {
   /** Whether anything has come from the peer since this was last set to false. While reading is paused it counts as heard. */
-  isHeard: boolean;
+  isAlive: boolean;
   sendPing(): void;
   /** Called when a Ping has gone unanswered for too long. */
-  giveUp(): void;
+  onHeartbeatTimeout(): void;
 }
 
 export interface HeartbeatOptions {
@@ -24,20 +24,21 @@ export interface HeartbeatOptions {
  * difference: to the next Ping if the time-out was the shorter, or to the verdict if the interval was.
  */
 export class Heartbeat {
-  readonly #first: Deadlines<Beating>;
-  readonly #second: Deadlines<Beating>;
+  readonly #first: Deadlines<HeartbeatTarget>;
+  readonly #second: Deadlines<HeartbeatTarget>;
 
   constructor({ intervalMs, timeoutMs }: HeartbeatOptions) {
     const isTimeoutFirst = timeoutMs < intervalMs;
-    const beat = (connection: Beating): void => this.#beat(connection);
-    const judge = (connection: Beating): void => connection.isHeard ? this.#beat(connection) : connection.giveUp();
+    const beat = (connection: HeartbeatTarget): void => this.#ping(connection);
+    const judge = (connection: HeartbeatTarget): void =>
+      connection.isAlive ? this.#ping(connection) : connection.onHeartbeatTimeout();
 
     this.#second = new Deadlines(Math.abs(intervalMs - timeoutMs), isTimeoutFirst ? beat : judge);
     this.#first = new Deadlines(Math.min(intervalMs, timeoutMs), (connection) => {
       if (intervalMs === timeoutMs) judge(connection);
-      else if (connection.isHeard === isTimeoutFirst) this.#second.add(connection);
-      else if (isTimeoutFirst) connection.giveUp();
-      else this.#beat(connection);
+      else if (connection.isAlive === isTimeoutFirst) this.#second.add(connection);
+      else if (isTimeoutFirst) connection.onHeartbeatTimeout();
+      else this.#ping(connection);
     });
   }
 
@@ -47,12 +48,12 @@ export class Heartbeat {
   }
 
   /** Begins to watch: the first Ping goes out one interval from now. */
-  add(connection: Beating): void {
-    connection.isHeard = true;
+  add(connection: HeartbeatTarget): void {
+    connection.isAlive = true;
     this.#first.add(connection);
   }
 
-  delete(connection: Beating): void {
+  delete(connection: HeartbeatTarget): void {
     this.#first.delete(connection);
     this.#second.delete(connection);
   }
@@ -62,8 +63,8 @@ export class Heartbeat {
     this.#second.clear();
   }
 
-  #beat(connection: Beating): void {
-    connection.isHeard = false;
+  #ping(connection: HeartbeatTarget): void {
+    connection.isAlive = false;
     this.#first.add(connection);
     connection.sendPing();
   }

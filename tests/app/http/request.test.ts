@@ -7,7 +7,7 @@ import { type AddressInfo, connect as connectTcp, type Socket as RawSocket } fro
 import type { Duplex } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, createApp, InjectError } from "../../../mod.ts";
-import { Http } from "../../../src/app/http/http-routes.ts";
+import { HttpRoutes } from "../../../src/app/http/http-routes.ts";
 import { MemorySocket } from "../../../src/app/inject/memory-socket.ts";
 import { makeRequest } from "../../../src/app/inject/request.ts";
 import { listeningApp, portOf, recordingLogger } from "../../support/app.ts";
@@ -220,12 +220,12 @@ describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
 describe("OPTIONS *", () => {
   test("asks about the server: what any of its paths can do", async () => {
     const limits = { maxBodyBytes: 1, messageTimeoutMs: 1, logger: recordingLogger().logger };
-    const http = new Http(limits, () => false);
+    const http = new HttpRoutes(limits, () => false);
     http.addRoute("GET", "/", () => "a");
     http.addRoute("DELETE", "/b", () => {});
     // Bun answers 400 itself, so that it has to be asked without a port.
     const message = makeRequest(MemorySocket.pair().server, "OPTIONS", "*", new Headers());
-    expect(await http.answer(message, {})).toEqual({
+    expect(await http.respond(message, {})).toEqual({
       status: 204,
       headers: [["Allow", "GET, DELETE, HEAD, OPTIONS"]],
       body: undefined,

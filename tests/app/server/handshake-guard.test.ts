@@ -3,16 +3,18 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { Guard } from "../../../src/app/server/handshake-guard.ts";
+import { HandshakeGuard } from "../../../src/app/server/handshake-guard.ts";
 import { connectTo, listeningApp, portOf } from "../../support/app.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 import type { Socket as WebSocket } from "../../../mod.ts";
 
 const TIMEOUT_MS = 150;
 
-async function guardedServer(onRequest: RequestListener): Promise<{ server: Server; guard: Guard; port: number }> {
+async function guardedServer(
+  onRequest: RequestListener,
+): Promise<{ server: Server; guard: HandshakeGuard; port: number }> {
   const server = createServer(onRequest);
-  const guard = new Guard(TIMEOUT_MS);
+  const guard = new HandshakeGuard(TIMEOUT_MS);
   guard.protect(server, false);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

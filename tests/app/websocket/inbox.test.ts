@@ -47,7 +47,7 @@ describe("messages", () => {
   test("that are empty are messages too", async () => {
     const wire = new Wire();
     wire.put("", "x", "");
-    wire.inbox.end(undefined);
+    wire.inbox.finish(undefined);
     expect(await wire.inbox.next()).toEqual({ done: false, value: "" });
   });
 
@@ -105,7 +105,7 @@ describe("the end", () => {
   test("comes after the last message", async () => {
     const wire = new Wire();
     wire.put("a");
-    wire.inbox.end(undefined);
+    wire.inbox.finish(undefined);
     expect(await take(wire, 10)).toEqual(["a"]);
     expect(await wire.inbox.next()).toEqual({ done: true, value: undefined });
   });
@@ -113,7 +113,7 @@ describe("the end", () => {
   test("is told to everybody who waits", async () => {
     const wire = new Wire();
     const asked = [wire.inbox.next(), wire.inbox.next()];
-    wire.inbox.end(undefined);
+    wire.inbox.finish(undefined);
     expect(await Promise.all(asked)).toEqual(Array(2).fill({ done: true, value: undefined }));
   });
 
@@ -121,7 +121,7 @@ describe("the end", () => {
     const wire = new Wire();
     const error = new Error("ended with 1006");
     wire.put("a");
-    wire.inbox.end(error);
+    wire.inbox.finish(error);
     const messages: (string | Buffer)[] = [];
     const loop = (async () => {
       for await (const message of wire.inbox) messages.push(message);
@@ -135,7 +135,7 @@ describe("the end", () => {
     const wire = new Wire();
     const error = new Error("ended with 1006");
     const asked = [wire.inbox.next(), wire.inbox.next()];
-    wire.inbox.end(error);
+    wire.inbox.finish(error);
     await expect(asked[0]).rejects.toBe(error);
     expect(await asked[1]).toEqual({ done: true, value: undefined });
   });

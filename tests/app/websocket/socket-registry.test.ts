@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Connections } from "../../../src/app/websocket/socket-registry.ts";
+import { SocketRegistry } from "../../../src/app/websocket/socket-registry.ts";
 import type { ServerSocket } from "../../../src/app/websocket/server-socket.ts";
 import { connectTo, eventOf, listeningApp, portOf } from "../../support/app.ts";
 import { close } from "../../support/frames.ts";
@@ -13,7 +13,7 @@ const UNLIMITED = { maxConnections: Infinity, maxConnectionsPerIp: Infinity };
 
 describe("room", () => {
   test("is there until maxConnections, and again when one has gone", () => {
-    const connections = new Connections({ ...UNLIMITED, maxConnections: 2 });
+    const connections = new SocketRegistry({ ...UNLIMITED, maxConnections: 2 });
     const sockets = [socketFrom("a"), socketFrom("b")];
     for (const socket of sockets) {
       expect(() => connections.checkRoom("c")).not.toThrow();
@@ -28,7 +28,7 @@ describe("room", () => {
   });
 
   test("is there for each address until maxConnectionsPerIp, and again when one of its own has gone", () => {
-    const connections = new Connections({ ...UNLIMITED, maxConnectionsPerIp: 2 });
+    const connections = new SocketRegistry({ ...UNLIMITED, maxConnectionsPerIp: 2 });
     const sockets = ["a", "a", "b", "__proto__"].map(socketFrom);
     for (const socket of sockets) connections.add(socket);
     expect(() => connections.checkRoom("a")).toThrow(expect.objectContaining({ status: 429 }));
@@ -44,7 +44,7 @@ describe("room", () => {
 });
 
 test("whenEmpty resolves at once when nobody is connected, else with the last who goes", async () => {
-  const connections = new Connections(UNLIMITED);
+  const connections = new SocketRegistry(UNLIMITED);
   await connections.whenEmpty();
   const sockets = ["a", "b"].map(socketFrom);
   for (const socket of sockets) connections.add(socket);
@@ -59,7 +59,7 @@ test("whenEmpty resolves at once when nobody is connected, else with the last wh
 });
 
 test("those who have gone are counted once, by whether they went with the closing handshake", () => {
-  const connections = new Connections(UNLIMITED);
+  const connections = new SocketRegistry(UNLIMITED);
   const sockets = ["a", "b", "c"].map(socketFrom);
   for (const socket of sockets) connections.add(socket);
   connections.delete(sockets[0], true);

@@ -1,7 +1,7 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { unfinish } from "../../../src/transport/deflate/clear-bfinal.ts";
+import { clearFinalBit } from "../../../src/transport/deflate/clear-bfinal.ts";
 import { deflated, inflated } from "../../support/deflate.ts";
 import { Random } from "../../support/random.ts";
 
@@ -17,7 +17,7 @@ describe("a stream of one final block", () => {
   test("has a final block before, and none after", () => {
     const stream = deflateRawSync(letters(500, 20));
     expect(isFinal(stream)).toBe(true);
-    const payload = unfinish(stream)!;
+    const payload = clearFinalBit(stream)!;
     expect(isFinal(payload)).toBe(false);
     expect(inflated(payload)).toEqual(letters(500, 20));
   });
@@ -26,7 +26,7 @@ describe("a stream of one final block", () => {
     const grown = new Set(Array.from({ length: 200 }, (_, i) => {
       const stream = deflateRawSync(letters(200 + i, 20));
       const byteLength = stream.length;
-      return unfinish(stream)!.length - byteLength;
+      return clearFinalBit(stream)!.length - byteLength;
     }));
     expect([...grown].sort()).toEqual([0, 1]);
   });
@@ -39,7 +39,7 @@ describe("a stream of one final block", () => {
         fc.integer({ min: 1, max: 9 }),
         (alphabet, choices, level) => {
           const data = Buffer.from(choices.map((choice) => alphabet[choice % alphabet.length]));
-          const payload = unfinish(deflateRawSync(data, { level }));
+          const payload = clearFinalBit(deflateRawSync(data, { level }));
           if (payload === undefined) return;
           expect(inflated(payload)).toEqual(data);
           const both = Buffer.concat([payload, TAIL, deflateRawSync("and this")]);
@@ -55,7 +55,7 @@ describe("a stream of one final block", () => {
     for (let alphabet = 2; alphabet <= 256; alphabet++) {
       for (const count of [150, 3000]) {
         const data = Buffer.from(Array.from({ length: count }, (_, i) => (i * i * 31 + (i >> 2)) % alphabet));
-        const payload = unfinish(deflateRawSync(data));
+        const payload = clearFinalBit(deflateRawSync(data));
         if (payload === undefined) unchanged.push(`${count} of ${alphabet}`);
         else expect(inflated(payload), `${count} of ${alphabet}`).toEqual(data);
       }
@@ -77,7 +77,7 @@ describe("what is no stream of one final block with codes of its own", () => {
     ["that is not final", deflated(letters(500, 20))],
   ])("is left as it is: one %s", (_, stream) => {
     const before = Buffer.from(stream);
-    expect(unfinish(stream)).toBeUndefined();
+    expect(clearFinalBit(stream)).toBeUndefined();
     expect(stream).toEqual(before);
   });
 });

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { CloseCode } from "../../../src/protocol/close.ts";
 import type { ProtocolError } from "../../../src/protocol/errors.ts";
-import { Clocks, type Timed } from "../../../src/transport/timers/connection-timers.ts";
+import { ConnectionTimers, type TimedConnection } from "../../../src/transport/timers/connection-timers.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
 const OPTIONS = { heartbeat: { intervalMs: 1_000, timeoutMs: 2_000 }, messageTimeoutMs: 700, closeTimeoutMs: 300 };
 
-class Connection implements Timed {
+class Connection implements TimedConnection {
   readonly faults: ProtocolError[] = [];
   isBusy = false;
   terminations = 0;
@@ -25,13 +25,13 @@ class Connection implements Timed {
 }
 
 test("a message that is not complete in time fails its connection with 1008 and says why", () => {
-  const clocks = new Clocks(OPTIONS);
+  const timers = new ConnectionTimers(OPTIONS);
   const slow = new Connection();
   const quick = new Connection();
-  clocks.messages.add(slow);
-  clocks.messages.add(quick);
+  timers.messages.add(slow);
+  timers.messages.add(quick);
   vi.advanceTimersByTime(699);
-  clocks.messages.delete(quick);
+  timers.messages.delete(quick);
   expect(slow.faults).toEqual([]);
   vi.advanceTimersByTime(1);
   expect(slow.faults.map(({ closeCode, message }) => [closeCode, message])).toEqual([
@@ -41,9 +41,9 @@ test("a message that is not complete in time fails its connection with 1008 and 
 });
 
 test("a closing handshake that is not complete in time is cut short", () => {
-  const clocks = new Clocks(OPTIONS);
+  const timers = new ConnectionTimers(OPTIONS);
   const silent = new Connection();
-  clocks.closings.add(silent);
+  timers.closings.add(silent);
   vi.advanceTimersByTime(299);
   expect(silent.terminations).toBe(0);
   vi.advanceTimersByTime(1);
@@ -52,20 +52,20 @@ test("a closing handshake that is not complete in time is cut short", () => {
 
 test("there is a heartbeat, unless it is turned off", () => {
   const ping = vi.fn();
-  new Clocks(OPTIONS).heartbeat!.add({ isHeard: true, sendPing: ping, giveUp() {} });
+  new ConnectionTimers(OPTIONS).heartbeat!.add({ isAlive: true, sendPing: ping, onHeartbeatTimeout() {} });
   vi.advanceTimersByTime(1_000);
   expect(ping).toHaveBeenCalledOnce();
-  expect(new Clocks({ ...OPTIONS, heartbeat: false }).heartbeat).toBeUndefined();
+  expect(new ConnectionTimers({ ...OPTIONS, heartbeat: false }).heartbeat).toBeUndefined();
 });
 
 test("stop stops all timers", () => {
-  const clocks = new Clocks(OPTIONS);
+  const timers = new ConnectionTimers(OPTIONS);
   const each = new Connection();
-  clocks.messages.add(each);
-  clocks.closings.add(each);
-  clocks.heartbeat!.add({ isHeard: true, sendPing() {}, giveUp() {} });
+  timers.messages.add(each);
+  timers.closings.add(each);
+  timers.heartbeat!.add({ isAlive: true, sendPing() {}, onHeartbeatTimeout() {} });
   expect(vi.getTimerCount()).toBe(3);
-  clocks.stop();
+  timers.stop();
   expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(10_000);
   expect([each.faults.length, each.terminations]).toEqual([0, 0]);

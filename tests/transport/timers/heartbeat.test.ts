@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Beating, Heartbeat } from "../../../src/transport/timers/heartbeat.ts";
+import { Heartbeat, type HeartbeatTarget } from "../../../src/transport/timers/heartbeat.ts";
 
 beforeEach(() =>
   void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] })
@@ -8,8 +8,8 @@ beforeEach(() =>
 afterEach(() => void vi.useRealTimers());
 
 /** A peer that answers each Ping after a time, up to the moment when it falls silent. */
-class Peer implements Beating {
-  isHeard = false;
+class Peer implements HeartbeatTarget {
+  isAlive = false;
   readonly pingsMs: number[] = [];
   givenUpMs: number | undefined;
   readonly #answersAfterMs: number;
@@ -23,10 +23,10 @@ class Peer implements Beating {
   sendPing(): void {
     this.pingsMs.push(performance.now());
     if (performance.now() + this.#answersAfterMs >= this.#silentFromMs) return;
-    setTimeout(() => this.isHeard = true, this.#answersAfterMs);
+    setTimeout(() => this.isAlive = true, this.#answersAfterMs);
   }
 
-  giveUp(): void {
+  onHeartbeatTimeout(): void {
     this.givenUpMs = performance.now();
   }
 }
@@ -56,12 +56,12 @@ describe("every 30 s with a time-out of 60 s", () => {
   test("a silent peer is given up 60 s after its first unanswered Ping, once", () => {
     const heartbeat = new Heartbeat(DEFAULTS);
     const peer = new Peer(Infinity);
-    const giveUp = vi.spyOn(peer, "giveUp");
+    const onHeartbeatTimeout = vi.spyOn(peer, "onHeartbeatTimeout");
     heartbeat.add(peer);
     vi.advanceTimersByTime(HOUR_MS);
     expect(peer.pingsMs[0]).toBe(30_000);
     expect(peer.givenUpMs).toBe(90_000);
-    expect(giveUp).toHaveBeenCalledOnce();
+    expect(onHeartbeatTimeout).toHaveBeenCalledOnce();
     expect(heartbeat.size).toBe(0);
   });
 
@@ -123,7 +123,7 @@ test("anything that comes from a peer is an answer, not only after a Ping", () =
   const heartbeat = new Heartbeat({ intervalMs: 1_000, timeoutMs: 500 });
   const peer = new Peer(Infinity);
   heartbeat.add(peer);
-  setInterval(() => peer.isHeard = true, 300);
+  setInterval(() => peer.isAlive = true, 300);
   vi.advanceTimersByTime(60_000);
   expect(peer.givenUpMs).toBeUndefined();
 });
