@@ -17,27 +17,33 @@
  * @module
  */
 export { type App, createApp, type SocketHandler } from "./src/app/app.ts";
-export type { AppStats, CloseResult } from "./src/app/stats.ts";
+export type { CloseOptions } from "./src/app/close-options.ts";
+export type { BinaryData } from "./src/app/common/bytes.ts";
+export type { Logger } from "./src/app/common/logger.ts";
+export type { AppEvents } from "./src/app/events.ts";
 export type { RequestBody } from "./src/app/http/body.ts";
-export type { Broker, BrokerStatus } from "./src/app/pubsub/broker.ts";
-export type { CompressionOptions } from "./src/app/websocket/compression-options.ts";
-export type { SocketView } from "./src/app/websocket/socket-registry.ts";
-export { type AppEvents, isTopic } from "./src/app/pubsub/pubsub.ts";
-export type { Present } from "./src/app/pubsub/presence.ts";
-export type { BrokerStats } from "./src/app/pubsub/relay.ts";
-export type { Controller, HttpRequest } from "./src/app/http/response.ts";
+export type { Controller, HttpRequest } from "./src/app/http/controller.ts";
 export { HttpError } from "./src/app/http/http-error.ts";
-export { type InjectedClient, type InjectedClose, InjectError } from "./src/app/inject/client.ts";
-export type { InjectOptions } from "./src/app/inject/request.ts";
-export type { CloseOptions, ListenOptions } from "./src/app/server/listen-options.ts";
-export type { AppOptions, Logger, SocketOptions } from "./src/app/options.ts";
-export type { OriginPredicate, WsOrigins } from "./src/app/websocket/origins.ts";
 export type { AppRequest } from "./src/app/http/request.ts";
 export type { ParamOf, ParamsOf, PathParams } from "./src/app/http/router.ts";
-export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
-export type { BinaryData, SendOptions, Socket, SocketEvents, SubscribeOptions } from "./src/app/websocket/socket.ts";
+export { type InjectedClient, type InjectedClose, InjectError } from "./src/app/inject/client.ts";
+export type { InjectOptions } from "./src/app/inject/request.ts";
+export type { AppOptions } from "./src/app/options.ts";
+export type { Broker, BrokerStatus } from "./src/app/pubsub/broker.ts";
+export type { Present } from "./src/app/pubsub/presence.ts";
+export { isTopic, type SubscribeOptions } from "./src/app/pubsub/pubsub.ts";
+export type { BrokerStats } from "./src/app/pubsub/relay.ts";
+export type { ListenOptions } from "./src/app/server/listen-options.ts";
 export type { TlsOptions } from "./src/app/server/tls.ts";
-export type { Refusal, RouteOptions, UpgradeAnswer, UpgradeHook } from "./src/app/websocket/upgrade-hook.ts";
+export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
+export type { AppStats, CloseResult } from "./src/app/stats.ts";
+export type { CompressionOptions } from "./src/app/websocket/compression-options.ts";
+export type { OriginPredicate, WsOrigins } from "./src/app/websocket/origins.ts";
+export type { RouteOptions } from "./src/app/websocket/route-options.ts";
+export type { SocketOptions } from "./src/app/websocket/socket-options.ts";
+export type { SocketView } from "./src/app/websocket/socket-registry.ts";
+export type { SendOptions, Socket, SocketEvents } from "./src/app/websocket/socket.ts";
+export type { Refusal, UpgradeAnswer, UpgradeHook } from "./src/app/websocket/upgrade-hook.ts";
 export {
   natsBroker,
   type NatsBrokerOptions,
@@ -46,5 +52,5 @@ export {
   type NatsSubscribeOptions,
   type NatsSubscription,
 } from "./src/brokers/nats.ts";
-export { redisBroker, type RedisBrokerOptions, type RedisClient } from "./src/brokers/redis.ts";
 export type { IoRedisClient, NodeRedisClient } from "./src/brokers/redis-links.ts";
+export { redisBroker, type RedisBrokerOptions, type RedisClient } from "./src/brokers/redis.ts";

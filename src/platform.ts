@@ -6,7 +6,7 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
 import { setImmediate } from "node:timers";
-import type { Codec } from "./protocol/server-protocol.ts";
+import type { Codec } from "./protocol/codec.ts";
 import { ACCEPT_GUID } from "./protocol/handshake.ts";
 import { HEADROOM_BYTES, HEADROOM_FROM_BYTES, HEADROOM_TO_BYTES, noteHeadroom } from "./protocol/headroom.ts";
 

@@ -1,33 +1,32 @@
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import process from "node:process";
-import { HandshakeGuard } from "./server/handshake-guard.ts";
-import { AttachedServers } from "./server/attached-servers.ts";
-import type { SocketView } from "./websocket/socket-registry.ts";
-import { type Controller, type Method, toWebResponse } from "./http/response.ts";
+import type { HandshakeAttempt } from "../transport/handshake-attempt.ts";
+import { type CloseOptions, resolveClose } from "./close-options.ts";
+import type { BinaryData } from "./common/bytes.ts";
+import type { AppEvents } from "./events.ts";
+import type { Controller, Method } from "./http/controller.ts";
 import { HttpRoutes } from "./http/http-routes.ts";
-import { connect, type InjectedClient, makeKey } from "./inject/client.ts";
-import { MemorySocket } from "./inject/memory-socket.ts";
-import { checkTarget, handshakeHeaders, type InjectOptions, makeRequest } from "./inject/request.ts";
-import {
-  type CloseOptions,
-  type ListenOptions,
-  resolveClose,
-  resolveListen,
-  settlesWithin,
-} from "./server/listen-options.ts";
-import { Listener } from "./server/listener.ts";
-import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
-import type { Present } from "./pubsub/presence.ts";
-import { type AppEvents, PubSub } from "./pubsub/pubsub.ts";
 import type { AppRequest } from "./http/request.ts";
 import type { ParamsOf } from "./http/router.ts";
+import type { InjectedClient } from "./inject/client.ts";
+import { injectHandshake, injectRequest } from "./inject/inject.ts";
+import { checkTarget, type InjectOptions } from "./inject/request.ts";
+import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import type { Present } from "./pubsub/presence.ts";
+import { PubSub } from "./pubsub/pubsub.ts";
+import { AttachedServers } from "./server/attached-servers.ts";
+import { type ListenOptions, resolveListen } from "./server/listen-options.ts";
+import { Listener } from "./server/listener.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
-import type { BinaryData, Socket } from "./websocket/socket.ts";
+import { shutDown } from "./shutdown.ts";
 import type { AppStats, CloseResult } from "./stats.ts";
-import type { RouteOptions } from "./websocket/upgrade-hook.ts";
+import type { RouteOptions } from "./websocket/route-options.ts";
+import type { ServerSocket } from "./websocket/server-socket.ts";
+import type { SocketView } from "./websocket/socket-registry.ts";
+import type { Socket } from "./websocket/socket.ts";
 import { type AnyHandler, WebSocketRoutes } from "./websocket/websocket-routes.ts";
 
 /** Runs once for each connection. What it throws, or rejects with, closes that socket with 1011. */
@@ -36,11 +35,6 @@ export type SocketHandler<Services, Data, Params> = (
   request: AppRequest<Params>,
   services: Services,
 ) => unknown;
-
-/** How long the events of sockets that were cut may take. */
-const LAST_EVENTS_MS = 250;
-/** The least time that services get to dispose of themselves, however short the time of the sockets is. */
-const MIN_DISPOSE_MS = 1_000;
 
 /** Signals by which systems ask a process to end. */
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
@@ -51,12 +45,10 @@ export class App<Services extends object = object> {
   readonly id: string = randomUUID();
   readonly #options: ResolvedOptions;
   readonly #registry: ServiceRegistry;
-  readonly #pubSub: PubSub;
-  readonly #webSockets: WebSocketRoutes;
-  readonly #http: HttpRoutes;
-  /** For connections that come through somebody else's server. */
-  readonly #guard: HandshakeGuard;
-  readonly #attachments: AttachedServers;
+  readonly #pubSub: PubSub<ServerSocket>;
+  readonly #webSocketRoutes: WebSocketRoutes;
+  readonly #httpRoutes: HttpRoutes;
+  readonly #attachedServers: AttachedServers;
   #services: object | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
@@ -67,14 +59,12 @@ export class App<Services extends object = object> {
     this.#options = resolveOptions(options as AppOptions);
     this.#registry = new ServiceRegistry(this.#options.services, this.#options.logger);
     this.#pubSub = new PubSub(this.id, this.#options);
-    this.#webSockets = new WebSocketRoutes(this.#options, this.#pubSub);
-    this.#http = new HttpRoutes(this.#options, (path) => this.#webSockets.hasRoute(path));
-    this.#guard = new HandshakeGuard(this.#options.handshakeTimeoutMs);
-    this.#attachments = new AttachedServers(
-      (message) => this.#webSockets.owns(message),
-      this.#guard,
-      (message, raw, head) => this.handleUpgrade(message, raw, head),
-    );
+    this.#webSocketRoutes = new WebSocketRoutes(this.#options, this.#pubSub);
+    this.#httpRoutes = new HttpRoutes(this.#options, (path) => this.#webSocketRoutes.hasRoute(path));
+    this.#attachedServers = new AttachedServers(this.#options.handshakeTimeoutMs, {
+      isOwned: (message) => this.#webSocketRoutes.owns(message),
+      onHandshake: (attempt) => this.#onHandshake(attempt),
+    });
     if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
   }
 
@@ -103,7 +93,7 @@ export class App<Services extends object = object> {
   ): this;
   ws(path: string, ...rest: unknown[]): this {
     const [options, handler] = rest.length > 1 ? rest : [{}, rest[0]];
-    this.#webSockets.addRoute(path, options as RouteOptions<never, never>, handler as AnyHandler);
+    this.#webSocketRoutes.addRoute(path, options as RouteOptions<never, never>, handler as AnyHandler);
     return this;
   }
 
@@ -168,8 +158,8 @@ export class App<Services extends object = object> {
     this.#checkOpen();
     if (this.#listener !== undefined) throw new Error(`The app is listening already${this.url && `, at ${this.url}`}`);
     const listener = this.#listener = new Listener(this.#options, {
-      onRequest: (message, response) => void this.#http.handle(message, response, this.#services!),
-      onUpgrade: (message, raw, head, guard) => this.#webSockets.upgrade(message, raw, head, this.#services!, guard),
+      onRequest: (message, response) => void this.#httpRoutes.handle(message, response, this.#services!),
+      onHandshake: (attempt) => this.#onHandshake(attempt),
     });
     try {
       await this.#makeServices();
@@ -193,17 +183,13 @@ export class App<Services extends object = object> {
    */
   attach(server: Server): this {
     this.#checkOpen();
-    this.#attachments.add(server);
+    this.#attachedServers.attach(server);
     return this;
   }
 
   /** Answers one handshake, for who wants to hold the switch: give it the arguments of a server's `upgrade` event. */
   handleUpgrade(request: IncomingMessage, socket: RawSocket, head: Buffer): void {
-    const guard = this.#guard;
-    guard.watch(socket);
-    const answer = (services: object): void => this.#webSockets.upgrade(request, socket, head, services, guard);
-    if (this.#services !== undefined) return answer(this.#services);
-    this.#makeServices().then(answer, (error) => this.#webSockets.refuse(socket, error, guard));
+    this.#attachedServers.handleUpgrade(request, socket, head);
   }
 
   /**
@@ -234,17 +220,8 @@ export class App<Services extends object = object> {
     checkTarget(target);
     this.#checkOpen();
     const services = await this.#makeServices();
-    const { client, server } = MemorySocket.pair();
-    if (typeof target !== "string") {
-      const { pathname, search } = new URL(target.url);
-      const body = new Uint8Array(await target.arrayBuffer());
-      const message = makeRequest(server, target.method, pathname + search, new Headers(target.headers), body);
-      return toWebResponse(await this.#http.respond(message, services), target.method);
-    }
-    const key = makeKey();
-    const message = makeRequest(server, "GET", target, handshakeHeaders(key, options));
-    this.handleUpgrade(message, server, Buffer.alloc(0));
-    return await connect(client, key);
+    if (typeof target !== "string") return await injectRequest(target, this.#httpRoutes, services);
+    return await injectHandshake(target, options, (message, raw, head) => this.handleUpgrade(message, raw, head));
   }
 
   /** Address and port at which the app listens. Undefined while it does not, or at a unix socket. */
@@ -259,7 +236,7 @@ export class App<Services extends object = object> {
 
   /** The open sockets: a live view. */
   get sockets(): SocketView {
-    return this.#webSockets.registry.view;
+    return this.#webSocketRoutes.registry.view;
   }
 
   /**
@@ -310,11 +287,11 @@ export class App<Services extends object = object> {
 
   /** Figures of this moment. */
   stats(): AppStats {
-    const { accepted, refused, registry: connections } = this.#webSockets;
+    const { accepted, refused, registry } = this.#webSocketRoutes;
     let droppedMessages = 0;
-    for (const socket of connections) droppedMessages += socket.droppedMessages;
+    for (const socket of registry) droppedMessages += socket.droppedMessages;
     const { size: topics, brokerStats: broker } = this.#pubSub;
-    return { connections: connections.size, accepted, refused, droppedMessages, topics, broker };
+    return { connections: registry.size, accepted, refused, droppedMessages, topics, broker };
   }
 
   /**
@@ -336,7 +313,7 @@ export class App<Services extends object = object> {
   }
 
   #route(method: Method, path: string, controller: Controller<Services, never>): this {
-    this.#http.addRoute(method, path, controller as Controller<object>);
+    this.#httpRoutes.addRoute(method, path, controller as Controller<object>);
     return this;
   }
 
@@ -348,39 +325,25 @@ export class App<Services extends object = object> {
     return this.#services ??= await this.#registry.makeAll();
   }
 
-  async #close({ code, reason, timeoutMs }: Required<CloseOptions>): Promise<CloseResult> {
-    const listener = this.#listener;
-    const { registry: connections } = this.#webSockets;
-    this.#webSockets.refuseNew();
-    this.#http.close();
-    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
-    this.#attachments.clear();
-    const isListenerClosed = listener?.close();
+  #onHandshake(attempt: HandshakeAttempt): void {
+    if (this.#services !== undefined) return this.#webSocketRoutes.connect(attempt, this.#services);
+    this.#makeServices().then(
+      (services) => this.#webSocketRoutes.connect(attempt, services),
+      (error) => this.#webSocketRoutes.refuse(attempt, error),
+    );
+  }
 
-    this.#guard.refuseAll();
-    const { closed, terminated } = connections;
-    for (const socket of connections) socket.closeWithApp(code, reason);
-    const everyoneLeft = Promise.all([isListenerClosed, connections.whenEmpty()]);
-    const farewell = everyoneLeft.then(() => this.#pubSub.close());
-    if (!await settlesWithin(farewell, timeoutMs)) {
-      for (const socket of connections) socket.terminate();
-      listener?.closeAll();
-      this.#guard.cutAll();
-      // The events of the sockets that were just cut come a moment later.
-      if (!await settlesWithin(everyoneLeft, LAST_EVENTS_MS)) void this.#pubSub.close();
-    }
-    this.#guard.stop();
-    this.#webSockets.stop();
-    const disposeTimeoutMs = Math.max(timeoutMs, MIN_DISPOSE_MS);
-    if (!await settlesWithin(this.#registry.dispose(), disposeTimeoutMs)) {
-      this.#options.logger.error(
-        `SpaceNode: the services have not disposed of themselves within ${disposeTimeoutMs} ms; the app has closed without them`,
-      );
-    }
-    return {
-      closed: connections.closed - closed,
-      terminated: connections.terminated - terminated + connections.size,
-    };
+  #close(options: Required<CloseOptions>): Promise<CloseResult> {
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+    return shutDown({
+      listener: this.#listener,
+      attachedServers: this.#attachedServers,
+      httpRoutes: this.#httpRoutes,
+      webSocketRoutes: this.#webSocketRoutes,
+      pubSub: this.#pubSub,
+      services: this.#registry,
+      logger: this.#options.logger,
+    }, options);
   }
 }
 

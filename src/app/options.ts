@@ -1,43 +1,17 @@
-import type { Broker } from "./pubsub/broker.ts";
-import type { CompressionSettings } from "../transport/deflate/negotiated-deflate.ts";
 import type { HeartbeatOptions } from "../transport/timers/heartbeat.ts";
-import { type CompressionOptions, resolveCompression } from "./websocket/compression-options.ts";
-import { compileOrigins, type OriginCheck, type WsOrigins } from "./websocket/origins.ts";
+import { isLogger, type Logger, SILENT } from "./common/logger.ts";
+import { checkNames, isObject, limit, throwInvalid, timeoutMs } from "./common/validate.ts";
+import type { Broker } from "./pubsub/broker.ts";
 import type { PresenceOptions } from "./pubsub/presence.ts";
-import type { ServiceDefinitions } from "./services.ts";
 import { checkTls, type TlsOptions } from "./server/tls.ts";
-import { checkNames, isObject } from "./common/show.ts";
-import { fail, limit, timeoutMs } from "./common/validate.ts";
-
-/** Where the app reports what an operator should know. */
-export interface Logger {
-  /** What helps while developing. */
-  debug(...args: unknown[]): void;
-  /** What is worth knowing. */
-  info(...args: unknown[]): void;
-  /** What should be changed. */
-  warn(...args: unknown[]): void;
-  /** What has failed. */
-  error(...args: unknown[]): void;
-}
-
-/** What may be set for all routes in `createApp`, and again for one route in `app.ws`. */
-export interface SocketOptions {
-  /** Which web pages may connect. Default: any, with one warning. See {@link WsOrigins}. */
-  wsOrigins?: WsOrigins | undefined;
-  /** Bytes of a whole message. Above it the socket is closed with 1009. Default 1 MiB. */
-  maxMessageBytes?: number | undefined;
-  /** Frames of one message, empty ones included. Above it the socket is closed with 1008. Default 16,384. */
-  maxFragments?: number | undefined;
-  /** Unsent bytes of one socket, above which it is a slow consumer. A message that waits to be compressed counts 300 bytes more, which is what it costs. Default 16 MiB. */
-  maxBufferedBytes?: number | undefined;
-  /** What happens to a slow consumer: it is closed with 1013, or messages to it are dropped. Default `"close"`. */
-  slowConsumer?: "close" | "drop" | undefined;
-  /** Unsent bytes of one socket, above which `send()` returns false. Default 64 KiB. */
-  highWaterMark?: number | undefined;
-  /** permessage-deflate (RFC 7692), for clients that offer it: `true`, or how. Default `false`. See {@link CompressionOptions}. */
-  compression?: boolean | CompressionOptions | undefined;
-}
+import type { ServiceDefinitions } from "./services.ts";
+import {
+  type ResolvedSocketOptions,
+  resolveSocketOptions,
+  SOCKET_DEFAULTS,
+  SOCKET_OPTION_NAMES,
+  type SocketOptions,
+} from "./websocket/socket-options.ts";
 
 /** Options of `createApp`. */
 export interface AppOptions<Services extends object = object> extends SocketOptions {
@@ -74,17 +48,6 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
   logger?: Logger | false | undefined;
 }
 
-/** Socket options with every default in place. */
-export interface ResolvedSocketOptions {
-  readonly isOriginAllowed: OriginCheck | undefined;
-  readonly maxMessageBytes: number;
-  readonly maxFragments: number;
-  readonly maxBufferedBytes: number;
-  readonly slowConsumer: "close" | "drop";
-  readonly highWaterMark: number;
-  readonly compression: CompressionSettings | undefined;
-}
-
 /** App options with every default in place. */
 export interface ResolvedOptions extends ResolvedSocketOptions {
   readonly services: object;
@@ -102,26 +65,6 @@ export interface ResolvedOptions extends ResolvedSocketOptions {
   readonly presence: PresenceOptions;
   readonly logger: Logger;
 }
-
-const SOCKET_DEFAULTS: ResolvedSocketOptions = {
-  isOriginAllowed: undefined,
-  maxMessageBytes: 1024 * 1024,
-  maxFragments: 16_384,
-  maxBufferedBytes: 16 * 1024 * 1024,
-  slowConsumer: "close",
-  highWaterMark: 64 * 1024,
-  compression: undefined,
-};
-
-const SOCKET_OPTION_NAMES = [
-  "wsOrigins",
-  "maxMessageBytes",
-  "maxFragments",
-  "maxBufferedBytes",
-  "slowConsumer",
-  "highWaterMark",
-  "compression",
-];
 
 const APP_OPTION_NAMES = [
   ...SOCKET_OPTION_NAMES,
@@ -151,10 +94,10 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
   const { services = {}, logger = console, tls, signals = false, broker } = options;
   if (broker !== undefined) checkBroker(broker);
   if (tls !== undefined) checkTls(tls);
-  if (typeof signals !== "boolean") fail("signals", signals, "true or false");
-  if (!isObject(services)) fail("services", services, "an object of named services");
+  if (typeof signals !== "boolean") throwInvalid("signals", signals, "true or false");
+  if (!isObject(services)) throwInvalid("services", services, "an object of named services");
   if (logger !== false && !isLogger(logger)) {
-    fail("logger", logger, "false, or an object with debug, info, warn and error");
+    throwInvalid("logger", logger, "false, or an object with debug, info, warn and error");
   }
   return Object.freeze({
     ...resolveSocketOptions("createApp", pick(options, SOCKET_OPTION_NAMES), SOCKET_DEFAULTS),
@@ -172,27 +115,6 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
     broker,
     presence: resolvePresence(options.presence),
     logger: logger === false ? SILENT : logger,
-  });
-}
-
-/** Checks what a route sets for itself; what it does not set is as the app has it. `otherNames` are checked elsewhere. */
-export function resolveSocketOptions(
-  where: string,
-  options: SocketOptions,
-  defaults: ResolvedSocketOptions,
-  otherNames: readonly string[] = [],
-): ResolvedSocketOptions {
-  checkNames(where, options, [...SOCKET_OPTION_NAMES, ...otherNames]);
-  const { wsOrigins, slowConsumer = defaults.slowConsumer } = options;
-  if (slowConsumer !== "close" && slowConsumer !== "drop") fail("slowConsumer", slowConsumer, '"close" or "drop"');
-  return Object.freeze({
-    isOriginAllowed: wsOrigins === undefined ? defaults.isOriginAllowed : compileOrigins(wsOrigins),
-    maxMessageBytes: limit("maxMessageBytes", options.maxMessageBytes, defaults.maxMessageBytes),
-    maxFragments: limit("maxFragments", options.maxFragments, defaults.maxFragments),
-    maxBufferedBytes: limit("maxBufferedBytes", options.maxBufferedBytes, defaults.maxBufferedBytes),
-    slowConsumer,
-    highWaterMark: limit("highWaterMark", options.highWaterMark, defaults.highWaterMark),
-    compression: options.compression === undefined ? defaults.compression : resolveCompression(options.compression),
   });
 }
 
@@ -215,7 +137,7 @@ function resolveBeat(
   value: { intervalMs?: number | undefined; timeoutMs?: number | undefined } = {},
   otherwise: HeartbeatOptions,
 ): HeartbeatOptions {
-  if (!isObject(value)) fail(name, value, `${others}{ intervalMs, timeoutMs }`);
+  if (!isObject(value)) throwInvalid(name, value, `${others}{ intervalMs, timeoutMs }`);
   checkNames(name, value, ["intervalMs", "timeoutMs"]);
   return {
     intervalMs: timeoutMs(`${name}.intervalMs`, value.intervalMs, otherwise.intervalMs),
@@ -226,19 +148,13 @@ function resolveBeat(
 const BROKER_METHODS = ["onMessage", "onStatus", "publish", "subscribe", "unsubscribe", "close"] as const;
 
 function checkBroker(broker: unknown): void {
-  if (!isObject(broker)) fail("broker", broker, "a broker, such as redisBroker(client)");
+  if (!isObject(broker)) throwInvalid("broker", broker, "a broker, such as redisBroker(client)");
   const missing = BROKER_METHODS.find((name) => typeof (broker as Record<string, unknown>)[name] !== "function");
-  if (missing !== undefined) fail("broker", broker, `a broker, such as redisBroker(client), with a method ${missing}`);
+  if (missing !== undefined) {
+    throwInvalid("broker", broker, `a broker, such as redisBroker(client), with a method ${missing}`);
+  }
 }
 
 function pick(options: object, names: readonly string[]): SocketOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
 }
-
-function isLogger(value: unknown): value is Logger {
-  if (typeof value !== "object" || value === null) return false;
-  const logger = value as Record<string, unknown>;
-  return ["debug", "info", "warn", "error"].every((level) => typeof logger[level] === "function");
-}
-
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };

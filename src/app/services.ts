@@ -1,5 +1,6 @@
-import type { Logger } from "./options.ts";
-import { isPromise, show } from "./common/show.ts";
+import type { Logger } from "./common/logger.ts";
+import { show } from "./common/show.ts";
+import { isPromise } from "./common/validate.ts";
 
 /** Makes a service from those that are there already. It runs once. */
 export type ServiceFactory<Services, Service> = (services: Services) => Service | Promise<Service>;

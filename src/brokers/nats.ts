@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
-import { checkNames, isObject, isPromise, show } from "../app/common/show.ts";
+import { show } from "../app/common/show.ts";
+import { checkNames, isObject, isPromise } from "../app/common/validate.ts";
 import type { Broker, BrokerStatus } from "../app/pubsub/broker.ts";
-import { lastTaken } from "./closing.ts";
-import { LinkStatus } from "./link-status.ts";
+import { lastTaken, LinkStatus } from "./link-status.ts";
 
 /** What is used of a connection of `@nats-io/transport-node`, or of the package `nats`, as `connect` makes it. */
 export interface NatsClient {

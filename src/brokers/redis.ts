@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
-import { checkNames, isObject, show } from "../app/common/show.ts";
+import { show } from "../app/common/show.ts";
+import { checkNames, isObject } from "../app/common/validate.ts";
 import type { Broker, BrokerStatus } from "../app/pubsub/broker.ts";
-import { lastTaken } from "./closing.ts";
+import { lastTaken, LinkStatus } from "./link-status.ts";
 import {
   type IoRedisClient,
   IoRedisLink,
@@ -10,7 +11,6 @@ import {
   type RedisLink,
   type RedisLinkEvents,
 } from "./redis-links.ts";
-import { LinkStatus } from "./link-status.ts";
 
 /** A client that `redisBroker` takes: of node-redis or of ioredis. */
 export type RedisClient = NodeRedisClient | IoRedisClient;

@@ -1,4 +1,4 @@
-import type { Allocate } from "./message.ts";
+import type { Allocate } from "./codec.ts";
 
 /** Bytes that have come but could not be read yet: the start of a header, or what arrived behind a pause. */
 export class ByteQueue {

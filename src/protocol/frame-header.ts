@@ -54,18 +54,43 @@ export function decodeHeader(bytes: Uint8Array, start = 0, end: number = bytes.l
     if (length7 > MAX_CONTROL_PAYLOAD_BYTES) fault("Control frames carry at most 125 bytes");
   }
 
-  const lengthBytes = length7 < LENGTH_16 ? 0 : length7 === LENGTH_16 ? 2 : 8;
-  const byteLength = 2 + lengthBytes + 4;
+  const byteLength = 2 + extendedLengthBytes(length7) + 4;
   if (end - start < byteLength) return undefined;
 
-  const payloadLength = lengthBytes === 0
-    ? length7
-    : lengthBytes === 2
-    ? decodeLength16(bytes, start + 2)
-    : decodeLength64(bytes, start + 2);
-  const key = start + 2 + lengthBytes;
+  const payloadLength = decodeLength(bytes, start + 2, length7);
+  const key = start + byteLength - 4;
   const maskingKey = bytes[key] | bytes[key + 1] << 8 | bytes[key + 2] << 16 | bytes[key + 3] << 24;
   return { fin, rsv1: (first & 0x40) !== 0, opcode, payloadLength, maskingKey, byteLength };
+}
+
+/** The header of an unmasked frame, as servers send it. */
+export interface ServerFrameHeader {
+  readonly opcode: number;
+  readonly payloadLength: number;
+  readonly byteLength: number;
+}
+
+/**
+ * Reads the header of a server's frame at `start`, for the client of `app.inject`. Gives `undefined` when not all of
+ * the header is there yet.
+ */
+export function decodeServerHeader(bytes: Uint8Array, start: number): ServerFrameHeader | undefined {
+  if (bytes.length - start < 2) return undefined;
+  const length7 = bytes[start + 1];
+  const byteLength = 2 + extendedLengthBytes(length7);
+  if (bytes.length - start < byteLength) return undefined;
+  return { opcode: bytes[start] & 0x0f, payloadLength: decodeLength(bytes, start + 2, length7), byteLength };
+}
+
+/** How many bytes of a longer length follow the seven-bit one. */
+function extendedLengthBytes(length7: number): 0 | 2 | 8 {
+  return length7 < LENGTH_16 ? 0 : length7 === LENGTH_16 ? 2 : 8;
+}
+
+/** The length of a payload, whose extended part, if there is one, begins at `at`. */
+function decodeLength(bytes: Uint8Array, at: number, length7: number): number {
+  if (length7 < LENGTH_16) return length7;
+  return length7 === LENGTH_16 ? decodeLength16(bytes, at) : decodeLength64(bytes, at);
 }
 
 function decodeLength16(bytes: Uint8Array, at: number): number {

@@ -128,3 +128,16 @@ function single(value: string | string[] | undefined): string | undefined {
 function refuse(message: string): never {
   throw new HandshakeError(400, message);
 }
+
+/**
+ * The first of the server's subprotocols that the client offers.
+ *
+ * @throws HandshakeError 400 when the client offers only others: it would have to fail the connection itself, without saying why
+ */
+export function chooseSubprotocol(spoken: readonly string[], offered: readonly string[]): string | undefined {
+  const chosen = spoken.find((name) => offered.includes(name));
+  if (chosen === undefined && spoken.length > 0 && offered.length > 0) {
+    throw new HandshakeError(400, `None of the offered subprotocols is spoken here; these are: ${spoken.join(", ")}`);
+  }
+  return chosen;
+}

@@ -1,17 +1,8 @@
 import { CloseCode } from "./close.ts";
+import type { IsUtf8, Memory } from "./codec.ts";
 import { ProtocolError } from "./errors.ts";
 import { rotateKey, unmaskInto } from "./mask.ts";
-import { type IsUtf8, Utf8Validator } from "./utf8.ts";
-
-/** Uninitialised memory of the runtime, so that a message can be a `Buffer` without the protocol knowing one. */
-export type Allocate = (byteLength: number) => Uint8Array;
-
-/** Where the memory of payloads comes from. */
-export interface Memory {
-  readonly allocate: Allocate;
-  /** Gives back what was allocated and what nobody has seen, sooner than a garbage collector would. It must not be used any more. */
-  readonly free: (bytes: Uint8Array) => void;
-}
+import { Utf8Validator } from "./utf8.ts";
 
 /** What stands between a stranger and our memory. */
 export interface MessageLimits {

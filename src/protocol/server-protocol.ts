@@ -1,51 +1,14 @@
 import { ByteQueue } from "./byte-queue.ts";
 import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYLOAD_BYTES } from "./close.ts";
-import type { Inflater } from "./permessage-deflate.ts";
+import type { Codec } from "./codec.ts";
 import { ProtocolError } from "./errors.ts";
 import { decodeHeader, type FrameHeader } from "./frame-header.ts";
 import { HEADROOM_FROM_BYTES, noteHeadroom } from "./headroom.ts";
 import { unmask } from "./mask.ts";
-import { checkMessageBytes, invalidText, type Memory, type MessageLimits, PartialMessage } from "./message.ts";
+import { checkMessageBytes, invalidText, type MessageLimits, PartialMessage } from "./message.ts";
 import { isControl, isData, Opcode } from "./opcode.ts";
-import type { IsUtf8 } from "./utf8.ts";
-
-/** What the protocol needs of its surroundings, because each runtime has it natively. */
-export interface Codec extends Memory {
-  readonly isUtf8: IsUtf8;
-  /** The text of bytes that are known to be ASCII. */
-  readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
-  /** The text of bytes that are known to be valid UTF-8. */
-  readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
-}
-
-/** Where a connection hands out what it has read, and what it has to say. Nothing here may throw. */
-export interface ProtocolHandler {
-  /** A whole binary message: bytes that belong to the receiver. */
-  onBinary(payload: Uint8Array): void;
-  /**
-   * A whole text message. Of a large one, `payload` is what it came in.
-   *
-   * @returns whether the payload is still in use
-   */
-  onText(text: string, payload?: Uint8Array): boolean;
-  /** A Ping; the Pong has already gone out. */
-  onPing(payload: Uint8Array): void;
-  onPong(payload: Uint8Array): void;
-  /** Reading stops until a message has been inflated elsewhere, or until others have had their turn; or that is over. */
-  onBusy(isBusy: boolean): void;
-  /** Whether reading has taken so long that others should have their turn. Asked before a frame is read, once in some frames. */
-  isTurnOver(): boolean;
-  /** Calls `resume`, once, when others have had their turn. */
-  yieldTurn(resume: () => void): void;
-  /** A control frame to be sent behind all that was sent before. */
-  writeControl(opcode: Opcode, payload: Uint8Array): void;
-  /** Nothing more is read or sent: `closeReceived` or `error` say why. The TCP connection is to be ended. */
-  onFinished(): void;
-}
-
-/** RFC 6455 §7.1: `closing` once our Close is out and the peer's is not in, `closed` once nothing more is read or sent. */
-export type ProtocolState = "open" | "closing" | "closed";
-
+import type { Inflater } from "./permessage-deflate.ts";
+import type { ProtocolHandler, ProtocolState } from "./protocol-handler.ts";
 /** So many frames are read before `ProtocolHandler.isTurnOver` is asked: small ones take some 10 µs together. An inflated message takes as long as all of them. */
 const FRAMES_PER_CHECK = 32;
 

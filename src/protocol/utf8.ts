@@ -1,10 +1,4 @@
-/**
- * UTF-8 that comes in pieces, checked as it comes: RFC 6455 §8.1 lets an endpoint fail at the first bad byte, even in the
- * middle of a fragmented message. A whole text in one piece is checked natively instead.
- */
-
-/** Checks a whole text. Each runtime has a native one. */
-export type IsUtf8 = (bytes: Uint8Array) => boolean;
+import type { IsUtf8 } from "./codec.ts";
 
 /** Below this many bytes the loop is faster than a call into native code. */
 const NATIVE_FROM_BYTES = 64;
@@ -73,3 +67,6 @@ function lastCharacterStart(bytes: Uint8Array): number {
   }
   return end;
 }
+
+/** UTF-16 code units become at most three bytes each. */
+export const MAX_UTF8_BYTES_PER_CHAR = 3;

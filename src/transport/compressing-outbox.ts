@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { RSV1 } from "../protocol/frame-header.ts";
 import { Opcode } from "../protocol/opcode.ts";
-import type { NegotiatedDeflate } from "./deflate/negotiated-deflate.ts";
 import { type Deflater, toKeep } from "./deflate/deflater.ts";
+import type { NegotiatedDeflate } from "./deflate/negotiated-deflate.ts";
 import type { Outbox } from "./outbox.ts";
 import { SerialQueue, type Task } from "./serial-queue.ts";
 

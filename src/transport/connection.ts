@@ -2,15 +2,18 @@ import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
 import { afterOthers, codec, free, interruptReading, readsWhilePaused, resumeReading } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
-import { type ProtocolHandler, ServerProtocol } from "../protocol/server-protocol.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { Opcode } from "../protocol/opcode.ts";
-import type { NegotiatedDeflate } from "./deflate/negotiated-deflate.ts";
+import type { ProtocolHandler } from "../protocol/protocol-handler.ts";
+import { ServerProtocol } from "../protocol/server-protocol.ts";
+import { MAX_UTF8_BYTES_PER_CHAR } from "../protocol/utf8.ts";
 import { CompressingOutbox } from "./compressing-outbox.ts";
-import type { HeartbeatTarget } from "./timers/heartbeat.ts";
-import { cork, MAX_UTF8_BYTES_PER_CHAR, Outbox, type OutboxOwner, uncork, withSourceBytes } from "./outbox.ts";
 import type { ConnectionHandler, ConnectionSettings, SendResult } from "./connection-handler.ts";
+import type { NegotiatedDeflate } from "./deflate/negotiated-deflate.ts";
 import { destroyAfterWrites } from "./handshake-response.ts";
+import { withSourceBytes } from "./lent-text.ts";
+import { cork, Outbox, type OutboxOwner, uncork } from "./outbox.ts";
+import type { HeartbeatTarget } from "./timers/heartbeat.ts";
 
 /**
  * A socket whose reading has taken so long gives way to the others. What was sent until then is written, so a shorter turn

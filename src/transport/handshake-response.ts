@@ -13,15 +13,6 @@ export interface UpgradeExtras {
 }
 
 /**
- * Whether a handshake can still be accepted: the connection is there, nobody has ended or answered it on our side, and
- * the client has not ended its own side. This is asked at the moment of the answer, since all of these can change while
- * services are made or an `upgrade` hook decides.
- */
-export function canAccept(raw: RawSocket): boolean {
-  return !raw.destroyed && raw.writable && !hasPeerEnded(raw);
-}
-
-/**
  * Accepts a handshake: the 101 answer of RFC 6455 §4.2.2.
  *
  * @throws TypeError for a header that would break out of its line; nothing has been written then

@@ -2,8 +2,8 @@
 
 import { once } from "node:events";
 import { connect } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { text as textOf } from "node:stream/consumers";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { connectPair, listeningApp, type Pair, portOf, until } from "../support/app.ts";
 import { opcodes, ping, pong, text } from "../support/frames.ts";

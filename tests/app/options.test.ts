@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createApp, type Socket } from "../../mod.ts";
-import { resolveOptions, resolveSocketOptions } from "../../src/app/options.ts";
+import { resolveOptions } from "../../src/app/options.ts";
+import { resolveSocketOptions } from "../../src/app/websocket/socket-options.ts";
 import { connectTo, listeningApp } from "../support/app.ts";
 import { binary } from "../support/frames.ts";
 

@@ -1,10 +1,10 @@
 // Thousands of random clients: they find what a list of oddities leaves out.
 
 import { expect, test } from "vitest";
-import { Door, type Layer } from "../support/door.ts";
 import type { Way } from "../support/door-server.ts";
-import { Random } from "../support/random.ts";
+import { Door, type Layer } from "../support/door.ts";
 import { type Manners, randomManners } from "../support/random-visits.ts";
+import { Random } from "../support/random.ts";
 import { visit } from "../support/visitor.ts";
 
 const VISITS = Number(process.env.DOOR_VISITS ?? 20_000);

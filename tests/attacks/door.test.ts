@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { beforeAll, expect, test } from "vitest";
-import { Door, type Layer } from "../support/door.ts";
 import type { Way } from "../support/door-server.ts";
+import { Door, type Layer } from "../support/door.ts";
 import { oddities, tlsOddities } from "../support/oddities.ts";
 import { type Visit, visit } from "../support/visitor.ts";
 

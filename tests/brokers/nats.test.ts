@@ -1,6 +1,6 @@
-import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { natsBroker, type NatsClient } from "../../src/brokers/nats.ts";
 import { createServer, type OpenBroker, testBroker } from "../support/broker-contract.ts";

@@ -1,8 +1,8 @@
 /** The chat example as people use it: a real server, a real browser, on every runtime. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { ChatPage, type ChatPageOptions } from "./support/chat-page.ts";
 import { sharedBrowser } from "./support/browser.ts";
+import { ChatPage, type ChatPageOptions } from "./support/chat-page.ts";
 import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
 
 const CHAT = "examples/chat/server.ts";

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { rotateKey, unmask, unmaskInto, unmaskSmall } from "../../src/protocol/mask.ts";
 import { loadSimd } from "../../src/protocol/mask-simd.ts";
+import { rotateKey, unmask, unmaskInto, unmaskSmall } from "../../src/protocol/mask.ts";
 import { hex } from "../support/hex.ts";
 
 const keys = ["00000000", "ffffffff", "9b24e750", "00000080", "80000000", "37fa213d"].map((digits) => hex(digits));

@@ -1,8 +1,8 @@
 // RFC 7692 §5 and §7.1: which of a client's offers is taken, and what is answered to it.
 
 import { describe, expect, test } from "vitest";
-import { type DeflateSettings, negotiateDeflate } from "../../src/protocol/permessage-deflate.ts";
 import { parseExtensions } from "../../src/protocol/extensions.ts";
+import { type DeflateSettings, negotiateDeflate } from "../../src/protocol/permessage-deflate.ts";
 import { growthOverEight } from "../support/protocol.ts";
 
 const stateless: DeflateSettings = { contextTakeover: false, serverMaxWindowBits: 15, clientMaxWindowBits: 15 };

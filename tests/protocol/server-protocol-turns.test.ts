@@ -2,10 +2,10 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ServerProtocol } from "../../src/protocol/server-protocol.ts";
+import { codec } from "../../src/platform.ts";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import type { Inflater } from "../../src/protocol/permessage-deflate.ts";
-import { codec } from "../../src/platform.ts";
+import { ServerProtocol } from "../../src/protocol/server-protocol.ts";
 import { binary, close, continuation, frame, opcodes, ping, pong, text } from "../support/frames.ts";
 import { chunkOf, cutAt, defaultLimits, failed, record, RecordingHandler, run } from "../support/protocol.ts";
 

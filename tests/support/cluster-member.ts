@@ -4,11 +4,11 @@
  *     cluster-member.ts NAME LIBRARY PORT
  */
 
-import { connect } from "@nats-io/transport-node";
-import { Redis } from "ioredis";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { connect } from "@nats-io/transport-node";
+import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { createApp } from "../../mod.ts";
 import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";

@@ -4,8 +4,8 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync, type Zlib } from "node:zlib";
 import type { Transform } from "node:stream";
+import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync, type Zlib } from "node:zlib";
 import type { EchoConnection, EchoServer } from "./echo-server.ts";
 import { frame, opcodes, type ServerFrame, ServerFrameReader } from "./frames.ts";
 import { type Closed, headerOf, statusOf, upgradeRequest } from "./raw-client.ts";

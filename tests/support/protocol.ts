@@ -1,9 +1,11 @@
 /** Runs the protocol without any I/O: a handler that writes down what it is told, and the ways to cut bytes into chunks. */
 
 import { codec } from "../../src/platform.ts";
-import { type Codec, type ProtocolHandler, ServerProtocol } from "../../src/protocol/server-protocol.ts";
+import type { Codec } from "../../src/protocol/codec.ts";
 import type { MessageLimits } from "../../src/protocol/message.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
+import type { ProtocolHandler } from "../../src/protocol/protocol-handler.ts";
+import { ServerProtocol } from "../../src/protocol/server-protocol.ts";
 
 export const defaultLimits: MessageLimits = { maxMessageBytes: 1 << 20, maxFragments: 16_384 };
 

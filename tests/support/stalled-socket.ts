@@ -1,8 +1,8 @@
 /** A raw socket over no wire, which takes what is written to it when a test says so. */
 
 import type { Socket as RawSocket } from "node:net";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { Writable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 const HIGH_WATER_MARK = 64 * 1024;
 

@@ -2,9 +2,9 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
-import type { NegotiatedDeflate } from "../../src/transport/deflate/negotiated-deflate.ts";
 import { Connection } from "../../src/transport/connection.ts";
+import type { NegotiatedDeflate } from "../../src/transport/deflate/negotiated-deflate.ts";
+import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
 import { until, upgradeServer } from "../support/app.ts";
 import { type Pair, pair, Recorder, roundTrips, SETTINGS } from "../support/connection.ts";
 import { close, ping, text } from "../support/frames.ts";

@@ -1,5 +1,5 @@
-import { connect } from "node:net";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HandshakeError } from "../../src/protocol/errors.ts";

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { HEADROOM_FROM_BYTES, HEADROOM_TO_BYTES } from "../../src/protocol/headroom.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { withSourceBytes } from "../../src/transport/outbox.ts";
+import { withSourceBytes } from "../../src/transport/lent-text.ts";
 import { connectPair, connectTo, listeningApp } from "../support/app.ts";
 import { fragmented, opcodes, pieces, text } from "../support/frames.ts";
 import { end, ends, nextMessages } from "../support/outbox.ts";

@@ -4,7 +4,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { Opcode } from "../../src/protocol/opcode.ts";
-import { Outbox, withSourceBytes } from "../../src/transport/outbox.ts";
+import { withSourceBytes } from "../../src/transport/lent-text.ts";
+import { Outbox } from "../../src/transport/outbox.ts";
 import { ServerFrameReader } from "../support/frames.ts";
 import { StalledSocket } from "../support/stalled-socket.ts";
 

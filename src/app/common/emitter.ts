@@ -1,4 +1,5 @@
-import { isPromise, show } from "./show.ts";
+import { show } from "./show.ts";
+import { isPromise } from "./validate.ts";
 
 type Listener<Args extends unknown[]> = (...args: Args) => unknown;
 type PairListener = (a: unknown, b: unknown) => unknown;

@@ -1,19 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { hasTooManyHeaders } from "../server/handshake-guard.ts";
-import { type BodyLimits, bodyOf } from "./body.ts";
-import {
-  type Controller,
-  errorResponse,
-  type HttpResponse,
-  type Method,
-  sendResponse,
-  toHttpResponse,
-} from "./response.ts";
-import { HttpError, isHttpError } from "./http-error.ts";
-import type { Logger } from "../options.ts";
-import { type AppRequest, checkAddress, toAppRequest } from "./request.ts";
-import { type RouteMatch, Router } from "./router.ts";
+import type { Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
+import { type BodyLimits, bodyOf } from "./body.ts";
+import type { Controller, Method } from "./controller.ts";
+import { HttpError, isHttpError } from "./http-error.ts";
+import { adoptAuthority, type AppRequest, checkAddress, hasTooManyHeaders, toAppRequest } from "./request.ts";
+import { errorResponse, type HttpResponse, sendResponse, toHttpResponse } from "./response.ts";
+import { type RouteMatch, Router } from "./router.ts";
 
 /** A controller with the type of its services worn off. */
 type AnyController = Controller<object>;
@@ -75,6 +68,7 @@ export class HttpRoutes {
       if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
       const request = toAppRequest(message);
       checkAddress(request);
+      adoptAuthority(request);
       const found = this.#findRoute(request);
       if (!("route" in found)) return found;
       request.params = found.params;

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { limitsHeaders } from "../../platform.ts";
 import { isHost } from "../../protocol/host.ts";
 import { HttpError } from "./http-error.ts";
 import type { PathParams } from "./router.ts";
@@ -49,9 +50,12 @@ export function checkAddress(request: AppRequest): void {
   if (host !== undefined && !isHost(host)) {
     throw new HttpError(400, "The Host header must be one host, with a port or without");
   }
+}
+
+/** RFC 9112 §3.2.2: the host of a target that is a whole address replaces the Host header. */
+export function adoptAuthority(request: AppRequest): void {
   if (request.url?.startsWith("/")) return;
   const { authority } = splitTarget(request);
-  // RFC 9112 §3.2.2: the host of such a target goes before the Host header.
   if (authority !== undefined) request.headers.host = authority;
 }
 
@@ -93,4 +97,12 @@ function hostOf(request: IncomingMessage & { joinDuplicateHeaders?: boolean | nu
   const { rawHeaders } = request;
   const hosts = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1].toLowerCase() === "host");
   return hosts.length > 1 ? hosts.join(", ") : host;
+}
+
+/** Node stops counting headers here, and Deno hands out a request without the rest: what they said is not known. */
+const MAX_HEADERS = 1_000;
+
+/** Whether a request may have had more headers than it shows. */
+export function hasTooManyHeaders(request: IncomingMessage): boolean {
+  return !limitsHeaders && request.rawHeaders.length >= 2 * MAX_HEADERS;
 }

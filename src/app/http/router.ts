@@ -1,5 +1,5 @@
-import { HttpError } from "./http-error.ts";
 import { show } from "../common/show.ts";
+import { HttpError } from "./http-error.ts";
 
 /**
  * The parts of a path that a pattern named, percent-decoded; what a trailing `*` matched stands under `"*"`.

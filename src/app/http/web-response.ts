@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { isAnyArrayBuffer } from "node:util/types";
-import { isObject, show } from "../common/show.ts";
+import { show } from "../common/show.ts";
+import { isObject } from "../common/validate.ts";
 
 /** What a `Response` says, whatever class the `Response` is of. */
 export interface WebResponse {

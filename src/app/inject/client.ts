@@ -2,12 +2,11 @@ import { Buffer } from "node:buffer";
 import { randomBytes, randomFillSync } from "node:crypto";
 import { acceptKey } from "../../platform.ts";
 import { CloseCode, decodeClose } from "../../protocol/close.ts";
-import { encodeHeader, MAX_SERVER_HEADER_BYTES } from "../../protocol/frame-header.ts";
+import { decodeServerHeader, encodeHeader, MAX_SERVER_HEADER_BYTES } from "../../protocol/frame-header.ts";
 import { unmask } from "../../protocol/mask.ts";
 import { Opcode } from "../../protocol/opcode.ts";
+import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Inbox } from "../websocket/inbox.ts";
-import type { BinaryData } from "../websocket/socket.ts";
-import { toBytes } from "../common/show.ts";
 import type { MemorySocket } from "./memory-socket.ts";
 
 /** How a connection ended, as the client saw it: 1006 when there was no Close frame. */
@@ -103,21 +102,17 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     return this.#inbox;
   }
 
-  /** Frames from the server are whole and unmasked, with a short header: ours are the only ones that come here. */
+  /** Reads the frames that are there. All of them are of this package's own server: unfragmented and not compressed. */
   #receive(chunk: Buffer): void {
     const bytes = this.#unread = Buffer.concat([this.#unread, chunk]);
     let at = 0;
-    while (bytes.length - at >= 2) {
-      const length7 = bytes[at + 1];
-      const lengthBytes = length7 < 126 ? 0 : length7 === 126 ? 2 : 8;
-      const start = at + 2 + lengthBytes;
-      if (bytes.length < start) break;
-      const payloadLength = lengthBytes === 0
-        ? length7
-        : bytes.readUIntBE(start - Math.min(lengthBytes, 6), Math.min(lengthBytes, 6));
-      const end = start + payloadLength;
+    for (;;) {
+      const header = decodeServerHeader(bytes, at);
+      if (header === undefined) break;
+      const start = at + header.byteLength;
+      const end = start + header.payloadLength;
       if (bytes.length < end) break;
-      this.#handle(bytes[at] & 0x0f, Buffer.from(bytes.subarray(start, end)));
+      this.#handle(header.opcode, Buffer.from(bytes.subarray(start, end)));
       at = end;
     }
     this.#unread = bytes.subarray(at);

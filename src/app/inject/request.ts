@@ -1,8 +1,8 @@
 import { Buffer } from "node:buffer";
 import { IncomingMessage } from "node:http";
+import type { Socket as RawSocket } from "node:net";
 import { show } from "../common/show.ts";
 import type { MemorySocket } from "./memory-socket.ts";
-import type { Socket as RawSocket } from "node:net";
 
 /** What a client sends along with a handshake that is injected. */
 export interface InjectOptions {

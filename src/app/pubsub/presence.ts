@@ -1,5 +1,10 @@
-import { Buffer } from "node:buffer";
-import { isObject, show } from "../common/show.ts";
+import {
+  ENTRIES_PER_MESSAGE,
+  type Entry,
+  type Exit,
+  parsePresenceMessage,
+  type PresenceMessage,
+} from "./presence-message.ts";
 
 /** One who is present at a topic. */
 export interface Present {
@@ -16,22 +21,6 @@ export interface PresenceOptions {
   readonly timeoutMs: number;
 }
 
-/** What processes tell each other. Each counts its messages, so that a lost one is noticed, at the latest by the next heartbeat. */
-interface News {
-  /** How many messages with changes the sender has sent, this one included. Absent: it has just begun to listen, and asks everyone. */
-  readonly sequence?: number;
-  /** All that was known of the sender before is void. */
-  readonly reset?: boolean;
-  readonly joined?: readonly Entry[];
-  readonly left?: readonly Exit[];
-  /** The process whose whole state the sender needs. */
-  readonly asks?: string;
-  /** The sender has ended. */
-  readonly bye?: boolean;
-}
-
-type Entry = readonly [topic: string, id: string, data: unknown];
-type Exit = readonly [topic: string, id: string];
 type Members = Map<string, Map<string, unknown>>;
 
 /** What is known of another process. */
@@ -44,12 +33,6 @@ interface Remote {
   askedAtMs: number;
 }
 
-/** JSON of one presence. */
-const MAX_DATA_BYTES = 1024;
-/** Entries of one message; a whole state is sent in several. */
-const ENTRIES_PER_MESSAGE = 500;
-/** More than any message of ours has. */
-const MAX_NEWS_LENGTH = ENTRIES_PER_MESSAGE * (6 * MAX_DATA_BYTES + 4096);
 /** What other processes may make us remember. */
 const MAX_REMOTE_ENTRIES = 1_000_000;
 const MAX_REMOTES = 4096;
@@ -124,7 +107,7 @@ export class Presence {
 
   /** Takes what another process has told. What is not understood is from another version, and is left alone. */
   receive(text: string, processId: string): void {
-    const news = parse(text);
+    const news = parsePresenceMessage(text);
     if (news === undefined) return;
     if (news.bye === true) return this.#forget(processId);
     if (news.sequence === undefined || news.asks === this.#processId) this.#scheduleState();
@@ -138,7 +121,7 @@ export class Presence {
     this.#tell({ bye: true });
   }
 
-  #tell(news: News): void {
+  #tell(news: PresenceMessage): void {
     this.#send?.(JSON.stringify(news));
   }
 
@@ -170,7 +153,7 @@ export class Presence {
     }
   }
 
-  #take(processId: string, { reset, joined = [], left = [] }: News, sequence: number): void {
+  #take(processId: string, { reset, joined = [], left = [] }: PresenceMessage, sequence: number): void {
     const remote = this.#remotes.get(processId) ?? this.#meet(processId);
     if (remote === undefined) return;
     remote.heardAtMs = performance.now();
@@ -221,46 +204,6 @@ export class Presence {
     const oldestMs = performance.now() - this.#options.timeoutMs;
     for (const [processId, { heardAtMs }] of this.#remotes) if (heardAtMs < oldestMs) this.#forget(processId);
   }
-}
-
-/**
- * A copy of what a socket wants to be known by, as other processes will see it.
- *
- * @throws TypeError for what JSON cannot say, RangeError for what is too long
- */
-export function copyData(data: unknown): unknown {
-  const text = toJson(data);
-  if (text === undefined) throw new TypeError(`presence must be a value that JSON can say; got ${show(data)}`);
-  const byteLength = Buffer.byteLength(text);
-  if (byteLength > MAX_DATA_BYTES) {
-    throw new RangeError(`presence has at most ${MAX_DATA_BYTES} bytes as JSON; got ${byteLength}`);
-  }
-  return JSON.parse(text);
-}
-
-function toJson(data: unknown): string | undefined {
-  try {
-    return JSON.stringify(data);
-  } catch {
-    return undefined;
-  }
-}
-
-function parse(text: string): News | undefined {
-  if (text.length > MAX_NEWS_LENGTH) return undefined;
-  try {
-    const news: unknown = JSON.parse(text);
-    return isObject(news) && isNews(news) ? news : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isNews({ sequence, joined = [], left = [] }: News): boolean {
-  return (sequence === undefined || Number.isInteger(sequence)) && Array.isArray(joined) && Array.isArray(left) &&
-    [...joined, ...left].every((entry) =>
-      Array.isArray(entry) && typeof entry[0] === "string" && typeof entry[1] === "string"
-    );
 }
 
 function* entriesOf(members: Members): Iterable<Entry> {

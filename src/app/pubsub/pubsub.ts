@@ -1,24 +1,26 @@
-import type { Broker } from "./broker.ts";
+import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
-import type { Logger } from "../options.ts";
-import { copyData, Presence, type PresenceOptions, type Present } from "./presence.ts";
+import type { Logger } from "../common/logger.ts";
+import { show } from "../common/show.ts";
+import { checkNames } from "../common/validate.ts";
+import type { Broker } from "./broker.ts";
+import { copyData } from "./presence-message.ts";
+import { Presence, type PresenceOptions, type Present } from "./presence.ts";
 import { type BrokerStats, PRESENCE_TOPIC, Relay } from "./relay.ts";
-import type { BinaryData, Socket, SubscribeOptions } from "../websocket/socket.ts";
 import { type Subscriber, Topics } from "./topics.ts";
-import { checkNames, show, toBytes } from "../common/show.ts";
 
-/** What an app emits. */
-export interface AppEvents {
-  /** A socket of this process has subscribed to a topic. */
-  join: [socket: Socket, topic: string];
-  /** A socket of this process has left a topic: by `unsubscribe`, or because it has ended. */
-  leave: [socket: Socket, topic: string];
-}
-
-/** A socket, as the topics see it. */
-export interface Member extends Subscriber, Socket {
+/** What the topics need of a socket. */
+export interface Member extends Subscriber {
+  readonly id: string;
+  readonly isOpen: boolean;
   /** `send` that tells whether the message was taken, though there may be no room for the next. */
   deliver(data: string | Uint8Array): boolean;
+}
+
+/** What is emitted when a socket of this process has subscribed to a topic, or has left the topic. */
+export interface PubSubEvents<Socket> {
+  join: [socket: Socket, topic: string];
+  leave: [socket: Socket, topic: string];
 }
 
 export interface PubSubSettings {
@@ -32,8 +34,8 @@ const EVENTS = ["join", "leave"] as const;
 const MAX_TOPIC_LENGTH = 512;
 
 /** The topics of an app: its own sockets, and behind a broker those of other processes. */
-export class PubSub extends Emitter<AppEvents> {
-  readonly #topics = new Topics<Member>();
+export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>> {
+  readonly #topics = new Topics<Socket>();
   readonly #settings: PubSubSettings;
   readonly #relay: Relay | undefined;
   readonly #presence: Presence;
@@ -85,11 +87,11 @@ export class PubSub extends Emitter<AppEvents> {
     return this.#presence.of(topic);
   }
 
-  subscribe(member: Member, topic: string, options: SubscribeOptions): boolean {
+  subscribe(member: Socket, topic: string, options: SubscribeOptions): boolean {
     checkTopic(topic);
     checkNames("subscribe", options, ["presence"]);
     const data = options.presence === undefined ? undefined : copyData(options.presence);
-    if (member.readyState !== member.OPEN) return false;
+    if (!member.isOpen) return false;
     const { maxTopicsPerSocket } = this.#settings;
     if (member.subscriptions?.size === maxTopicsPerSocket && !member.subscriptions.has(topic)) {
       throw new RangeError(`A socket subscribes to at most ${maxTopicsPerSocket} topics (maxTopicsPerSocket)`);
@@ -101,7 +103,7 @@ export class PubSub extends Emitter<AppEvents> {
     return isNew;
   }
 
-  unsubscribe(member: Member, topic: string): boolean {
+  unsubscribe(member: Socket, topic: string): boolean {
     checkTopic(topic);
     if (!this.#topics.delete(topic, member)) return false;
     if (this.#topics.count(topic) === 0) this.#relay?.touch(topic);
@@ -112,12 +114,12 @@ export class PubSub extends Emitter<AppEvents> {
   }
 
   /** A socket has ended, or is about to: it gets nothing any more. */
-  leaveAll(member: Member): void {
+  leaveAll(member: Socket): void {
     for (const topic of member.subscriptions ?? []) this.unsubscribe(member, topic);
   }
 
   /** Sends a message to the subscribers of a topic, except to one, and gives how many of this process got it. */
-  publish(topic: string, data: string | BinaryData, except?: Member): number {
+  publish(topic: string, data: string | BinaryData, except?: Socket): number {
     checkTopic(topic);
     const message = typeof data === "string" ? data : toBytes(data);
     this.#relay?.publish(topic, message);
@@ -129,7 +131,7 @@ export class PubSub extends Emitter<AppEvents> {
     return this.#closing ??= this.#close();
   }
 
-  protected onListenerError(event: keyof AppEvents, error: unknown): void {
+  protected onListenerError(event: keyof PubSubEvents<Socket>, error: unknown): void {
     this.#settings.logger.error(`SpaceNode: a listener of "${event}" has thrown:`, error);
   }
 
@@ -138,7 +140,7 @@ export class PubSub extends Emitter<AppEvents> {
     await this.#relay?.close();
   }
 
-  #deliver(topic: string, message: string | Uint8Array, except?: Member): number {
+  #deliver(topic: string, message: string | Uint8Array, except?: Socket): number {
     let count = 0;
     for (const member of this.#topics.membersOf(topic)) {
       if (member !== except && member.deliver(message)) count++;
@@ -191,4 +193,10 @@ function faultOf(topic: unknown): Error {
   if (topic.charCodeAt(0) === 0) return new RangeError(`A topic does not begin with U+0000; got ${show(topic)}`);
   // Another process would see another topic: UTF-8 has no lone surrogates.
   return new RangeError(`A topic has no lone surrogates; got ${show(topic)}`);
+}
+
+/** How a socket is subscribed. */
+export interface SubscribeOptions {
+  /** Who this is to the others, for `app.presence(topic)`: a value that JSON can say, of at most 1,024 bytes: what a client chooses of it has to be shortened or refused first. Without it the socket is not listed there. */
+  presence?: unknown;
 }

@@ -1,9 +1,9 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
+import type { Logger } from "../common/logger.ts";
+import { show } from "../common/show.ts";
 import type { Broker, BrokerStatus } from "./broker.ts";
 import { decodeEnvelope, encodeEntry, encodePrefix } from "./envelope.ts";
-import type { Logger } from "../options.ts";
-import { show } from "../common/show.ts";
 
 /** Figures of the link to other processes. */
 export interface BrokerStats {

@@ -1,45 +1,52 @@
 import type { Buffer } from "node:buffer";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
-import type { HandshakeGuard } from "./handshake-guard.ts";
-import { isObject, show } from "../common/show.ts";
+import { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
+import { show } from "../common/show.ts";
+import { isObject } from "../common/validate.ts";
+import { HandshakeGuard } from "./handshake-guard.ts";
+
+/** What the attached servers need of an app. */
+export interface AttachedServersHandlers {
+  /** Whether the path of a handshake belongs to the app. */
+  isOwned(message: IncomingMessage): boolean;
+  onHandshake(attempt: HandshakeAttempt): void;
+}
 
 /** A listener of a server's `upgrade` event. */
-export type OnUpgrade = (message: IncomingMessage, raw: RawSocket, head: Buffer) => void;
+type OnUpgrade = (message: IncomingMessage, raw: RawSocket, head: Buffer) => void;
 
 /** How many listeners of `upgrade` an app has at each server. */
 const OWN_LISTENERS = 2;
 
-/** The HTTP servers of others that an app answers the handshakes of. */
+/** The HTTP servers of somebody else whose handshakes an app responds to. Their connections have a guard of their own. */
 export class AttachedServers {
-  readonly #owns: (message: IncomingMessage) => boolean;
+  readonly #handlers: AttachedServersHandlers;
   readonly #guard: HandshakeGuard;
-  readonly #onUpgrade: OnUpgrade;
   readonly #attached = new Map<Server, OnUpgrade>();
 
-  /** These two listen before the server's other listeners, which may answer at once. */
-  readonly #onArrival: OnUpgrade = (_message, raw) => this.#guard.noteArrival(raw);
+  /** These two listen before the other listeners of a server, which may respond at once. */
+  readonly #onArrival: OnUpgrade = (_message, raw) => this.#guard.noteHandshake(raw);
   readonly #onRequest = (_message: IncomingMessage, response: ServerResponse): void =>
     this.#guard.noteRequest(response);
 
-  constructor(owns: (message: IncomingMessage) => boolean, guard: HandshakeGuard, onUpgrade: OnUpgrade) {
-    this.#owns = owns;
-    this.#guard = guard;
-    this.#onUpgrade = onUpgrade;
+  constructor(handshakeTimeoutMs: number, handlers: AttachedServersHandlers) {
+    this.#guard = new HandshakeGuard(handshakeTimeoutMs);
+    this.#handlers = handlers;
   }
 
-  /** @throws TypeError for what is no server */
-  add(server: Server): void {
+  /** @throws TypeError for a value that is no server */
+  attach(server: Server): void {
     if (!isObject(server) || typeof server.on !== "function" || typeof server.listenerCount !== "function") {
       throw new TypeError(`attach takes a server of node:http or node:https; got ${show(server)}`);
     }
     if (this.#attached.has(server)) return;
     const onUpgrade: OnUpgrade = (message, raw, head) => {
       // Another listener may know the path.
-      if (server.listenerCount("upgrade") > OWN_LISTENERS && !this.#owns(message)) return;
-      // The answer to a request before it would go out behind the 101, into the middle of the WebSocket.
-      if (this.#guard.isAnswering(message.socket)) raw.destroy();
-      else this.#onUpgrade(message, raw, head);
+      if (server.listenerCount("upgrade") > OWN_LISTENERS && !this.#handlers.isOwned(message)) return;
+      // The response to an earlier request would go out behind the 101, into the middle of the WebSocket.
+      if (this.#guard.hasPendingResponse(message.socket)) raw.destroy();
+      else this.handleUpgrade(message, raw, head);
     };
     server.prependListener("request", this.#onRequest);
     server.prependListener("upgrade", this.#onArrival);
@@ -47,13 +54,30 @@ export class AttachedServers {
     this.#attached.set(server, onUpgrade);
   }
 
-  /** Leaves all servers. */
-  clear(): void {
+  /** Takes one handshake, with the arguments of a server's `upgrade` event. */
+  handleUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer): void {
+    this.#guard.watch(raw);
+    this.#handlers.onHandshake(new HandshakeAttempt(message, raw, head, this.#guard));
+  }
+
+  /** Takes no more handshakes of any server, and refuses those that have no response yet. */
+  close(): void {
     for (const [server, onUpgrade] of this.#attached) {
       server.off("request", this.#onRequest);
       server.off("upgrade", this.#onArrival);
       server.off("upgrade", onUpgrade);
     }
     this.#attached.clear();
+    this.#guard.refuseAll();
+  }
+
+  /** Cuts the connections whose handshakes have no response yet. */
+  terminateAll(): void {
+    this.#guard.terminateAll();
+  }
+
+  /** Stops all timers. */
+  stop(): void {
+    this.#guard.stop();
   }
 }

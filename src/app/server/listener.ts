@@ -9,16 +9,17 @@ import {
 } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { needsFrontServer } from "../../platform.ts";
+import { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
+import type { Logger } from "../common/logger.ts";
+import { show } from "../common/show.ts";
 import { HandshakeGuard } from "./handshake-guard.ts";
 import type { ListenOptions } from "./listen-options.ts";
-import type { Logger } from "../options.ts";
 import type { TlsOptions } from "./tls.ts";
-import { show } from "../common/show.ts";
 
 /** What a listener does with what comes in. */
 export interface ListenerHandlers {
   onRequest(message: IncomingMessage, response: ServerResponse): void;
-  onUpgrade(message: IncomingMessage, raw: RawSocket, head: Buffer, guard: HandshakeGuard): void;
+  onHandshake(attempt: HandshakeAttempt): void;
 }
 
 interface ListenerOptions {
@@ -87,16 +88,16 @@ export class Listener {
     return promise.then(() => this.#guard.stop());
   }
 
-  /** Cuts what is left but WebSockets, which are not the server's any more. */
-  closeAll(): void {
+  /** Cuts all connections that are not WebSockets: those are not the HTTP server's any more. */
+  terminateAll(): void {
     this.#http?.closeAllConnections();
-    this.#guard.cutAll();
+    this.#guard.terminateAll();
   }
 
   /** Ends at once what has hardly begun. */
   abort(): void {
     this.#front?.close();
-    this.#guard.cutAll();
+    this.#guard.terminateAll();
     this.#guard.stop();
   }
 
@@ -109,9 +110,9 @@ export class Listener {
     http.on("request", this.#handlers.onRequest);
     http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
       this.#guard.watchUpgrade(message, raw);
-      // The answer to a request before it would go out behind the 101, into the middle of the WebSocket.
-      if (this.#guard.isAnswering(message.socket)) raw.destroy();
-      else this.#handlers.onUpgrade(message, raw, head, this.#guard);
+      // The response to an earlier request would go out behind the 101, into the middle of the WebSocket.
+      if (this.#guard.hasPendingResponse(message.socket)) raw.destroy();
+      else this.#handlers.onHandshake(new HandshakeAttempt(message, raw, head, this.#guard));
     });
     this.#guard.protect(http, tls !== undefined && !hasFront);
     if (!hasFront) return http;

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { ServerOptions } from "node:https";
-import { isObject, show } from "../common/show.ts";
+import { show } from "../common/show.ts";
+import { isObject } from "../common/validate.ts";
 
 /** Certificate, key, and whatever else `node:https` takes for a server. */
 export type TlsOptions = ServerOptions;

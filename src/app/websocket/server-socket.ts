@@ -2,17 +2,18 @@ import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../../protocol/close.ts";
-import type { NegotiatedDeflate } from "../../transport/deflate/negotiated-deflate.ts";
-import { Connection } from "../../transport/connection.ts";
 import type { ConnectionHandler, ConnectionSettings, SendResult } from "../../transport/connection-handler.ts";
-import { fail } from "../common/validate.ts";
+import { Connection } from "../../transport/connection.ts";
+import type { NegotiatedDeflate } from "../../transport/deflate/negotiated-deflate.ts";
+import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
+import type { Logger } from "../common/logger.ts";
+import { show } from "../common/show.ts";
+import { checkNames, throwInvalid } from "../common/validate.ts";
+import type { Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
+import { checkClose } from "./close.ts";
 import { Inbox } from "./inbox.ts";
-import { checkClose } from "../server/listen-options.ts";
-import type { Logger } from "../options.ts";
-import type { Member, PubSub } from "../pubsub/pubsub.ts";
-import type { BinaryData, SendOptions, SocketEvents, SubscribeOptions } from "./socket.ts";
-import { checkNames, show, toBytes } from "../common/show.ts";
+import type { SendOptions, Socket, SocketEvents } from "./socket.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
 const SEND_OPTIONS = ["compress"];
@@ -21,7 +22,7 @@ const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
 /** What a socket is told when it is made. */
 export interface ServerSocketSettings extends ConnectionSettings {
   readonly logger: Logger;
-  readonly pubSub: PubSub;
+  readonly pubSub: PubSub<ServerSocket>;
   /** Called once, after the last event. */
   readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
 }
@@ -39,7 +40,7 @@ interface CloseDetails {
 }
 
 /** The socket that handlers get: events and methods over a duplex. */
-export class ServerSocket extends Emitter<SocketEvents> implements Member, ConnectionHandler {
+export class ServerSocket extends Emitter<SocketEvents> implements Socket, Member, ConnectionHandler {
   readonly protocol: string;
   readonly remoteAddress: string;
   data: unknown;
@@ -90,6 +91,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Conne
 
   get CLOSED(): 3 {
     return 3;
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.isOpen;
   }
 
   get readyState(): 1 | 2 | 3 {
@@ -286,7 +291,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Member, Conne
 function checkSendOptions(options: SendOptions): void {
   checkNames("send", options, SEND_OPTIONS);
   const { compress } = options;
-  if (compress !== undefined && typeof compress !== "boolean") fail("compress", compress, "true or false");
+  if (compress !== undefined && typeof compress !== "boolean") throwInvalid("compress", compress, "true or false");
 }
 
 /** §5.5: at most 125 bytes. A number, say, is no payload: memory of that size would go out. */

@@ -1,4 +1,6 @@
 import type { Buffer } from "node:buffer";
+import type { BinaryData } from "../common/bytes.ts";
+import type { SubscribeOptions } from "../pubsub/pubsub.ts";
 
 /** What a socket emits, with the arguments of each event. */
 export interface SocketEvents {
@@ -19,19 +21,10 @@ export interface SocketEvents {
   drain: [];
 }
 
-/** What may be sent as a binary message, or as the payload of a Ping or Pong. */
-export type BinaryData = ArrayBuffer | ArrayBufferView;
-
 /** How a message is sent. */
 export interface SendOptions {
   /** Where permessage-deflate was agreed on: `true` compresses whatever `threshold` and `filter` say, `false` does not. Default: as they say. */
   compress?: boolean | undefined;
-}
-
-/** How a socket is subscribed. */
-export interface SubscribeOptions {
-  /** Who this is to the others, for `app.presence(topic)`: a value that JSON can say, of at most 1,024 bytes: what a client chooses of it has to be shortened or refused first. Without it the socket is not listed there. */
-  presence?: unknown;
 }
 
 /**

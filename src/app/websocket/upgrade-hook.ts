@@ -1,10 +1,9 @@
 import { HandshakeError } from "../../protocol/errors.ts";
-import { isToken } from "../../protocol/tokens.ts";
+import { show } from "../common/show.ts";
+import { isError } from "../common/validate.ts";
 import type { HttpError } from "../http/http-error.ts";
 import type { AppRequest } from "../http/request.ts";
-import type { SocketOptions } from "../options.ts";
 import type { PathParams } from "../http/router.ts";
-import { isError, show } from "../common/show.ts";
 
 /** What an `upgrade` hook may still change about the 101 answer. */
 export interface UpgradeAnswer {
@@ -56,49 +55,6 @@ export type UpgradeHook<Services, Data, Params = PathParams> = (
   services: Services,
   answer: UpgradeAnswer,
 ) => Data | Refusal | PromiseLike<Data | Refusal>;
-
-/** Options of one WebSocket route. */
-export interface RouteOptions<Services, Data, Params = PathParams> extends SocketOptions {
-  /**
-   * The subprotocols that the route speaks, best first (RFC 6455 §1.9). The first that a client offers too is chosen. A client that offers others only is
-   * refused with 400; one that offers none is accepted without.
-   */
-  subprotocols?: readonly string[] | undefined;
-  /** See {@link UpgradeHook}. */
-  upgrade?: UpgradeHook<Services, Data, Params> | undefined;
-}
-
-/** The names of {@link RouteOptions} that are no {@link SocketOptions}. */
-export const ROUTE_OPTION_NAMES = ["subprotocols", "upgrade"] as const;
-
-/** @throws TypeError for what is no list of different tokens */
-export function checkRouteOptions(where: string, { subprotocols = [], upgrade }: RouteOptions<never, never>): void {
-  const areTokens = Array.isArray(subprotocols) &&
-    subprotocols.every((name) => typeof name === "string" && isToken(name)) &&
-    new Set(subprotocols).size === subprotocols.length;
-  if (!areTokens) {
-    const given = Array.isArray(subprotocols) ? `[${subprotocols.map(show).join(", ")}]` : show(subprotocols);
-    throw new TypeError(
-      `${where}: subprotocols must be an array of different tokens, such as ["v2.chat"]; got ${given}`,
-    );
-  }
-  if (upgrade !== undefined && typeof upgrade !== "function") {
-    throw new TypeError(`${where}: upgrade must be a function (req, services, answer); got ${show(upgrade)}`);
-  }
-}
-
-/**
- * The first of the server's subprotocols that the client offers.
- *
- * @throws HandshakeError 400 when the client offers only others: it would have to fail the connection itself, without saying why
- */
-export function chooseSubprotocol(spoken: readonly string[], offered: readonly string[]): string | undefined {
-  const chosen = spoken.find((name) => offered.includes(name));
-  if (chosen === undefined && spoken.length > 0 && offered.length > 0) {
-    throw new HandshakeError(400, `None of the offered subprotocols is spoken here; these are: ${spoken.join(", ")}`);
-  }
-  return chosen;
-}
 
 /**
  * What the hook has left in the answer, for the 101.

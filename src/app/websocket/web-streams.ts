@@ -1,5 +1,6 @@
 import type { Buffer } from "node:buffer";
-import type { BinaryData, Socket } from "./socket.ts";
+import type { BinaryData } from "../common/bytes.ts";
+import type { Socket } from "./socket.ts";
 
 /** A socket's messages as a stream. Nothing is buffered in it: what it is not asked for stays on the wire. */
 export function readableOf(socket: Socket): ReadableStream<string | Buffer> {

@@ -1,39 +1,33 @@
-import type { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { HandshakeError } from "../../protocol/errors.ts";
-import { type UpgradeOffer, validateUpgrade } from "../../protocol/handshake.ts";
-import { ConnectionTimers } from "../../transport/timers/connection-timers.ts";
+import { chooseSubprotocol, type UpgradeOffer, validateUpgrade } from "../../protocol/handshake.ts";
 import { DeflateNegotiator } from "../../transport/deflate/negotiated-deflate.ts";
-import { type HandshakeGuard, hasTooManyHeaders } from "../server/handshake-guard.ts";
-import {
-  acceptUpgrade,
-  canAccept,
-  refuseUpgrade,
-  type UpgradeExtras,
-  writeRefusal,
-} from "../../transport/handshake-response.ts";
-import { SocketRegistry } from "./socket-registry.ts";
+import type { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
+import type { UpgradeExtras } from "../../transport/handshake-response.ts";
+import { ConnectionTimers, type TimerOptions } from "../../transport/timers/connection-timers.ts";
+import type { Logger } from "../common/logger.ts";
+import { show } from "../common/show.ts";
+import { isPromise } from "../common/validate.ts";
 import { isHttpError } from "../http/http-error.ts";
-import { type ResolvedOptions, type ResolvedSocketOptions, resolveSocketOptions } from "../options.ts";
-import { isSameOrigin } from "./origins.ts";
-import type { PubSub } from "../pubsub/pubsub.ts";
-import { type AppRequest, checkAddress, pathOf, toAppRequest } from "../http/request.ts";
-import { type RouteMatch, Router } from "../http/router.ts";
-import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
-import type { Socket } from "./socket.ts";
 import {
-  checkRouteOptions,
-  chooseSubprotocol,
-  readData,
-  readUpgradeAnswer,
-  ROUTE_OPTION_NAMES,
-  type RouteOptions,
-  type UpgradeAnswer,
-  type UpgradeHook,
-} from "./upgrade-hook.ts";
-import { isPromise, show } from "../common/show.ts";
+  adoptAuthority,
+  type AppRequest,
+  checkAddress,
+  hasTooManyHeaders,
+  pathOf,
+  toAppRequest,
+} from "../http/request.ts";
+import { type RouteMatch, Router } from "../http/router.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
+import type { PubSub } from "../pubsub/pubsub.ts";
+import { isSameOrigin } from "./origins.ts";
+import { checkRouteOptions, ROUTE_OPTION_NAMES, type RouteOptions } from "./route-options.ts";
+import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
+import { type ResolvedSocketOptions, resolveSocketOptions } from "./socket-options.ts";
+import { type ConnectionLimits, SocketRegistry } from "./socket-registry.ts";
+import type { Socket } from "./socket.ts";
+import { readData, readUpgradeAnswer, type UpgradeAnswer, type UpgradeHook } from "./upgrade-hook.ts";
 
 /** A route's handler with the types of its path and data worn off. */
 export type AnyHandler = (socket: Socket, request: AppRequest, services: object) => unknown;
@@ -50,17 +44,21 @@ interface SocketRoute {
 /** The longest body of a Response that refuses a handshake: it is gathered before it is sent. */
 const MAX_REFUSAL_BYTES = 1024 * 1024;
 
+/** The options of an app that matter to its WebSocket routes. */
+interface WebSocketRoutesOptions extends ResolvedSocketOptions, ConnectionLimits, TimerOptions {
+  readonly logger: Logger;
+}
+
 /** What the route, or its hook, adds to the 101 answer. */
 type Chosen = Pick<UpgradeExtras, "subprotocol" | "headers">;
 
-/** One attempt to connect, from its `upgrade` event to its answer. */
-interface Attempt {
+/** A handshake whose request is right so far, on the way to its handler. */
+interface Candidate {
+  readonly attempt: HandshakeAttempt;
   readonly request: AppRequest;
-  readonly raw: RawSocket;
-  readonly head: Buffer;
   readonly services: object;
-  /** The guard of the way in that the handshake has come by. */
-  readonly guard: HandshakeGuard;
+  readonly route: SocketRoute;
+  readonly offer: UpgradeOffer;
 }
 
 /** The WebSocket half of an app: from an `upgrade` event to a socket in its handler's hands. */
@@ -69,13 +67,13 @@ export class WebSocketRoutes {
   accepted = 0;
   refused = 0;
   readonly #routes = new Router<SocketRoute>();
-  readonly #options: ResolvedOptions;
+  readonly #options: WebSocketRoutesOptions;
   readonly #timers: ConnectionTimers;
-  readonly #pubSub: PubSub;
+  readonly #pubSub: PubSub<ServerSocket>;
   #isClosing = false;
   #hasWarnedOfOrigin = false;
 
-  constructor(options: ResolvedOptions, pubSub: PubSub) {
+  constructor(options: WebSocketRoutesOptions, pubSub: PubSub<ServerSocket>) {
     this.#options = options;
     this.#pubSub = pubSub;
     this.#timers = new ConnectionTimers(options);
@@ -131,17 +129,10 @@ export class WebSocketRoutes {
     this.#timers.stop();
   }
 
-  /** Answers a handshake, at once or when its route's hook has decided. */
-  upgrade(
-    message: IncomingMessage,
-    raw: RawSocket,
-    head: Buffer,
-    services: object,
-    guard: HandshakeGuard,
-  ): void {
-    const request = toAppRequest(message);
-    const attempt: Attempt = { request, raw, head, services, guard };
-    if (!canAccept(raw) || guard.isAnsweredByOther(raw)) return abandon(raw, guard);
+  /** Responds to a handshake, at once or when the hook of its route has decided. */
+  connect(attempt: HandshakeAttempt, services: object): void {
+    if (!attempt.canAccept) return attempt.abandon();
+    const request = toAppRequest(attempt.message);
     try {
       const offer = this.#checkRequest(request);
       const { route, params } = this.#findRoute(request.path);
@@ -149,20 +140,17 @@ export class WebSocketRoutes {
       this.#checkOrigin(request, route.options);
       this.registry.checkRoom(request.ip);
       const subprotocol = chooseSubprotocol(route.subprotocols, offer.subprotocols);
-      if (route.hook === undefined) return this.#accept(attempt, route, offer, { subprotocol }, undefined);
-      this.#askHook(attempt, route, route.hook, offer, subprotocol);
+      const candidate: Candidate = { attempt, request, services, route, offer };
+      if (route.hook === undefined) return this.#accept(candidate, { subprotocol }, undefined);
+      this.#askHook(candidate, route.hook, subprotocol);
     } catch (error) {
-      this.refuse(raw, error, guard);
+      this.refuse(attempt, error);
     }
   }
 
-  /** Refuses a handshake for what was thrown on the way. */
-  refuse(raw: RawSocket, error: unknown, guard: HandshakeGuard): void {
-    const handshakeError = this.#toHandshakeError(error);
-    if (!raw.writable) return abandon(raw, guard);
-    if (!guard.claim(raw)) return;
-    this.refused++;
-    refuseUpgrade(raw, handshakeError);
+  /** Refuses a handshake because of an error that was thrown before it was accepted. */
+  refuse(attempt: HandshakeAttempt, error: unknown): void {
+    if (attempt.refuse(this.#toHandshakeError(error))) this.refused++;
   }
 
   /** What went wrong after the 101 must not be answered in HTTP: the connection is cut. */
@@ -175,6 +163,7 @@ export class WebSocketRoutes {
     if (hasTooManyHeaders(request)) throw new HandshakeError(431, "The request has too many headers");
     this.#checkOpen();
     checkAddress(request);
+    adoptAuthority(request);
     return validateUpgrade(request);
   }
 
@@ -206,53 +195,40 @@ export class WebSocketRoutes {
     );
   }
 
-  #askHook(
-    attempt: Attempt,
-    route: SocketRoute,
-    hook: UpgradeHook<object, unknown>,
-    offer: UpgradeOffer,
-    subprotocol: string | undefined,
-  ): void {
+  #askHook(candidate: Candidate, hook: UpgradeHook<object, unknown>, subprotocol: string | undefined): void {
+    const { attempt, request, services, offer } = candidate;
     const answer: UpgradeAnswer = { subprotocol, offered: offer.subprotocols, headers: new Headers() };
     const decide = (verdict: unknown): void => {
       const refusal = readResponse(verdict);
       if (refusal !== undefined) return void this.#refuseWith(attempt, refusal);
-      this.#accept(attempt, route, offer, readUpgradeAnswer(answer), readData(verdict));
+      this.#accept(candidate, readUpgradeAnswer(answer), readData(verdict));
     };
-    const verdict = hook(attempt.request, attempt.services, answer);
+    const verdict = hook(request, services, answer);
     if (!isPromise(verdict)) return decide(verdict);
     // A thenable of another class may call back twice, or give another thenable. A promise of today's class does neither.
     Promise.resolve(verdict).then((settled) => {
-      if (!canAccept(attempt.raw)) return abandon(attempt.raw, attempt.guard);
+      if (!attempt.canAccept) return attempt.abandon();
       this.#checkOpen();
-      this.registry.checkRoom(attempt.request.ip);
+      this.registry.checkRoom(request.ip);
       decide(settled);
-    }).then(undefined, (error) => this.refuse(attempt.raw, error, attempt.guard));
+    }).then(undefined, (error) => this.refuse(attempt, error));
   }
 
-  #accept(
-    attempt: Attempt,
-    route: SocketRoute,
-    offer: UpgradeOffer,
-    { subprotocol, headers }: Chosen,
-    data: unknown,
-  ): void {
-    const { raw, guard } = attempt;
-    if (!canAccept(raw)) return abandon(raw, guard);
-    if (!guard.claim(raw)) return;
+  #accept(candidate: Candidate, { subprotocol, headers }: Chosen, data: unknown): void {
+    const { attempt, route, offer } = candidate;
+    if (!attempt.canAccept) return attempt.abandon();
     const compression = route.compression?.negotiate(offer.extensions);
-    acceptUpgrade(raw, offer, { subprotocol, extensions: compression?.header, headers });
+    attempt.accept(offer, { subprotocol, extensions: compression?.header, headers });
     this.accepted++;
+    const { raw, head } = attempt;
     try {
-      guard.pass(raw);
-      const socket = new ServerSocket(raw, attempt.head, { subprotocol, compression }, data, route.settings);
-      this.#open(attempt, route, socket);
+      this.#open(candidate, new ServerSocket(raw, head, { subprotocol, compression }, data, route.settings));
     } catch (error) {
       this.#cut(raw, error);
     }
   }
 
-  #open({ request, services }: Attempt, route: SocketRoute, socket: ServerSocket): void {
+  #open({ request, services, route }: Candidate, socket: ServerSocket): void {
     this.registry.add(socket);
     try {
       const result = route.handler(socket, request, services);
@@ -263,21 +239,18 @@ export class WebSocketRoutes {
     }
   }
 
-  /** Sends a hook's Response. Its body has as long to come as the handshake has, and is let go when the connection ends. */
-  async #refuseWith({ raw, guard }: Attempt, { status, headers, body }: WebResponse): Promise<void> {
+  /** Sends a hook's Response. Its body has as long to come as the handshake has, and is cancelled when the connection ends. */
+  async #refuseWith(attempt: HandshakeAttempt, { status, headers, body }: WebResponse): Promise<void> {
     const gone = new AbortController();
     const onClose = (): void => gone.abort();
-    raw.once("close", onClose);
+    attempt.raw.once("close", onClose);
     try {
       const bytes = await readWhole(body, MAX_REFUSAL_BYTES, gone.signal);
-      if (!raw.writable) return abandon(raw, guard);
-      if (!guard.claim(raw)) return;
-      writeRefusal(raw, status, bytes, headers);
-      this.refused++;
+      if (attempt.respond(status, bytes, headers)) this.refused++;
     } catch (error) {
-      this.refuse(raw, error, guard);
+      this.refuse(attempt, error);
     } finally {
-      raw.off("close", onClose);
+      attempt.raw.off("close", onClose);
     }
   }
 
@@ -287,12 +260,4 @@ export class WebSocketRoutes {
     this.#options.logger.error("SpaceNode: a handshake has failed:", error);
     return new HandshakeError(500, "The handshake has failed");
   }
-}
-
-/**
- * Lets go of a handshake that nobody waits for any more, or that another listener has answered. An answer that is under
- * way, such as the 408 of the guard, still goes out.
- */
-function abandon(raw: RawSocket, guard: HandshakeGuard): void {
-  if (guard.claim(raw) && !raw.writableEnded) raw.destroy();
 }

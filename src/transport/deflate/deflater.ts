@@ -1,10 +1,10 @@
 import { Buffer } from "node:buffer";
 import { constants, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOptions } from "node:zlib";
 import { deflateWhole } from "../../platform.ts";
+import { HEADROOM_FROM_BYTES } from "../../protocol/headroom.ts";
 import { MIN_WINDOW_BITS } from "../../protocol/permessage-deflate.ts";
 import type { Deadlines } from "../timers/deadlines.ts";
 import { clearFinalBit } from "./clear-bfinal.ts";
-import { LARGE_FROM_BYTES } from "../outbox.ts";
 import { closeStream, openDeflate, passThrough } from "./zlib-stream.ts";
 
 /** How hard to compress. */
@@ -138,7 +138,7 @@ export class ContextDeflater implements Deflater {
 
 /** What can be sent later: few bytes may be changed by their owner as soon as they are sent, many may not. */
 export function toKeep(data: string | Uint8Array): string | Uint8Array {
-  return typeof data === "string" || data.length >= LARGE_FROM_BYTES ? data : Buffer.from(data);
+  return typeof data === "string" || data.length >= HEADROOM_FROM_BYTES ? data : Buffer.from(data);
 }
 
 function deflateOffLoop(bytes: Uint8Array, options: ZlibOptions): Promise<Uint8Array | undefined> {

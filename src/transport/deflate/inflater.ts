@@ -1,8 +1,8 @@
 import { Buffer, constants as bufferLimits } from "node:buffer";
 import { type InflateRaw, inflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib";
 import { CloseCode } from "../../protocol/close.ts";
-import type { Inflater } from "../../protocol/permessage-deflate.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
+import type { Inflater } from "../../protocol/permessage-deflate.ts";
 import { closeStream, openInflate, passThrough } from "./zlib-stream.ts";
 
 /** From this much compressed data on, zlib's own threads do the work: inflating it here could hold up everybody else for most of a millisecond. */

@@ -1,15 +1,15 @@
 import { Buffer } from "node:buffer";
+import type { ExtensionOffer } from "../../protocol/extensions.ts";
 import {
   type DeflateAgreement,
   type DeflateSettings,
   type Inflater,
   negotiateDeflate,
 } from "../../protocol/permessage-deflate.ts";
-import type { ExtensionOffer } from "../../protocol/extensions.ts";
+import { MAX_UTF8_BYTES_PER_CHAR } from "../../protocol/utf8.ts";
 import { Deadlines } from "../timers/deadlines.ts";
 import { ContextDeflater, type Deflater, MessageDeflater } from "./deflater.ts";
 import { ContextInflater, MessageInflater } from "./inflater.ts";
-import { MAX_UTF8_BYTES_PER_CHAR } from "../outbox.ts";
 
 /** How messages are compressed where the client agrees, with every default in place. */
 export interface CompressionSettings extends DeflateSettings {

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
 import { posix, win32 } from "node:path";
+import { describe, expect, test } from "vitest";
 import { type App, HttpError } from "../../../mod.ts";
 import { ask, listeningApp, portOf } from "../../support/app.ts";
 import { headerOf, rawRequest, statusOf } from "../../support/raw-client.ts";

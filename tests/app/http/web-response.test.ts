@@ -1,7 +1,7 @@
 /** A `Response` is known by what it is, not by its class: a refusal refuses, and an answer answers, whoever has made it. */
 
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { PassThrough, Readable } from "node:stream";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { createContext, runInContext } from "node:vm";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { HttpError } from "../../../mod.ts";

@@ -1,14 +1,14 @@
 /** The app beside others: on the port of a server that somebody else made, with routes of its own. */
 
-import { createAdaptorServer } from "@hono/node-server";
-import express from "express";
-import fastify from "fastify";
-import { Hono } from "hono";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { createAdaptorServer } from "@hono/node-server";
+import express from "express";
+import fastify from "fastify";
+import { Hono } from "hono";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { type App, type AppOptions, createApp } from "../../../mod.ts";

@@ -3,10 +3,10 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Socket as WebSocket } from "../../../mod.ts";
 import { HandshakeGuard } from "../../../src/app/server/handshake-guard.ts";
 import { connectTo, listeningApp, portOf } from "../../support/app.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
-import type { Socket as WebSocket } from "../../../mod.ts";
 
 const TIMEOUT_MS = 150;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { SocketRegistry } from "../../../src/app/websocket/socket-registry.ts";
 import type { ServerSocket } from "../../../src/app/websocket/server-socket.ts";
+import { SocketRegistry } from "../../../src/app/websocket/socket-registry.ts";
 import { connectTo, eventOf, listeningApp, portOf } from "../../support/app.ts";
 import { close } from "../../support/frames.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";

@@ -9,8 +9,8 @@ import { connectTo, listeningApp, type LogEntry, portOf, recordingLogger, runScr
 import { close, text } from "../../support/frames.ts";
 import { headerOf, RawClient, rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 import { StreamClient } from "../../support/stream-client.ts";
-import { streamFrom } from "../../support/web-stream.ts";
 import { appWith, bodyOf, handshake, type Headers, type Hook } from "../../support/upgrade-hook.ts";
+import { streamFrom } from "../../support/web-stream.ts";
 
 /** A hook that waits until it is let go, and says when it was asked. */
 function slowHook(verdict: () => unknown = () => undefined): { hook: Hook; asked: Promise<void>; release(): void } {

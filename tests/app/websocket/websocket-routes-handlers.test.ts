@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { type Socket } from "../../../mod.ts";
+import type { Socket } from "../../../mod.ts";
 import {
   connectPair,
   connectTo,

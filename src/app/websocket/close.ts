@@ -1,0 +1,17 @@
+import { Buffer } from "node:buffer";
+import { CloseCode, isValidCloseCode, MAX_REASON_BYTES } from "../../protocol/close.ts";
+import { show } from "../common/show.ts";
+
+/** @throws TypeError or RangeError for a code or reason that no Close frame may have, RFC 6455 §7.4 */
+export function checkClose(code: number, reason: string): void {
+  if (typeof code !== "number") throw new TypeError(`A close code is a number; got ${show(code)}`);
+  if (code !== CloseCode.NO_STATUS && !(Number.isInteger(code) && isValidCloseCode(code))) {
+    throw new RangeError(`A close code is 1000–1003, 1007–1014 or 3000–4999; got ${code}`);
+  }
+  if (typeof reason !== "string") throw new TypeError(`A close reason is a string; got ${show(reason)}`);
+  const byteLength = Buffer.byteLength(reason);
+  if (byteLength > MAX_REASON_BYTES) {
+    throw new RangeError(`A close reason has at most ${MAX_REASON_BYTES} bytes of UTF-8; got ${byteLength}`);
+  }
+  if (code === CloseCode.NO_STATUS && reason !== "") throw new RangeError("A Close without a code has no reason");
+}
