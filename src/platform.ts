@@ -85,7 +85,7 @@ let untilAsked: (() => void)[] | undefined;
  * something to read. For the others, empty turns of some 5 µs each must go by, which is done every few milliseconds. A timer instead would cost a whole millisecond, and prove
  * nothing: Deno runs timers that are due without asking the operating system.
  */
-export function afterOthers(step: () => void): void {
+export function afterOtherSockets(step: () => void): void {
   if (runtime !== "deno" || performance.now() - lastAskedMs < DENO_ASK_MS) return void setImmediate(step);
   if (untilAsked !== undefined) return void untilAsked.push(step);
   untilAsked = [step];

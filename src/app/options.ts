@@ -1,6 +1,6 @@
 import type { HeartbeatOptions } from "../transport/timers/heartbeat.ts";
 import { isLogger, type Logger, SILENT } from "./common/logger.ts";
-import { checkNames, isObject, limit, throwInvalid, timeoutMs } from "./common/validate.ts";
+import { checkNames, isObject, limit, throwInvalidOption, timeoutMs } from "./common/validate.ts";
 import type { Broker } from "./pubsub/broker.ts";
 import type { PresenceOptions } from "./pubsub/presence.ts";
 import { checkTls, type TlsOptions } from "./server/tls.ts";
@@ -94,10 +94,10 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
   const { services = {}, logger = console, tls, signals = false, broker } = options;
   if (broker !== undefined) checkBroker(broker);
   if (tls !== undefined) checkTls(tls);
-  if (typeof signals !== "boolean") throwInvalid("signals", signals, "true or false");
-  if (!isObject(services)) throwInvalid("services", services, "an object of named services");
+  if (typeof signals !== "boolean") throwInvalidOption("signals", signals, "true or false");
+  if (!isObject(services)) throwInvalidOption("services", services, "an object of named services");
   if (logger !== false && !isLogger(logger)) {
-    throwInvalid("logger", logger, "false, or an object with debug, info, warn and error");
+    throwInvalidOption("logger", logger, "false, or an object with debug, info, warn and error");
   }
   return Object.freeze({
     ...resolveSocketOptions("createApp", pick(options, SOCKET_OPTION_NAMES), SOCKET_DEFAULTS),
@@ -137,7 +137,7 @@ function resolveBeat(
   value: { intervalMs?: number | undefined; timeoutMs?: number | undefined } = {},
   otherwise: HeartbeatOptions,
 ): HeartbeatOptions {
-  if (!isObject(value)) throwInvalid(name, value, `${others}{ intervalMs, timeoutMs }`);
+  if (!isObject(value)) throwInvalidOption(name, value, `${others}{ intervalMs, timeoutMs }`);
   checkNames(name, value, ["intervalMs", "timeoutMs"]);
   return {
     intervalMs: timeoutMs(`${name}.intervalMs`, value.intervalMs, otherwise.intervalMs),
@@ -148,10 +148,10 @@ function resolveBeat(
 const BROKER_METHODS = ["onMessage", "onStatus", "publish", "subscribe", "unsubscribe", "close"] as const;
 
 function checkBroker(broker: unknown): void {
-  if (!isObject(broker)) throwInvalid("broker", broker, "a broker, such as redisBroker(client)");
+  if (!isObject(broker)) throwInvalidOption("broker", broker, "a broker, such as redisBroker(client)");
   const missing = BROKER_METHODS.find((name) => typeof (broker as Record<string, unknown>)[name] !== "function");
   if (missing !== undefined) {
-    throwInvalid("broker", broker, `a broker, such as redisBroker(client), with a method ${missing}`);
+    throwInvalidOption("broker", broker, `a broker, such as redisBroker(client), with a method ${missing}`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { RSV1 } from "../protocol/frame-header.ts";
 import { Opcode } from "../protocol/opcode.ts";
-import { type Deflater, toKeep } from "./deflate/deflater.ts";
+import { type Deflater, keepable } from "./deflate/deflater.ts";
 import type { NegotiatedDeflate } from "./deflate/negotiated-deflate.ts";
 import type { Outbox } from "./outbox.ts";
 import { SerialQueue, type Task } from "./serial-queue.ts";
@@ -48,7 +48,7 @@ export class CompressingOutbox {
       const sending = this.#sendNow(data, isCompressed);
       if (sending !== undefined) this.#run(() => sending, data);
     } else {
-      const kept = toKeep(data);
+      const kept = keepable(data);
       this.#run(() => this.#sendNow(kept, isCompressed), kept);
     }
   }

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
-import { afterOthers, codec, free, interruptReading, readsWhilePaused, resumeReading } from "../platform.ts";
+import { afterOtherSockets, codec, free, interruptReading, readsWhilePaused, resumeReading } from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { Opcode } from "../protocol/opcode.ts";
@@ -316,7 +316,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   yieldTurn(resume: () => void): void {
     this.#isTimed = false;
     this.#timedFromMs = this.#timedToMs = 0;
-    afterOthers(() => {
+    afterOtherSockets(() => {
       this.#beginTime(performance.now());
       cork();
       try {

@@ -24,7 +24,7 @@ export function inRange(
 ): number {
   if (value === undefined) return otherwise;
   const wanted = `a whole number from ${least} to ${most}`;
-  if (typeof value !== "number") return throwInvalid(name, value, wanted);
+  if (typeof value !== "number") return throwInvalidOption(name, value, wanted);
   if (!Number.isInteger(value) || value < least || value > most) {
     throw new RangeError(`${name} must be ${wanted}; got ${value}`);
   }
@@ -32,7 +32,7 @@ export function inRange(
 }
 
 /** @throws TypeError that says what would be right */
-export function throwInvalid(name: string, value: unknown, wanted: string): never {
+export function throwInvalidOption(name: string, value: unknown, wanted: string): never {
   throw new TypeError(`${name} must be ${wanted}; got ${show(value)}`);
 }
 

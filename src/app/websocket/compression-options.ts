@@ -1,5 +1,5 @@
 import type { CompressionSettings } from "../../transport/deflate/negotiated-deflate.ts";
-import { checkNames, inRange, isObject, throwInvalid, timeoutMs } from "../common/validate.ts";
+import { checkNames, inRange, isObject, throwInvalidOption, timeoutMs } from "../common/validate.ts";
 
 /** How messages are compressed, where a client offers permessage-deflate (RFC 7692). */
 export interface CompressionOptions {
@@ -39,14 +39,14 @@ const NAMES = [
 export function resolveCompression(compression: boolean | CompressionOptions): CompressionSettings | undefined {
   if (compression === false) return undefined;
   const options = compression === true ? {} : compression;
-  if (!isObject(options)) throwInvalid("compression", options, "true, false or an object of options");
+  if (!isObject(options)) throwInvalidOption("compression", options, "true, false or an object of options");
   checkNames("compression", options, NAMES);
   const { contextTakeover = false, filter } = options;
   if (typeof contextTakeover !== "boolean") {
-    throwInvalid("compression.contextTakeover", contextTakeover, "true or false");
+    throwInvalidOption("compression.contextTakeover", contextTakeover, "true or false");
   }
   if (filter !== undefined && typeof filter !== "function") {
-    throwInvalid("compression.filter", filter, "a function (data)");
+    throwInvalidOption("compression.filter", filter, "a function (data)");
   }
   return Object.freeze({
     threshold: inRange("compression.threshold", options.threshold, 1024, 0, Number.MAX_SAFE_INTEGER),

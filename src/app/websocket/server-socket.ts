@@ -9,7 +9,7 @@ import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
 import type { Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
-import { checkNames, throwInvalid } from "../common/validate.ts";
+import { checkNames, throwInvalidOption } from "../common/validate.ts";
 import type { Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
 import { checkClose } from "./close.ts";
 import { Inbox } from "./inbox.ts";
@@ -291,7 +291,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
 function checkSendOptions(options: SendOptions): void {
   checkNames("send", options, SEND_OPTIONS);
   const { compress } = options;
-  if (compress !== undefined && typeof compress !== "boolean") throwInvalid("compress", compress, "true or false");
+  if (compress !== undefined && typeof compress !== "boolean") {
+    throwInvalidOption("compress", compress, "true or false");
+  }
 }
 
 /** §5.5: at most 125 bytes. A number, say, is no payload: memory of that size would go out. */

@@ -1,5 +1,5 @@
 import type { CompressionSettings } from "../../transport/deflate/negotiated-deflate.ts";
-import { checkNames, limit, throwInvalid } from "../common/validate.ts";
+import { checkNames, limit, throwInvalidOption } from "../common/validate.ts";
 import { type CompressionOptions, resolveCompression } from "./compression-options.ts";
 import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
 
@@ -62,7 +62,7 @@ export function resolveSocketOptions(
   checkNames(where, options, [...SOCKET_OPTION_NAMES, ...otherNames]);
   const { wsOrigins, slowConsumer = defaults.slowConsumer } = options;
   if (slowConsumer !== "close" && slowConsumer !== "drop") {
-    throwInvalid("slowConsumer", slowConsumer, '"close" or "drop"');
+    throwInvalidOption("slowConsumer", slowConsumer, '"close" or "drop"');
   }
   return Object.freeze({
     isOriginAllowed: wsOrigins === undefined ? defaults.isOriginAllowed : compileOrigins(wsOrigins),

@@ -117,7 +117,7 @@ export class ContextDeflater implements Deflater {
     if (data.length === 0) return undefined;
     const stream = this.#stream ??= openDeflate(this.#effort);
     this.#idle.delete(this);
-    return passThrough(stream, toKeep(data), Infinity).then(({ bytes }) => {
+    return passThrough(stream, keepable(data), Infinity).then(({ bytes }) => {
       if (this.#stream === stream) this.#idle.add(this);
       // Also when it is longer than it was: the peer needs it for what comes after.
       return withoutTail(bytes, Infinity);
@@ -137,7 +137,7 @@ export class ContextDeflater implements Deflater {
 }
 
 /** What can be sent later: few bytes may be changed by their owner as soon as they are sent, many may not. */
-export function toKeep(data: string | Uint8Array): string | Uint8Array {
+export function keepable(data: string | Uint8Array): string | Uint8Array {
   return typeof data === "string" || data.length >= HEADROOM_FROM_BYTES ? data : Buffer.from(data);
 }
 

@@ -53,7 +53,7 @@ describe("a controller in memory", () => {
     const bytes = await app.inject(request("/bytes", { method: "PUT", body: new Uint8Array([0, 255]) }));
     expect(Buffer.from(await bytes.arrayBuffer())).toEqual(Buffer.from([0, 255]));
     const body = streamFrom([Buffer.from("4"), Buffer.from("2")]);
-    const streamed = await app.inject(request("/json", { method: "POST", body, connection: "half" } as RequestInit));
+    const streamed = await app.inject(request("/json", { method: "POST", body, duplex: "half" } as RequestInit));
     expect(await streamed.json()).toEqual({ got: 42 });
   });
 

@@ -190,7 +190,7 @@ test("any sequence of additions and deletions: in order, never early, never late
 test("a deadline keeps no process alive", async () => {
   vi.useRealTimers();
   const { exitCode, output } = await runScript(`
-    import { Deadlines } from "{src}/transport/deadlines.ts";
+    import { Deadlines } from "{src}/transport/timers/deadlines.ts";
     new Deadlines(3_600_000, () => {}).add("a");
     console.log("added");
   `);
