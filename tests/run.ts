@@ -4,15 +4,19 @@
  *     npm test                                 everything, everywhere
  *     npm test -- node                         one runtime: node (26), node@24, node@22, deno or bun
  *     npm test -- deno bun tests/protocol      two runtimes, some files; whatever names no runtime goes to vitest
+ *     npm test -- --quick                      the unit tests, on Node 26, in less than a minute
+ *     npm test -- --quick tests/protocol       those of some files
+ *     npm run coverage                         everything on Node 26, and how much of src it has run
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join, relative } from "node:path";
+import { parseArguments } from "./runner/arguments.ts";
 import { runBounded } from "./runner/process.ts";
 import { type Outcome, readReport, summarise, type VitestReport } from "./runner/report.ts";
-import { type TestRuntime, testRuntimes } from "./runner/runtimes.ts";
+import type { TestRuntime } from "./runner/runtimes.ts";
 
 const RUN_TIMEOUT_MS = 600_000;
 const root = join(import.meta.dirname, "..");
@@ -24,13 +28,11 @@ if (!process.stdout.isTTY) {
   delete process.env.FORCE_COLOR;
 }
 
-const words = process.argv.slice(2);
-const named = testRuntimes.filter((runtime) => words.includes(runtime.id));
-const vitestArguments = words.filter((word) => !testRuntimes.some((runtime) => runtime.id === word));
+const { runtimes, vitestArguments } = parseArguments(process.argv.slice(2));
 const folder = await mkdtemp(join(tmpdir(), "spacenode-tests-"));
 try {
   const outcomes: Outcome[] = [];
-  for (const runtime of named.length > 0 ? named : testRuntimes) outcomes.push(await runUnder(runtime));
+  for (const runtime of runtimes) outcomes.push(await runUnder(runtime));
   const { text, failed } = summarise(outcomes);
   console.log(`\n${text}`);
   process.exitCode = failed === 0 ? 0 : 1;
