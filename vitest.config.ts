@@ -10,5 +10,14 @@ export default defineConfig({
     expect: { requireAssertions: true },
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    // For `npm run coverage`, which needs Node, redis-server and nats-server. Code that runs in child processes only is
+    // not counted, nor are the branches that only Deno or Bun takes.
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      reporter: ["text", "html"],
+      // A little under what was measured: the command fails when a change leaves more of the source untested.
+      thresholds: { statements: 97, branches: 95, functions: 97, lines: 98 },
+    },
   },
 });
