@@ -1,6 +1,7 @@
 /** The clients that a broker is made of, and the server that each of them needs. */
 
-export type ClientName = "none" | "node-redis" | "ioredis" | "nats";
+import type { ClientName } from "../peers/broker.ts";
+
 export type DaemonName = "redis-server" | "nats-server";
 
 export interface Client {

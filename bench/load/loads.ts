@@ -1,12 +1,12 @@
 /** The kinds of load. Each starts with everything at rest and ends only when every reply is in, so nothing straddles. */
-import type { Cell } from "../cells.ts";
 import { Connection } from "./connection.ts";
-import { checkAgreement, deflateTraffics, offerOf } from "./deflate.ts";
+import { checkAgreement, deflateTraffics, offerOf } from "./deflate-traffic.ts";
 import { closeFrame, isCloseFrame } from "./frames.ts";
 import { plainTraffic, type Traffic } from "./traffic.ts";
+import type { Workload } from "./workload.ts";
 
 export interface Target {
-  cell: Cell;
+  workload: Workload;
   port: number;
   /** The server echoes bytes, not messages: replies are masked as the requests were. */
   raw: boolean;
@@ -25,16 +25,16 @@ export interface Load {
 
 const AT_ONCE = 50;
 
-async function openAll({ cell, port }: Target): Promise<Connection[]> {
-  const offer = offerOf(cell);
+async function openAll({ workload, port }: Target): Promise<Connection[]> {
+  const offer = offerOf(workload);
   const connections: Connection[] = [];
-  while (connections.length < cell.connections) {
-    const wanted = Math.min(AT_ONCE, cell.connections - connections.length);
-    const open = (): Promise<Connection> => Connection.open(port, cell.path, offer);
+  while (connections.length < workload.connections) {
+    const wanted = Math.min(AT_ONCE, workload.connections - connections.length);
+    const open = (): Promise<Connection> => Connection.open(port, workload.path, offer);
     connections.push(...await Promise.all(Array.from({ length: wanted }, open)));
   }
   try {
-    for (const { extensions } of connections) checkAgreement(cell, extensions);
+    for (const { extensions } of connections) checkAgreement(workload, extensions);
   } catch (error) {
     destroyAll(connections);
     throw error;
@@ -42,14 +42,14 @@ async function openAll({ cell, port }: Target): Promise<Connection[]> {
   return connections;
 }
 
-async function trafficOf({ cell, raw }: Target): Promise<Traffic> {
-  return cell.deflate === "off" ? plainTraffic(cell, raw) : (await deflateTraffics(cell, 1))[0];
+async function trafficOf({ workload, raw }: Target): Promise<Traffic> {
+  return workload.deflate === "off" ? plainTraffic(workload, raw) : (await deflateTraffics(workload, 1))[0];
 }
 
 /** One for each connection. A server that remembers what it compressed last is not to profit from all of them saying the same. */
-function trafficsOf({ cell, raw }: Target): Traffic[] | Promise<Traffic[]> {
-  if (cell.deflate !== "off") return deflateTraffics(cell, cell.connections);
-  return Array<Traffic>(cell.connections).fill(plainTraffic(cell, raw));
+function trafficsOf({ workload, raw }: Target): Traffic[] | Promise<Traffic[]> {
+  if (workload.deflate !== "off") return deflateTraffics(workload, workload.connections);
+  return Array<Traffic>(workload.connections).fill(plainTraffic(workload, raw));
 }
 
 /** All batches, one after the other, from one connection; the replies are read on each of `receivers` and checked. */
@@ -77,7 +77,7 @@ function destroyAll(connections: Connection[]): void {
 }
 
 async function echoLoad(target: Target): Promise<Load> {
-  const { cell } = target;
+  const { workload } = target;
   const traffics = await trafficsOf(target);
   const connections = await openAll(target);
   const clients = connections.map((connection, index) => {
@@ -103,8 +103,8 @@ async function echoLoad(target: Target): Promise<Load> {
         connection.onFault = reject;
         connection.onBytes = (bytes) => {
           if (!expected.take(bytes)) return;
-          count += cell.inFlight;
-          if (cell.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
+          count += workload.inFlight;
+          if (workload.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
           if (running) send();
           else if (--busy === 0) resolve({ count, latenciesMs });
         };
@@ -116,7 +116,7 @@ async function echoLoad(target: Target): Promise<Load> {
 }
 
 async function fanLoad(target: Target): Promise<Load> {
-  const { cell } = target;
+  const { workload } = target;
   const traffic = await trafficOf(target);
   const connections = await openAll(target);
   const publisher = connections[0];
@@ -141,8 +141,8 @@ async function fanLoad(target: Target): Promise<Load> {
         connection.onFault = reject;
         connection.onBytes = (bytes) => {
           if (!expected.take(bytes) || --busy > 0) return;
-          count += cell.inFlight * receivers.length;
-          if (cell.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
+          count += workload.inFlight * receivers.length;
+          if (workload.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
           if (running) publish();
           else resolve({ count, latenciesMs });
         };
@@ -154,8 +154,8 @@ async function fanLoad(target: Target): Promise<Load> {
 }
 
 /** Opens, closes with 1000, waits for the server's Close and for TCP to end. */
-async function handshake({ cell, port, raw }: Target): Promise<void> {
-  const connection = await Connection.open(port, cell.path);
+async function handshake({ workload, port, raw }: Target): Promise<void> {
+  const connection = await Connection.open(port, workload.path);
   await new Promise<void>((resolve, reject) => {
     connection.onFault = reject;
     connection.onBytes = (bytes) => {
@@ -179,7 +179,7 @@ async function handshakeLoad(target: Target): Promise<Load> {
         count += 1;
       }
     };
-    await Promise.all(Array.from({ length: target.cell.connections }, worker));
+    await Promise.all(Array.from({ length: target.workload.connections }, worker));
     return { count, latenciesMs: [] };
   };
   return { drive, close: () => {} };
@@ -198,7 +198,7 @@ async function idleLoad(target: Target): Promise<Load> {
 }
 
 export function openLoad(target: Target): Promise<Load> {
-  switch (target.cell.work) {
+  switch (target.workload.work) {
     case "echo":
       return echoLoad(target);
     case "fan":

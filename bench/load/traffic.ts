@@ -1,8 +1,8 @@
 /** What a cell sends, built beforehand, and how the replies are counted and checked. */
 import { randomBytes } from "node:crypto";
-import type { Cell, Payload } from "../cells.ts";
 import { header, maskedFrame, OPCODE } from "./frames.ts";
 import { jsonText } from "./json.ts";
+import type { Payload, Workload } from "./workload.ts";
 
 /** Waits on one connection for the replies to one batch after the other. */
 export interface Expectation {
@@ -21,7 +21,7 @@ export interface Traffic {
   verify(replies: Buffer): void;
 }
 
-type Shape = Pick<Cell, "payload" | "payloadBytes">;
+type Shape = Pick<Workload, "payload" | "payloadBytes">;
 
 export function tooMuch(): Error {
   return new Error("the server sent more than was asked for");
@@ -43,9 +43,9 @@ export function payloadsOf({ payload, payloadBytes }: Shape, count: number, firs
 }
 
 /** One batch, over and over. Its replies have a known length, so that nothing but bytes is counted. */
-export function plainTraffic(cell: Shape & Pick<Cell, "inFlight">, raw: boolean): Traffic {
-  const opcode = cell.payload === "binary" ? OPCODE.binary : OPCODE.text;
-  const payloads = payloadsOf(cell, cell.inFlight);
+export function plainTraffic(workload: Shape & Pick<Workload, "inFlight">, raw: boolean): Traffic {
+  const opcode = workload.payload === "binary" ? OPCODE.binary : OPCODE.text;
+  const payloads = payloadsOf(workload, workload.inFlight);
   const request = Buffer.concat(payloads.map((payload) => maskedFrame(opcode, payload)));
   // The limit sends bytes back as they came, masked.
   const reply = raw

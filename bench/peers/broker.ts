@@ -4,8 +4,10 @@
  */
 import process from "node:process";
 import { type Broker, createApp, natsBroker, redisBroker } from "../../mod.ts";
-import type { ClientName } from "../brokers/clients.ts";
 import { announce } from "./support.ts";
+
+/** The client that the broker is made of; `none` for an app without a broker. */
+export type ClientName = "none" | "node-redis" | "ioredis" | "nats";
 
 const port = Number(process.env.BENCH_BROKER_PORT);
 

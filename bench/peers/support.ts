@@ -6,12 +6,13 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Deflate, keepsContext, windowsOf } from "../cells.ts";
+import { type DeflateMode, keepsContext, windowsOf } from "../shared/deflate-modes.ts";
+import type { Memory, Question } from "../shared/processes.ts";
 
 /** Above every message and every burst of the bench, so that no limit is part of what is measured. */
 export const LIMIT_BYTES: number = 64 * 1024 * 1024;
 
-const mode = (process.env.BENCH_DEFLATE ?? "off") as Deflate;
+const mode = (process.env.BENCH_DEFLATE ?? "off") as DeflateMode;
 const { windowBits, memLevel } = windowsOf(mode);
 
 /** What the cell asks of permessage-deflate, and the level where the peer can be told one. */
@@ -27,12 +28,6 @@ export const deflate = {
 interface Collector {
   gc?: (options?: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
   Bun?: { gc(synchronous: boolean): void };
-}
-
-export interface Memory {
-  residentBytes: number;
-  /** What the engine knows of: its heap, and what its objects hold outside of it. */
-  heapBytes: number;
 }
 
 /**
@@ -60,7 +55,7 @@ function cpuMicroseconds(): number {
 export function announce(port: number): void {
   const answer = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
   createInterface({ input: process.stdin })
-    .on("line", async (question) => {
+    .on("line", async (question: Question) => {
       answer(question === "cpu" ? cpuMicroseconds() : await settledMemory(question === "trimmed"));
     })
     .on("close", () => process.exit(0));

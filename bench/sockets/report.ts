@@ -1,7 +1,7 @@
 /** The run as text: a line per cell while it runs, then a table per runtime, then what was to be reached. */
+import { digits, percent, table, times } from "../shared/format.ts";
+import type { RuntimeName } from "../shared/machine.ts";
 import type { Cell } from "./cells.ts";
-import { digits, percent, table, times } from "./format.ts";
-import type { RuntimeName } from "./machine.ts";
 import { OURS } from "./peers.ts";
 import {
   advantage,

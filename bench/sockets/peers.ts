@@ -1,5 +1,5 @@
 /** Who is measured: one entry per server and runtime, each in its best honest configuration. */
-import type { RuntimeName } from "./machine.ts";
+import type { RuntimeName } from "../shared/machine.ts";
 
 export interface Peer {
   /** The name for `--peers`; the same on every runtime where the same thing runs. */

@@ -1,19 +1,19 @@
 /**
  * What a broker costs: two processes of SpaceNode, and messages that are published at the one and heard at the other, over a real redis-server or nats-server.
  *
- *     node bench/brokers.ts [--quick] [--runtime node,deno,bun] [--clients none,node-redis,ioredis,nats]
+ *     node bench/brokers/run.ts [--quick] [--runtime node,deno,bun] [--clients none,node-redis,ioredis,nats]
  *                           [--pairs 50] [--rounds 3] [--seconds 2] [--warm-up 1] [--out bench/results]
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Client, clients, type DaemonName } from "./brokers/clients.ts";
-import { PAYLOAD_BYTES } from "./brokers/crossing.ts";
-import { Daemon, versionOf } from "./brokers/daemon.ts";
-import { type BrokerSample, type BrokerTimes, measureBroker, medians } from "./brokers/measure.ts";
-import { type BrokerReport, brokerTables } from "./brokers/report.ts";
-import { describeMachine, type Runtime } from "./machine.ts";
-import { amount, chosen, chosenRuntimes } from "./options.ts";
+import { describeMachine, type Runtime } from "../shared/machine.ts";
+import { amount, chosen, chosenRuntimes } from "../shared/options.ts";
+import { type Client, clients, type DaemonName } from "./clients.ts";
+import { PAYLOAD_BYTES } from "./crossing.ts";
+import { Daemon, versionOf } from "./daemon.ts";
+import { type BrokerSample, type BrokerTimes, measureBroker, medians } from "./measure-client.ts";
+import { type BrokerReport, brokerTables } from "./tables.ts";
 
 const { values } = parseArgs({
   options: {
@@ -28,7 +28,7 @@ const { values } = parseArgs({
   },
 });
 
-const RESULTS = new URL("results", import.meta.url).pathname;
+const RESULTS = new URL("../results", import.meta.url).pathname;
 const { quick } = values;
 const onlyClients = chosen("clients", values.clients, clients.map(({ name }) => name));
 const rounds = amount("rounds", values.rounds, quick ? 1 : 3);

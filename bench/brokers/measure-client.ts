@@ -1,7 +1,7 @@
 /** One measurement: fresh processes, messages across in two shapes, then one at a time for the latency. */
 import { median, quantile } from "simple-statistics";
-import type { Runtime } from "../machine.ts";
-import { Server } from "../processes.ts";
+import type { Runtime } from "../shared/machine.ts";
+import { Server } from "../shared/processes.ts";
 import type { Client } from "./clients.ts";
 import { closePairs, driveCrossing, driveLatency, openLatency, openPairs, type Pair, type Places } from "./crossing.ts";
 import type { Daemon } from "./daemon.ts";

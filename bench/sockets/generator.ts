@@ -1,31 +1,32 @@
-/** The generator process: makes the load that the runner asks for over IPC, one after the other. */
+/** The generator's program: makes the loads that the runner asks for over IPC, one call after the other. */
 import process from "node:process";
 import { quantileSorted } from "simple-statistics";
-import { wireBytes } from "./load/connection.ts";
-import { type Load, openLoad, type Target } from "./load/loads.ts";
+import { wireBytes } from "../load/connection.ts";
+import { type Load, openLoad, type Target } from "../load/loads.ts";
 
 export type Call = { call: "open"; target: Target } | { call: "drive"; seconds: number } | { call: "close" };
 
+/** What was counted while a load was driven. */
 export interface Window {
   count: number;
   seconds: number;
-  /** CPU time of the generator as a share of the window: near 1 means that it sets the rate. */
+  /** CPU time of the generator as a share of the window: near 1 means that the generator sets the rate. */
   generatorShare: number;
   p50Ms: number | undefined;
   p99Ms: number | undefined;
-  /** Bytes of TCP's payload for a message: headers of frames and masks included. */
+  /** Bytes for each message as TCP carries them: with the frames' headers and masks. */
   sentBytes: number;
   receivedBytes: number;
 }
 
-export type Answer = { window?: Window } | { error: string };
+export type Reply = { window?: Window } | { error: string };
 
-/** Those that are open; the last one is driven. */
+/** The loads whose connections are open; only the last one is driven. */
 let loads: Load[] = [];
 
-async function measure(seconds: number): Promise<Window> {
+async function driveLast(seconds: number): Promise<Window> {
   const load = loads.at(-1);
-  if (!load) throw new Error("drive before open");
+  if (!load) throw new Error("drive was called before open");
   const cpuBefore = process.cpuUsage();
   const wireBefore = wireBytes();
   const startedAt = performance.now();
@@ -45,13 +46,13 @@ async function measure(seconds: number): Promise<Window> {
   };
 }
 
-async function answer(call: Call): Promise<Answer> {
+async function reply(call: Call): Promise<Reply> {
   switch (call.call) {
     case "open":
       loads.push(await openLoad(call.target));
       return {};
     case "drive":
-      return { window: await measure(call.seconds) };
+      return { window: await driveLast(call.seconds) };
     case "close":
       for (const load of loads) load.close();
       loads = [];
@@ -60,9 +61,9 @@ async function answer(call: Call): Promise<Answer> {
 }
 
 process.on("message", (call: Call) => {
-  answer(call).then(
+  reply(call).then(
     (result) => process.send?.(result),
-    (error: Error) => process.send?.({ error: error.message } satisfies Answer),
+    (error: Error) => process.send?.({ error: error.message } satisfies Reply),
   );
 });
 process.on("disconnect", () => process.exit(0));

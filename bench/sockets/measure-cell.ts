@@ -1,32 +1,34 @@
-/** One measurement: one peer, one cell, one fresh server process. */
+/** One measurement: one peer in one cell, with a fresh server process. */
+import type { Cores, Runtime } from "../shared/machine.ts";
+import { type Memory, Server } from "../shared/processes.ts";
 import type { Cell } from "./cells.ts";
-import type { Cores, Runtime } from "./machine.ts";
+import type { GeneratorProcess } from "./generator-process.ts";
 import { LIMIT, type Peer } from "./peers.ts";
-import type { Memory } from "./peers/support.ts";
-import { type Generator, Server } from "./processes.ts";
 
 export interface Sample {
-  /** The cell's figure: server CPU in µs for a message (a delivery, a handshake), or KiB for an idle connection. */
+  /** The cell's figure: server CPU in µs for each message (delivery, handshake), or KiB for each idle connection. */
   figure: number;
   perSecond: number | undefined;
   p50Ms: number | undefined;
   p99Ms: number | undefined;
+  /** CPU time of the generator and of the server, each as a share of the time measured. */
   generatorShare: number | undefined;
   serverShare: number | undefined;
-  /** Bytes on the wire for a message, to the server and back. */
+  /** Bytes on the wire for each message, to the server and back. */
   toServerBytes: number | undefined;
   toClientBytes: number | undefined;
-  /** Of an idle connection: what the engine knows of. It scatters less than what the system counts, and sees less. */
+  /** KiB for each idle connection that the engine knows of: scatters less than `figure`, but leaves out the native part. */
   heapKiB: number | undefined;
 }
 
 export interface Times {
   warmUpSeconds: number;
   seconds: number;
+  /** The most connections that an idle cell opens. */
   idleConnections: number;
 }
 
-async function measureCpu(server: Server, generator: Generator, times: Times): Promise<Sample> {
+async function measureCpu(server: Server, generator: GeneratorProcess, times: Times): Promise<Sample> {
   await generator.drive(times.warmUpSeconds);
   const before = await server.cpuMicroseconds();
   const { count, seconds, generatorShare, p50Ms, p99Ms, sentBytes, receivedBytes } = await generator.drive(
@@ -47,20 +49,22 @@ async function measureCpu(server: Server, generator: Generator, times: Times): P
 }
 
 /**
- * Other connections come first, so that what a server sets up once is not counted against those that are measured: a few that go again, or as many that stay where a
- * small difference matters.
+ * Other connections come before those that are measured, so that memory which a server sets up once is not counted. Most
+ * cells open a few of them and close them again. A `trimmed` cell opens as many as it measures and keeps them open, because
+ * the differences that it looks for are small.
  */
-async function measureIdle(server: Server, generator: Generator, cell: Cell, raw: boolean): Promise<Sample> {
+async function measureIdle(server: Server, generator: GeneratorProcess, cell: Cell, raw: boolean): Promise<Sample> {
   const { port } = server;
   const { trimmed = false } = cell;
   if (trimmed) {
-    await generator.open({ cell, port, raw });
+    await generator.open({ workload: cell, port, raw });
   } else {
-    await generator.open({ cell: { ...cell, connections: Math.max(100, cell.connections / 20) }, port, raw });
+    const connections = Math.max(100, cell.connections / 20);
+    await generator.open({ workload: { ...cell, connections }, port, raw });
     await generator.close();
   }
   const before = await server.memory(trimmed);
-  await generator.open({ cell, port, raw });
+  await generator.open({ workload: cell, port, raw });
   const after = await server.memory(trimmed);
   const kibEach = (field: keyof Memory): number => (after[field] - before[field]) / 1024 / cell.connections;
   return {
@@ -76,11 +80,11 @@ async function measureIdle(server: Server, generator: Generator, cell: Cell, raw
   };
 }
 
-export async function measure(
+export async function measureCell(
   peer: Peer,
   runtime: Runtime,
   cell: Cell,
-  generator: Generator,
+  generator: GeneratorProcess,
   cores: Cores | undefined,
   times: Times,
 ): Promise<Sample> {
@@ -92,7 +96,7 @@ export async function measure(
       const connections = Math.min(cell.connections, times.idleConnections);
       return await measureIdle(server, generator, { ...cell, connections }, raw);
     }
-    await generator.open({ cell, port: server.port, raw });
+    await generator.open({ workload: cell, port: server.port, raw });
     return await measureCpu(server, generator, times);
   } finally {
     await generator.close();

@@ -3,9 +3,9 @@
  * The colours are of middle brightness and the ground is clear, so that it reads on white and on black.
  */
 import { type EChartsOption, init } from "echarts";
+import { digits, span, times } from "../shared/format.ts";
+import type { RuntimeName } from "../shared/machine.ts";
 import { cells } from "./cells.ts";
-import { digits, span, times } from "./format.ts";
-import type { RuntimeName } from "./machine.ts";
 import { LIMIT, OURS } from "./peers.ts";
 import { advantage, find, type Report, type Result, type Row, rowsOf, unitOf } from "./results.ts";
 

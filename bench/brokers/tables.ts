@@ -1,8 +1,9 @@
 /** What the bench of the brokers yields, and two tables of it for each runtime. */
-import { digits, percent, span, table } from "../format.ts";
-import type { Machine, Runtime, RuntimeName } from "../machine.ts";
-import { type ClientName, clients } from "./clients.ts";
-import { type BrokerFigures, type BrokerSample, type BrokerTimes, BURST, type Crossing } from "./measure.ts";
+import type { ClientName } from "../peers/broker.ts";
+import { digits, percent, span, table } from "../shared/format.ts";
+import type { Machine, Runtime, RuntimeName } from "../shared/machine.ts";
+import { clients } from "./clients.ts";
+import { type BrokerFigures, type BrokerSample, type BrokerTimes, BURST, type Crossing } from "./measure-client.ts";
 
 export interface BrokerResult extends BrokerFigures {
   runtime: RuntimeName;

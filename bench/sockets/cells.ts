@@ -1,42 +1,17 @@
 /** What is measured. Adding a cell here has it run and tabled; `charts` draws it. */
 
-export type Work = "echo" | "fan" | "handshake" | "idle";
-export type Payload = "binary" | "text" | "json";
+import type { Workload } from "../load/workload.ts";
+import type { DeflateMode } from "../shared/deflate-modes.ts";
 
-/** permessage-deflate: not offered; each message compressed by itself; with the windows kept, both ways; or so with small ones. */
-export type Deflate = "off" | "no-takeover" | "takeover" | "small-windows";
-
-/** What a server of Python's `websockets` has by default: windows of 4 KiB, both ways, and a compressor that makes do with 32 KiB in all. */
-export const SMALL_WINDOWS = { windowBits: 12, memLevel: 5 };
-
-/** Whether messages refer back to earlier ones. */
-export function keepsContext(deflate: Deflate): boolean {
-  return deflate === "takeover" || deflate === "small-windows";
-}
-
-/** zlib's own defaults, except where the cell is about others. */
-export function windowsOf(deflate: Deflate): Partial<typeof SMALL_WINDOWS> {
-  return deflate === "small-windows" ? SMALL_WINDOWS : {};
-}
-
-export interface Cell {
-  id: string;
+export interface Cell extends Workload {
   title: string;
-  work: Work;
-  /** The path tells a peer what to do with a message: see `peers/support.ts`. */
-  path: "/echo" | "/text" | "/fan" | "/publish";
-  payload: Payload;
-  payloadBytes: number;
-  connections: number;
-  inFlight: number;
-  deflate: Deflate;
-  /** Where peers that cannot do this are shown from. */
+  /** The cell from which the row of a peer is taken that cannot do what this cell measures. */
   elsewhere?: string;
-  /** Memory is compared without what the engine keeps for later, and beside as many connections. */
+  /** Memory is measured without the engine's spare pages, and beside as many connections that were open before. */
   trimmed?: boolean;
-  /** Part of `--quick`. */
+  /** True when the cell is part of `--quick`. */
   quick: boolean;
-  /** What its panel in the charts shows, if it has one. */
+  /** What the cell's panel in the charts shows, if it has one. */
   charts: "figure" | "latency" | "none";
 }
 
@@ -78,7 +53,7 @@ function echo(payload: "binary" | "text"): Cell[] {
   }));
 }
 
-const DEFLATE_TITLE: Record<Deflate, string> = {
+const DEFLATE_TITLE: Record<DeflateMode, string> = {
   off: "",
   "no-takeover": "deflate without takeover",
   takeover: "deflate with takeover",
@@ -87,7 +62,7 @@ const DEFLATE_TITLE: Record<Deflate, string> = {
 
 const DEFLATE_ID = { "no-takeover": "deflate", takeover: "takeover", "small-windows": "python" };
 
-function compressedEcho(deflate: Exclude<Deflate, "off">): Cell[] {
+function compressedEcho(deflate: Exclude<DeflateMode, "off">): Cell[] {
   return [200, 2 * KIB, 64 * KIB].map((payloadBytes) => ({
     id: `${DEFLATE_ID[deflate]}-${idSize(payloadBytes)}-4`,
     title: `echo JSON ${sizeName(payloadBytes)}, ${DEFLATE_TITLE[deflate]}, 4 in flight`,
@@ -104,7 +79,7 @@ function compressedEcho(deflate: Exclude<Deflate, "off">): Cell[] {
 }
 
 /** With and without compression: what each of 1,000 connections adds to the memory of a server that has 1,000 already. */
-function idleDeflate(deflate: Deflate): Cell {
+function idleDeflate(deflate: DeflateMode): Cell {
   return {
     id: deflate === "off" ? "idle-1000" : `idle-1000-${DEFLATE_ID[deflate]}`,
     title: `idle memory of 1 in 1,000, ${DEFLATE_TITLE[deflate] || "no compression"}`,

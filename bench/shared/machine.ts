@@ -14,7 +14,7 @@ export interface Runtime {
   command: string[];
 }
 
-const root = new URL("..", import.meta.url);
+const root = new URL("../..", import.meta.url);
 const binaries = new URL("node_modules/.bin/", root).pathname;
 
 const launchers: Record<RuntimeName, string[]> = {

@@ -1,20 +1,20 @@
 /**
  * The bench: every server in its own process, the load in another, a core for each where the system lets them be pinned.
  *
- *     node bench/run.ts [--quick] [--runtime node,deno,bun] [--only echo-32-16,…] [--peers spacenode,ws,raw]
+ *     node bench/sockets/run.ts [--quick] [--runtime node,deno,bun] [--only echo-32-16,…] [--peers spacenode,ws,raw]
  *                       [--rounds 3] [--seconds 2] [--warm-up 1] [--lowest] [--out bench/results]
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { chooseCores, type Cores, describeMachine, type Runtime } from "../shared/machine.ts";
+import { amount, chosen, chosenRuntimes } from "../shared/options.ts";
 import { type Cell, cells } from "./cells.ts";
 import { chart } from "./charts.ts";
-import { chooseCores, type Cores, describeMachine, type Runtime } from "./machine.ts";
-import { measure, type Sample, type Times } from "./measure.ts";
-import { amount, chosen, chosenRuntimes } from "./options.ts";
+import { GeneratorProcess } from "./generator-process.ts";
+import { measureCell, type Sample, type Times } from "./measure-cell.ts";
 import { type Peer, peers } from "./peers.ts";
-import { Generator } from "./processes.ts";
 import { cellLine, runtimeTable, targetTable } from "./report.ts";
 import { type Report, summarise } from "./results.ts";
 
@@ -32,7 +32,7 @@ const { values } = parseArgs({
   },
 });
 
-const RESULTS = new URL("results", import.meta.url).pathname;
+const RESULTS = new URL("../results", import.meta.url).pathname;
 const { quick } = values;
 const onlyCells = chosen("only", values.only, cells.map(({ id }) => id));
 const onlyPeers = chosen("peers", values.peers, peers.map(({ id }) => id));
@@ -58,7 +58,7 @@ const report: Report = {
   results: [],
   failures: [],
 };
-let generator = new Generator(cores);
+let generator = new GeneratorProcess(cores);
 
 function runs(peer: Peer, runtime: Runtime, cell: Cell): boolean {
   if (peer.runtime !== runtime.name || (cell.path === "/publish" && !peer.publishes)) return false;
@@ -79,12 +79,12 @@ async function runCell(cell: Cell, runtime: Runtime, pinnedTo: Cores | undefined
     for (const peer of [...order.slice(round % order.length), ...order.slice(0, round % order.length)]) {
       if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${cell.id}, round ${round + 1}: ${peer.label}`);
       try {
-        taking.get(peer)?.push(await measure(peer, runtime, cell, generator, pinnedTo, spans));
+        taking.get(peer)?.push(await measureCell(peer, runtime, cell, generator, pinnedTo, spans));
       } catch (error) {
         const { message } = error as Error;
         report.failures.push({ runtime: runtime.name, peer: peer.id, cell: cell.id, reason: message });
         generator.stop();
-        generator = new Generator(cores);
+        generator = new GeneratorProcess(cores);
       }
     }
   }

@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
-export class Client {
+export class RawClient {
   readonly socket: Socket;
   #received = 0;
   #onBytes: () => void = () => {};
 
-  static async connect(port: number, isTls: boolean, offer?: string): Promise<Client> {
+  static async connect(port: number, isTls: boolean, offer?: string): Promise<RawClient> {
     const socket = isTls
       ? connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false })
       : connect({ port, host: "127.0.0.1", noDelay: true });
@@ -22,7 +22,7 @@ export class Client {
     while (!head.includes("\r\n\r\n")) head += (await once(socket, "data"))[0].toString("latin1");
     if (!head.startsWith("HTTP/1.1 101")) throw new Error(`The handshake was answered with ${head}`);
     if (offer && !head.toLowerCase().includes("permessage-deflate")) throw new Error("No compression was agreed on");
-    return new Client(socket);
+    return new RawClient(socket);
   }
 
   private constructor(socket: Socket) {

@@ -1,8 +1,8 @@
 /** What a run yields, and how its numbers are looked up and compared. */
 import { max, median, min } from "simple-statistics";
+import type { Machine, RuntimeName } from "../shared/machine.ts";
 import { type Cell, cells } from "./cells.ts";
-import type { Machine, RuntimeName } from "./machine.ts";
-import type { Sample, Times } from "./measure.ts";
+import type { Sample, Times } from "./measure-cell.ts";
 import { OURS, type Peer, peers } from "./peers.ts";
 
 export interface Result {

@@ -1,5 +1,5 @@
 /** What must be reached, against the best of `against` in the same run: × less CPU per message, memory, or latency. */
-import type { RuntimeName } from "./machine.ts";
+import type { RuntimeName } from "../shared/machine.ts";
 import { LIMIT, OURS } from "./peers.ts";
 
 export interface Goal {

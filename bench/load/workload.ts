@@ -1,0 +1,23 @@
+/** What the load does in one cell of the bench. */
+import type { DeflateMode } from "../shared/deflate-modes.ts";
+
+/**
+ * `echo`: every connection waits for its own messages. `fan`: one connection sends, and all of them receive.
+ * `handshake`: connections are opened and closed. `idle`: connections stay open and silent, and memory is measured.
+ */
+export type Work = "echo" | "fan" | "handshake" | "idle";
+export type Payload = "binary" | "text" | "json";
+
+export interface Workload {
+  /** The name of the cell. */
+  id: string;
+  work: Work;
+  /** The path tells a peer what to do with a message: see `peers/support.ts`. */
+  path: "/echo" | "/text" | "/fan" | "/publish";
+  payload: Payload;
+  payloadBytes: number;
+  connections: number;
+  /** Messages that a connection sends in one write, and whose replies it awaits before it sends the next ones. */
+  inFlight: number;
+  deflate: DeflateMode;
+}
