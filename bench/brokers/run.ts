@@ -111,8 +111,8 @@ if (report.failures.length > 0) {
   console.log(`\nFailed, and left out:\n${[...new Set(faults)].join("\n")}`);
   process.exitCode = 1;
 }
-// A part of the bench does not replace the results of the whole, unless it is told where to go.
-const folder = values.out ?? (onlyClients || values.runtime ? undefined : RESULTS);
+// Only the whole bench replaces the committed results; a part of it or a short one is saved where `--out` says.
+const folder = values.out ?? (quick || onlyClients || values.runtime ? undefined : RESULTS);
 if (folder !== undefined) {
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/brokers.json`, `${JSON.stringify(report, undefined, 2)}\n`);

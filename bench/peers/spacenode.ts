@@ -1,10 +1,12 @@
 /** SpaceNode with its defaults; only the limits on size are raised, and under compression small messages are compressed too. */
+import process from "node:process";
 import type { Socket } from "../../mod.ts";
 import { announce, deflate, LIMIT_BYTES } from "./support.ts";
 
 /** What users get: from npm, for Node and Bun, JavaScript that is built from the sources; from JSR, for Deno, the sources. Types that have to be stripped cost memory. */
-const entry = "Deno" in globalThis ? "../../mod.ts" : "../../dist/mod.js";
-const { createApp } = await import(entry) as typeof import("../../mod.ts");
+const entry = "Deno" in globalThis ? "mod.ts" : "dist/mod.js";
+const folder = process.env.BENCH_SPACENODE ?? new URL("../../", import.meta.url).href;
+const { createApp } = await import(new URL(entry, folder).href) as typeof import("../../mod.ts");
 
 const { mode, level, memLevel, contextTakeover, windowBits } = deflate;
 const app = await createApp({

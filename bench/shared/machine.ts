@@ -14,7 +14,8 @@ export interface Runtime {
   command: string[];
 }
 
-const root = new URL("../..", import.meta.url);
+/** The folder of this checkout. */
+export const root: URL = new URL("../..", import.meta.url);
 const binaries = new URL("node_modules/.bin/", root).pathname;
 
 const launchers: Record<RuntimeName, string[]> = {
@@ -82,9 +83,10 @@ function packageVersion(name: string): string {
   return "not installed";
 }
 
-function commit(): string {
+/** The commit that is checked out in this folder. */
+export function findCommit(folder: URL): string {
   try {
-    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root, encoding: "utf8" }).trim();
+    return execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: folder, encoding: "utf8" }).trim();
   } catch {
     return "unknown";
   }
@@ -111,7 +113,7 @@ export function describeMachine(runtimes: Runtime[], packages: string[], cores: 
     system: `${type()} ${release()}`,
     pinned: cores !== undefined,
     loadBefore: loadavg()[0],
-    commit: commit(),
+    commit: findCommit(root),
     versions: {
       ...Object.fromEntries(runtimes.map(({ name, version }) => [name, version])),
       ...Object.fromEntries(packages.map((name) => [name, packageVersion(name)])),

@@ -2,7 +2,8 @@
 import process from "node:process";
 import { findRuntime, type Runtime, type RuntimeName } from "./machine.ts";
 
-function refuse(message: string): never {
+/** Ends the program with a message about a wrong option. */
+export function refuse(message: string): never {
   console.error(message);
   process.exit(2);
 }

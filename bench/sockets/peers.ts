@@ -20,6 +20,7 @@ export interface Peer {
 
 export const OURS = "spacenode";
 export const LIMIT = "raw";
+export const BASE = "base";
 
 function peer(runtime: RuntimeName, id: string, label: string, more: Partial<Peer> = {}): Peer {
   return { id, label, runtime, file: `${id}.ts`, env: {}, slow: false, publishes: false, deflates: "never", ...more };
@@ -66,3 +67,9 @@ export const peers: readonly Peer[] = [
   peer("bun", "ws", "ws (Bun's shim)"),
   peer("bun", LIMIT, "raw bytes (limit)"),
 ];
+
+/** SpaceNode as it is in the folder of another checkout, set up like ours on each runtime. */
+export function basePeers(folder: URL): Peer[] {
+  const env = { BENCH_SPACENODE: folder.href };
+  return peers.filter(({ id }) => id === OURS).map((ours) => ({ ...ours, id: BASE, label: "base", env }));
+}

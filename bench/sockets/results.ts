@@ -34,6 +34,8 @@ export interface Failure {
 export interface Report {
   date: string;
   machine: Machine;
+  /** The other checkout that `--base` names. */
+  base?: { folder: string; commit: string };
   rounds: number;
   lowest: boolean;
   times: Times;

@@ -1,26 +1,32 @@
 /**
- * The bench: every server in its own process, the load in another, a core for each where the system lets them be pinned.
+ * The bench of the sockets: SpaceNode beside other servers, or beside another checkout of itself. Each server runs in a
+ * process of its own and the load in another, each on a core of its own where the system can pin processes.
  *
- *     node bench/sockets/run.ts [--quick] [--runtime node,deno,bun] [--only echo-32-16,…] [--peers spacenode,ws,raw]
- *                       [--rounds 3] [--seconds 2] [--warm-up 1] [--lowest] [--out bench/results]
+ *     node bench/sockets/run.ts [--quick] [--base ../other-checkout] [--runtime node,deno,bun]
+ *                               [--only echo-32-16,…] [--peers spacenode,ws,raw] [--rounds 3] [--seconds 2]
+ *                               [--warm-up 1] [--lowest] [--out bench/results]
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { chooseCores, type Cores, describeMachine, type Runtime } from "../shared/machine.ts";
-import { amount, chosen, chosenRuntimes } from "../shared/options.ts";
+import { chooseCores, type Cores, describeMachine, findCommit, root, type Runtime } from "../shared/machine.ts";
+import { amount, chosen, chosenRuntimes, refuse } from "../shared/options.ts";
 import { type Cell, cells } from "./cells.ts";
 import { chart } from "./charts.ts";
+import { comparisonTable } from "./comparison.ts";
 import { GeneratorProcess } from "./generator-process.ts";
 import { measureCell, type Sample, type Times } from "./measure-cell.ts";
-import { type Peer, peers } from "./peers.ts";
+import { BASE, basePeers, OURS, type Peer, peers as others } from "./peers.ts";
 import { cellLine, runtimeTable, targetTable } from "./report.ts";
 import { type Report, summarise } from "./results.ts";
 
 const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
+    base: { type: "string" },
     runtime: { type: "string" },
     only: { type: "string" },
     peers: { type: "string" },
@@ -34,17 +40,25 @@ const { values } = parseArgs({
 
 const RESULTS = new URL("../results", import.meta.url).pathname;
 const { quick } = values;
+const base = values.base === undefined ? undefined : pathToFileURL(`${resolve(values.base)}/`);
+if (base && !existsSync(new URL("mod.ts", base))) refuse(`--base ${values.base}: expected a folder with a mod.ts`);
+const peers = base ? [...others, ...basePeers(base)] : others;
 const onlyCells = chosen("only", values.only, cells.map(({ id }) => id));
-const onlyPeers = chosen("peers", values.peers, peers.map(({ id }) => id));
-const rounds = amount("rounds", values.rounds, quick ? 1 : 3);
+const onlyPeers = chosen("peers", values.peers ?? (base && `${OURS},${BASE}`), peers.map(({ id }) => id));
+const rounds = amount("rounds", values.rounds, base ? 5 : quick ? 1 : 3);
 const spans: Times = {
   seconds: amount("seconds", values.seconds, quick ? 0.25 : 2),
   warmUpSeconds: amount("warm-up", values["warm-up"], quick ? 0.3 : 1),
   idleConnections: quick ? 2_000 : 10_000,
 };
 
-// The packages for Node and Bun are built.
-execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
+// The packages for Node and Bun are built. The base needs no node_modules: its types are stripped and not checked.
+execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: "inherit" });
+if (base) {
+  const types = new URL("node_modules/@types", root).pathname;
+  const project = new URL("tsconfig.build.json", base).pathname;
+  execFileSync("npx", ["tsc", "-p", project, "--noCheck", "--typeRoots", types], { cwd: root, stdio: "inherit" });
+}
 
 const cores = chooseCores();
 const runtimes = chosenRuntimes(values.runtime);
@@ -52,6 +66,7 @@ const runtimes = chosenRuntimes(values.runtime);
 const report: Report = {
   date: new Date().toISOString(),
   machine: describeMachine(runtimes, ["ws", "bufferutil", "websocket", "crossws"], cores),
+  ...(base && { base: { folder: base.pathname, commit: findCommit(base) } }),
   rounds,
   lowest: values.lowest,
   times: spans,
@@ -60,26 +75,28 @@ const report: Report = {
 };
 let generator = new GeneratorProcess(cores);
 
-function runs(peer: Peer, runtime: Runtime, cell: Cell): boolean {
+function takesPart(peer: Peer, runtime: Runtime, cell: Cell): boolean {
   if (peer.runtime !== runtime.name || (cell.path === "/publish" && !peer.publishes)) return false;
-  if (!comparesUnder(peer, cell)) return false;
+  if (!isComparable(peer, cell)) return false;
   return onlyPeers ? onlyPeers.has(peer.id) : !(quick && peer.slow);
 }
 
-function comparesUnder({ deflates }: Peer, { deflate }: Cell): boolean {
+function isComparable({ deflates }: Peer, { deflate }: Cell): boolean {
   return deflate === "off" ? deflates !== "only" : deflates !== "never";
 }
 
-/** The peers take turns, each round in another order, so that a passing disturbance does not fall on one of them. */
+/** The peers take turns, in another order in each round, so that a passing disturbance does not hit one peer alone. */
 async function runCell(cell: Cell, runtime: Runtime, pinnedTo: Cores | undefined): Promise<void> {
-  const taking = new Map<Peer, Sample[]>(peers.filter((peer) => runs(peer, runtime, cell)).map((peer) => [peer, []]));
-  if (taking.size === 0) return;
+  const samplesOf = new Map<Peer, Sample[]>(
+    peers.filter((peer) => takesPart(peer, runtime, cell)).map((peer) => [peer, []]),
+  );
+  if (samplesOf.size === 0) return;
   for (let round = 0; round < rounds; round += 1) {
-    const order = [...taking.keys()];
+    const order = [...samplesOf.keys()];
     for (const peer of [...order.slice(round % order.length), ...order.slice(0, round % order.length)]) {
       if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${cell.id}, round ${round + 1}: ${peer.label}`);
       try {
-        taking.get(peer)?.push(await measureCell(peer, runtime, cell, generator, pinnedTo, spans));
+        samplesOf.get(peer)?.push(await measureCell(peer, runtime, cell, generator, pinnedTo, spans));
       } catch (error) {
         const { message } = error as Error;
         report.failures.push({ runtime: runtime.name, peer: peer.id, cell: cell.id, reason: message });
@@ -89,14 +106,14 @@ async function runCell(cell: Cell, runtime: Runtime, pinnedTo: Cores | undefined
     }
   }
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  for (const [peer, samples] of taking) {
+  for (const [peer, samples] of samplesOf) {
     if (samples.length > 0) report.results.push(summarise(peer, cell, samples, values.lowest));
   }
   console.log(cellLine(report, runtime.name, cell));
 }
 
-/** A part of the bench does not replace the results of the whole, unless it is told where to go. */
-function save(folder = onlyCells || onlyPeers || values.runtime ? undefined : RESULTS): void {
+/** Only the whole bench replaces the committed results; a part of it or a short one is saved where `--out` says. */
+function save(folder = quick || onlyCells || onlyPeers || values.runtime ? undefined : RESULTS): void {
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/latest.json`, `${JSON.stringify(report, undefined, 2)}\n`);
@@ -117,8 +134,9 @@ console.log(
       ? `server on core ${cores.server}, generator on core ${cores.generator}`
       : "processes are not pinned to cores"),
 );
+if (report.base) console.log(`here: ${report.machine.commit}; base: ${report.base.commit} in ${report.base.folder}`);
 for (const runtime of runtimes) {
-  console.log(`\n${runtime.name} ${runtime.version}: server CPU for a message, and × ours`);
+  console.log(`\n${runtime.name} ${runtime.version}: server CPU for each message, and × ours`);
   for (const cell of cells.filter(({ id, quick: isQuick }) => (onlyCells ? onlyCells.has(id) : isQuick || !quick))) {
     await runCell(cell, runtime, cores);
   }
@@ -127,7 +145,8 @@ generator.stop();
 console.log(`\nIt took ${Math.round(performance.now() / 1000)} s.`);
 
 for (const { name } of runtimes) console.log(`\n${runtimeTable(report, name)}`);
-console.log(`\n${targetTable(report)}`);
+if (base) { for (const { name } of runtimes) console.log(`\n${comparisonTable(report, name)}`); }
+else console.log(`\n${targetTable(report)}`);
 if (report.failures.length > 0) {
   const faults = new Set(report.failures.map(({ runtime, peer, reason }) => `  ${runtime} ${peer}: ${reason}`));
   console.log(`\nFailed, and left out:\n${[...faults].join("\n")}`);
