@@ -1,4 +1,4 @@
-/** The clients that a broker is made of, and the server that each of them needs. */
+/** The clients of which a broker can be made, and the server that each of them needs. */
 
 import type { ClientName } from "../peers/broker.ts";
 
@@ -7,12 +7,13 @@ export type DaemonName = "redis-server" | "nats-server";
 export interface Client {
   name: ClientName;
   label: string;
-  /** The npm package. */
+  /** The npm package whose version is reported. */
   package?: string;
+  /** The server that this client needs. */
   daemon?: DaemonName;
 }
 
-/** What the others are compared with: everything in one process. */
+/** The base of the comparison: publisher and subscriber in one process. */
 const NONE: Client = { name: "none", label: "one process, no broker" };
 
 export const clients: readonly Client[] = [

@@ -1,14 +1,19 @@
-/** The loads: messages published at one process and heard at another, until all have come. */
+/**
+ * The loads: messages that are published in one process and received in another. Each load ends when all messages have
+ * come.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { Connection } from "../load/connection.ts";
 import { maskedFrame, OPCODE } from "../load/frames.ts";
 import { plainTraffic } from "../load/traffic.ts";
 
 export const PAYLOAD_BYTES = 128;
+/** The longest wait for messages beyond the time for which they are sent. */
 const PATIENCE_MS = 10_000;
+/** The pause before another probe is published. */
 const PROBE_MS = 50;
 
-/** The ports of the two processes, which may be the same. */
+/** The ports of the two processes; the same port twice when publisher and subscriber are in one process. */
 export interface Places {
   publisher: number;
   subscriber: number;
@@ -26,7 +31,10 @@ async function openPair(topic: string, publisherPort: number, receiverPorts: num
   return { publisher, receivers };
 }
 
-/** Publishes a probe again and again, until one of them has come to all: broker and processes know of the topic then, and nothing is on its way any more. */
+/**
+ * Publishes probes until all receivers have the same one. From then on the broker and the processes know the topic, and
+ * no message is under way any more.
+ */
 async function meet(publisher: Connection, receivers: Connection[]): Promise<void> {
   const heard = receivers.map((receiver) => {
     const state = { text: "" };
@@ -38,14 +46,16 @@ async function meet(publisher: Connection, receivers: Connection[]): Promise<voi
     const probe = `probe ${number}.`;
     publisher.write(maskedFrame(OPCODE.text, Buffer.from(probe)));
     for (const sentAt = performance.now(); performance.now() - sentAt < PROBE_MS; await delay(1)) {
-      // Messages come in order: whatever was sent before this one has come before it, or never will.
+      // Messages come in order: an earlier probe has come before this one, or it never comes.
       if (heard.every(({ text }) => text.endsWith(probe))) return;
     }
-    if (performance.now() - startedAt > PATIENCE_MS) throw new Error("messages do not come across");
+    if (performance.now() - startedAt > PATIENCE_MS) {
+      throw new Error("no message came from the publisher to the subscribers");
+    }
   }
 }
 
-/** A topic for each pair: who publishes in one process, and who hears it in the other. */
+/** Opens pairs with a topic each: the publisher in one process and the receiver in the other. */
 export async function openPairs(places: Places, count: number): Promise<Pair[]> {
   const pairs: Pair[] = [];
   for (let first = 0; first < count; first += 10) {
@@ -57,7 +67,7 @@ export async function openPairs(places: Places, count: number): Promise<Pair[]> 
   return pairs;
 }
 
-/** One topic that is heard beside its publisher, and in the other process. */
+/** Opens one topic with two receivers: one in the publisher's process and one in the other process. */
 export function openLatency(places: Places): Promise<Pair> {
   return openPair("latency", places.publisher, [places.publisher, places.subscriber]);
 }
@@ -66,10 +76,13 @@ export function closePairs(pairs: Pair[]): void {
   for (const { publisher, receivers } of pairs) [publisher, ...receivers].forEach((connection) => connection.destroy());
 }
 
-/** Rejects when messages have been lost: the next ones would wait for them for ever. */
+/**
+ * The result of `work`, or an error when it does not settle in time: after a lost message, the sender would wait for
+ * ever.
+ */
 function endsWithin<T>(seconds: number, work: (resolve: (value: T) => void, reject: (error: Error) => void) => void) {
   return new Promise<T>((resolve, reject) => {
-    const late = new Error("messages were lost, or took more than 10 s");
+    const late = new Error("messages were lost, or took more than 10 s to come");
     const timer = setTimeout(() => reject(late), seconds * 1000 + PATIENCE_MS);
     const settle = <V>(how: (value: V) => void) => (value: V): void => {
       clearTimeout(timer);
@@ -79,7 +92,10 @@ function endsWithin<T>(seconds: number, work: (resolve: (value: T) => void, reje
   });
 }
 
-/** Each pair has so many messages in flight, and sends the next ones when they have come. Yields how many came. */
+/**
+ * Each pair keeps `inFlight` messages under way: it sends the next ones when these have come. Resolves to the number
+ * that came.
+ */
 export function driveCrossing(pairs: Pair[], inFlight: number, seconds: number): Promise<number> {
   const traffic = plainTraffic({ payload: "text", payloadBytes: PAYLOAD_BYTES, inFlight }, false);
   return endsWithin(seconds, (resolve, reject) => {
@@ -106,12 +122,15 @@ export function driveCrossing(pairs: Pair[], inFlight: number, seconds: number):
 }
 
 export interface Latencies {
-  /** From the publisher's write to the receiver beside it, and to the one in the other process, message by message. */
+  /**
+   * The time from the publisher's write to the receiver in its own process and to the one in the other process, by
+   * message.
+   */
   localMs: number[];
   remoteMs: number[];
 }
 
-/** One message at a time; the next one goes out when both have it. */
+/** Sends one message at a time: the next one follows when both receivers have it. */
 export function driveLatency({ publisher, receivers }: Pair, seconds: number): Promise<Latencies> {
   const traffic = plainTraffic({ payload: "text", payloadBytes: PAYLOAD_BYTES, inFlight: 1 }, false);
   return endsWithin(seconds, (resolve, reject) => {

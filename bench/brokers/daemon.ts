@@ -1,4 +1,4 @@
-/** redis-server and nats-server, each started on a free port and with nothing kept on disk. */
+/** Starts redis-server or nats-server on a free port; neither of them keeps anything on disk. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { DaemonName } from "./clients.ts";
 
+/** How long a daemon may take until it accepts connections. */
 const PATIENCE_MS = 10_000;
 
 const ARGUMENTS: Record<DaemonName, (port: number) => string[]> = {
@@ -14,7 +15,7 @@ const ARGUMENTS: Record<DaemonName, (port: number) => string[]> = {
   "nats-server": (port) => ["--addr", "127.0.0.1", "--port", `${port}`],
 };
 
-/** What the program says of its version; undefined when it is not installed. */
+/** The version that the program prints; undefined when it is not installed. */
 export function versionOf(name: DaemonName): string | undefined {
   const { status, stdout } = spawnSync(name, ["--version"], { encoding: "utf8" });
   return status === 0 ? /\d+\.\d+\.\d+/.exec(stdout)?.[0] : undefined;
@@ -28,7 +29,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function answers(port: number): Promise<boolean> {
+async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
   try {
     await once(socket, "connect");
@@ -40,7 +41,7 @@ async function answers(port: number): Promise<boolean> {
   }
 }
 
-/** Linux counts a process's CPU time in these. */
+/** The unit in which Linux counts the CPU time of a process; undefined where `getconf` is missing. */
 function ticksPerSecond(): number | undefined {
   try {
     return Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
@@ -61,20 +62,21 @@ export class Daemon {
 
   static async start(name: DaemonName): Promise<Daemon> {
     const daemon = new Daemon(name, await freePort());
-    for (const startedAt = performance.now(); !await answers(daemon.port); await delay(20)) {
+    for (const startedAt = performance.now(); !await accepts(daemon.port); await delay(20)) {
       if (daemon.#child.exitCode === null && performance.now() - startedAt < PATIENCE_MS) continue;
       await daemon.stop();
-      throw new Error(`${name} does not answer on port ${daemon.port}`);
+      throw new Error(`${name} does not accept connections on port ${daemon.port}`);
     }
     return daemon;
   }
 
-  /** User and system time since it started; undefined where the system does not show it. */
+  /** User and system time since the daemon started; undefined on a system without /proc. */
   cpuMicroseconds(): number | undefined {
     if (this.#ticksPerSecond === undefined) return undefined;
     try {
       const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8");
-      // Fields 14 and 15; the second one, in brackets, may have spaces.
+      // User and system time are fields 14 and 15. Field 2, the name in brackets, may have spaces: counting begins
+      // behind it.
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       return (Number(fields[11]) + Number(fields[12])) / this.#ticksPerSecond * 1e6;
     } catch {

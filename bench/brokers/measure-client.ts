@@ -1,4 +1,7 @@
-/** One measurement: fresh processes, messages across in two shapes, then one at a time for the latency. */
+/**
+ * One measurement of one client in fresh processes: messages cross from process to process one at a time for each pair,
+ * then in bursts, and at last alone, for the latency.
+ */
 import { median, quantile } from "simple-statistics";
 import type { Runtime } from "../shared/machine.ts";
 import { Server } from "../shared/processes.ts";
@@ -6,30 +9,31 @@ import type { Client } from "./clients.ts";
 import { closePairs, driveCrossing, driveLatency, openLatency, openPairs, type Pair, type Places } from "./crossing.ts";
 import type { Daemon } from "./daemon.ts";
 
+/** How long and with how many pairs each load runs. */
 export interface BrokerTimes {
   pairs: number;
   seconds: number;
   warmUpSeconds: number;
 }
 
-/** What crossing costs. CPU is in µs for a message; in one process all of it is the publisher's. */
+/** The cost of crossing in µs of CPU for each message. Within one process, all of it is the publisher's. */
 export interface Crossing {
   perSecond: number;
   publisherMicros: number;
   subscriberMicros: number | undefined;
-  /** Of redis-server or nats-server, where the system shows it. */
+  /** Of redis-server or nats-server; undefined without one, and where the system does not tell its CPU time. */
   brokerMicros: number | undefined;
-  /** How much of a core the broker used. */
+  /** The broker's CPU time as a share of a core. */
   brokerShare: number | undefined;
 }
 
-/** From the publisher's write to the receiver's read, in ms. */
+/** The time from the publisher's write to the receiver's read. */
 export interface Latency {
   localP50Ms: number;
   localP99Ms: number;
   remoteP50Ms: number | undefined;
   remoteP99Ms: number | undefined;
-  /** What the way across adds to the way to a socket of the same process, message by message. */
+  /** The difference between the two, by message: what the way through the broker adds. */
   addedP50Ms: number | undefined;
   addedP99Ms: number | undefined;
 }
@@ -37,7 +41,7 @@ export interface Latency {
 export interface BrokerFigures {
   /** One message of each pair in flight. */
   single: Crossing;
-  /** Sixteen of each pair, written at once. */
+  /** `BURST` messages of each pair in flight, written at once. */
   bursts: Crossing;
   latency: Latency;
 }
@@ -46,9 +50,10 @@ export type BrokerSample = BrokerFigures;
 
 export const BURST = 16;
 
+/** The processes whose CPU time is measured. */
 interface Setting {
   publisher: Server;
-  /** Undefined when everything is in one process. */
+  /** Undefined when publisher and subscriber are in one process. */
   subscriber: Server | undefined;
   daemon: Daemon | undefined;
 }
@@ -57,7 +62,12 @@ async function cpuMicros({ publisher, subscriber, daemon }: Setting): Promise<(n
   return [await publisher.cpuMicroseconds(), await subscriber?.cpuMicroseconds(), daemon?.cpuMicroseconds()];
 }
 
-async function measureCrossing(setting: Setting, pairs: Pair[], inFlight: number, times: BrokerTimes) {
+async function measureCrossing(
+  setting: Setting,
+  pairs: Pair[],
+  inFlight: number,
+  times: BrokerTimes,
+): Promise<Crossing> {
   await driveCrossing(pairs, inFlight, times.warmUpSeconds);
   const before = await cpuMicros(setting);
   const startedAt = performance.now();
@@ -69,14 +79,13 @@ async function measureCrossing(setting: Setting, pairs: Pair[], inFlight: number
     return micros === undefined || earlier === undefined ? undefined : micros - earlier;
   });
   const [publisher, subscriber, broker] = spent.map((micros) => micros === undefined ? undefined : micros / count);
-  const crossing: Crossing = {
+  return {
     perSecond: count / seconds,
     publisherMicros: publisher!,
     subscriberMicros: subscriber,
     brokerMicros: broker,
     brokerShare: spent[2] === undefined ? undefined : spent[2] / 1e6 / seconds,
   };
-  return crossing;
 }
 
 async function measureLatency(places: Places, times: BrokerTimes): Promise<Latency> {
@@ -100,7 +109,8 @@ async function measureLatency(places: Places, times: BrokerTimes): Promise<Laten
   return { localP50Ms, localP99Ms, remoteP50Ms, remoteP99Ms, addedP50Ms, addedP99Ms };
 }
 
-export async function measureBroker(
+/** Starts the processes, measures, and stops them. */
+export async function measureClient(
   client: Client,
   daemon: Daemon | undefined,
   runtime: Runtime,

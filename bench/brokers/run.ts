@@ -1,5 +1,6 @@
 /**
- * What a broker costs: two processes of SpaceNode, and messages that are published at the one and heard at the other, over a real redis-server or nats-server.
+ * The bench of the brokers: messages are published in one process of SpaceNode and received in another, over a real
+ * redis-server or nats-server.
  *
  *     node bench/brokers/run.ts [--quick] [--runtime node,deno,bun] [--clients none,node-redis,ioredis,nats]
  *                           [--pairs 50] [--rounds 3] [--seconds 2] [--warm-up 1] [--out bench/results]
@@ -12,7 +13,7 @@ import { amount, chosen, chosenRuntimes } from "../shared/options.ts";
 import { type Client, clients, type DaemonName } from "./clients.ts";
 import { PAYLOAD_BYTES } from "./crossing.ts";
 import { Daemon, versionOf } from "./daemon.ts";
-import { type BrokerSample, type BrokerTimes, measureBroker, medians } from "./measure-client.ts";
+import { type BrokerSample, type BrokerTimes, measureClient, medians } from "./measure-client.ts";
 import { type BrokerReport, brokerTables } from "./tables.ts";
 
 const { values } = parseArgs({
@@ -44,7 +45,9 @@ const daemonVersions: Record<string, string> = {};
 for (const name of new Set(wanted.flatMap(({ daemon }) => daemon ?? []))) {
   const version = versionOf(name);
   if (version !== undefined) daemonVersions[name] = version;
-  else console.error(`${name} is not installed: ${labels(wanted.filter(({ daemon }) => daemon === name))} left out`);
+  else {console.error(`${name} is not installed, which leaves out ${
+      labels(wanted.filter(({ daemon }) => daemon === name))
+    }`);}
 }
 const measured = wanted.filter(({ daemon }) => daemon === undefined || daemon in daemonVersions);
 const daemons = new Map<DaemonName, Daemon>();
@@ -68,14 +71,14 @@ function say(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-/** The clients take turns, so that a passing disturbance does not fall on one of them. */
+/** The clients take turns, so that a passing disturbance does not hit one client alone. */
 async function runRuntime(runtime: Runtime): Promise<void> {
   const taken = new Map<Client, BrokerSample[]>(measured.map((client) => [client, []]));
   for (let round = 0; round < rounds; round += 1) {
     for (const [client, samples] of taken) {
       say(`${runtime.name}, round ${round + 1} of ${rounds}: ${client.label}`);
       try {
-        samples.push(await measureBroker(client, client.daemon && daemons.get(client.daemon), runtime, times));
+        samples.push(await measureClient(client, client.daemon && daemons.get(client.daemon), runtime, times));
       } catch (error) {
         report.failures.push({ runtime: runtime.name, client: client.name, reason: (error as Error).message });
       }

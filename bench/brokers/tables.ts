@@ -1,4 +1,4 @@
-/** What the bench of the brokers yields, and two tables of it for each runtime. */
+/** The report of the bench of the brokers, and the two tables that are printed for each runtime. */
 import type { ClientName } from "../peers/broker.ts";
 import { digits, percent, span, table } from "../shared/format.ts";
 import type { Machine, Runtime, RuntimeName } from "../shared/machine.ts";

@@ -1,4 +1,7 @@
-/** A bare node:http upgrade that does the same work and bounds nothing: it reads frames, inflates, and sends the echoes of a chunk in one write. */
+/**
+ * A bare node:http upgrade that does the same work without any limit: it reads frames, inflates messages, and sends the
+ * echoes of a chunk in one write.
+ */
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage } from "node:http";
 import { createServer as createSecureServer } from "node:https";
@@ -16,8 +19,8 @@ const TAIL = Buffer.of(0, 0, 0xff, 0xff);
 const FLUSH = 2; // Z_SYNC_FLUSH
 
 const server = key === undefined ? createServer() : createSecureServer({ key, cert });
-server.on("upgrade", (request: IncomingMessage, duplex: unknown, head: Buffer) => {
-  const socket = duplex as Socket;
+server.on("upgrade", (request: IncomingMessage, stream: unknown, head: Buffer) => {
+  const socket = stream as Socket;
   const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}${GUID}`).digest("base64");
   const deflates = COMPRESSION !== "" && request.headers["sec-websocket-extensions"] !== undefined;
   socket.on("error", () => {});
@@ -32,6 +35,7 @@ server.on("upgrade", (request: IncomingMessage, duplex: unknown, head: Buffer) =
   socket.on("data", (chunk: Buffer) => void reader.read(chunk));
 });
 
+/** Reads the frames of one client and echoes its messages. */
 class Reader {
   readonly #socket: Socket;
   readonly #window = COMPRESSION === "takeover" ? createInflateRaw({ flush: FLUSH }) : undefined;
@@ -92,6 +96,10 @@ class Reader {
   }
 }
 
+/**
+ * Inflates a message that may consist of several DEFLATE streams: the next one begins behind a block with the BFINAL
+ * bit.
+ */
 function inflate(payload: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let rest = payload; rest.length > 0;) {

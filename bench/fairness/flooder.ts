@@ -1,4 +1,6 @@
-/** The flooder's program: one client that sends as fast as the server takes the bytes, and reads all that comes back. */
+/**
+ * The flooder's program: one client that sends as fast as the server takes the bytes, and reads all that comes back.
+ */
 import process from "node:process";
 import { floods } from "./floods.ts";
 import { RawClient } from "./raw-client.ts";

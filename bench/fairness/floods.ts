@@ -1,23 +1,25 @@
-/** What a client floods a server with. */
+/** The floods: the frames that the flooder sends again and again. */
 import { randomBytes } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
 import { maskedFrame, OPCODE } from "../load/frames.ts";
 
 export interface Flood {
   readonly name: string;
-  /** What the server must have agreed to. */
+  /** The compression to which the server must agree; none when it is undefined. */
   readonly compression?: "no-takeover" | "takeover";
-  /** The frames that are sent again and again. */
+  /** Makes the frames; they are one or more whole messages. */
   frames(): Buffer[];
 }
 
+/** The bytes at the end of a sync flush that a message is sent without (RFC 7692 §7.2.1). */
 const TAIL_BYTES = 4;
 
+/** A message whose payload is already compressed. */
 function compressed(payload: Uint8Array): Buffer {
   return maskedFrame(OPCODE.binary, payload, true);
 }
 
-/** A message as its sender compresses it. */
+/** The data, compressed for one message. */
 function deflated(data: Uint8Array): Buffer {
   return deflateRawSync(data, { finishFlush: 2 /* Z_SYNC_FLUSH */ }).subarray(0, -TAIL_BYTES);
 }
@@ -33,6 +35,7 @@ function fragment(opcode: number, fin: boolean): Buffer {
 }
 
 const oneByte = Buffer.from("x");
+/** A payload of `count` empty DEFLATE blocks with the BFINAL bit (RFC 1951 §3.2.3), each of which ends a stream. */
 const finals = (count: number): Buffer => Buffer.concat([Buffer.alloc(2 * count, Buffer.of(0x03, 0x00)), Buffer.of(0)]);
 
 export const floods: Flood[] = [

@@ -1,4 +1,4 @@
-/** SpaceNode with its defaults. */
+/** SpaceNode with its default options; compression and TLS as the flood asks. */
 import process from "node:process";
 import { createApp } from "../../mod.ts";
 

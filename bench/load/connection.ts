@@ -1,4 +1,7 @@
-/** One client connection of the load: opens the WebSocket, then writes whole batches and counts the bytes of the replies. */
+/**
+ * One client connection of the load: opens a WebSocket, writes batches of frames and passes on the bytes of the
+ * replies.
+ */
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import process from "node:process";
@@ -6,10 +9,16 @@ import process from "node:process";
 const KEY = "c3BhY2Vub2RlIGJlbmNoIQ==";
 const ACCEPT = createHash("sha1").update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 
-/** One buffer for all connections: replies are counted as they are read and never kept. */
+/**
+ * One buffer for all connections, which saves an allocation for each read: replies are counted while they are read, and
+ * not kept.
+ */
 const readBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 
-/** Bytes of all connections, the handshakes' too. */
+/**
+ * The bytes of all connections so far: those of the server with its handshake responses, those of the client without
+ * its requests.
+ */
 const wire = { sent: 0, received: 0 };
 
 export function wireBytes(): { sent: number; received: number } {
@@ -18,7 +27,10 @@ export function wireBytes(): { sent: number; received: number } {
 
 let opened = 0;
 
-/** Linux answers on all of 127/8, so that 10,000 connections and the ports of closed ones never run short. */
+/**
+ * On Linux, all of 127.0.0.0/8 is the loopback. With many source addresses the ports suffice for 10,000 open
+ * connections and for the closed ones that still occupy theirs.
+ */
 function nextSourceAddress(): string | undefined {
   opened += 1;
   return process.platform === "linux" ? `127.0.0.${2 + (opened % 250)}` : undefined;
@@ -27,10 +39,14 @@ function nextSourceAddress(): string | undefined {
 export class Connection {
   readonly #socket: Socket;
   readonly closed: Promise<void>;
-  /** Called with every piece read once the WebSocket is open. The bytes are only valid during the call. What it throws is a fault. */
+  /**
+   * Called with every chunk that is read. The bytes are valid only during the call. An error that the callback throws
+   * goes to `onFault`.
+   */
   onBytes: (bytes: Uint8Array) => void = () => {};
+  /** Called when the connection fails, or when the server closes it first. */
   onFault: (error: Error) => void = () => {};
-  /** What the server answered to the offer of extensions. */
+  /** The extensions that the server agreed to; undefined when it sent no Sec-WebSocket-Extensions. */
   extensions: string | undefined;
   #closing = false;
 
@@ -62,7 +78,11 @@ export class Connection {
     this.#socket.on("error", (error) => this.onFault(error));
   }
 
-  /** @param offer the value of Sec-WebSocket-Extensions, if any */
+  /**
+   * Resolves when the handshake is done.
+   *
+   * @param offer the value of Sec-WebSocket-Extensions; no such header is sent when it is undefined
+   */
   static open(port: number, path: string, offer?: string): Promise<Connection> {
     return new Promise((resolve, reject) => {
       let response = "";
@@ -70,7 +90,7 @@ export class Connection {
         response += Buffer.from(bytes).toString("latin1");
         if (!response.includes("\r\n\r\n")) return;
         if (!response.startsWith("HTTP/1.1 101") || !response.includes(ACCEPT) || !response.endsWith("\r\n\r\n")) {
-          reject(new Error(`the handshake was answered with ${JSON.stringify(response.slice(0, 300))}`));
+          reject(new Error(`the response to the handshake was ${JSON.stringify(response.slice(0, 300))}`));
           connection.destroy();
         } else {
           connection.onFault = () => {};
@@ -92,7 +112,7 @@ export class Connection {
     this.#socket.write(bytes);
   }
 
-  /** Ends the TCP connection; resolves when both sides have. */
+  /** Closes this side of the TCP connection; resolves when both sides are closed. */
   end(): Promise<void> {
     this.#closing = true;
     this.#socket.end();

@@ -1,4 +1,7 @@
-/** Traffic under permessage-deflate (RFC 7692): really compressed both ways, and a sample of the replies inflated. */
+/**
+ * Traffic under permessage-deflate (RFC 7692): messages are compressed both ways, and a sample of the replies is
+ * inflated.
+ */
 import { constants, createDeflateRaw, inflateRawSync } from "node:zlib";
 import { keepsContext, SMALL_WINDOWS, windowsOf } from "../shared/deflate-modes.ts";
 import { maskedFrame, type Message, MessageCounter, OPCODE, readMessages } from "./frames.ts";
@@ -12,24 +15,27 @@ const OFFERS = {
   off: undefined,
   "no-takeover": "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
   takeover: "permessage-deflate",
-  // The server names the client's window: it can, since the client says that it would follow.
+  // The server chooses the client's window, which RFC 7692 §7.1.2.2 allows after an offer of client_max_window_bits.
   "small-windows": `permessage-deflate; client_max_window_bits; ${SERVER_BITS}`,
 };
 
-/** What a sync flush ends with, and §7.2.1 leaves out. */
+/** A sync flush ends with these bytes, and a message is sent without them (RFC 7692 §7.2.1). */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff]);
 
-/** zlib's own default, which browsers and Python compress with. */
+/** zlib's default, which browsers and Python use. */
 const CLIENT_LEVEL = 6;
 
-/** A sequence is longer than the window, so that takeover does not find the very same messages there when it begins again. */
-const SEQUENCE_BYTES = 48 * 1024;
+/**
+ * The batches together are longer than the window, so that a connection that starts over finds none of them still in
+ * the window.
+ */
+const BATCHES_BYTES = 48 * 1024;
 
 export function offerOf(workload: Workload): string | undefined {
   return OFFERS[workload.deflate];
 }
 
-/** Throws unless the server has agreed to just what the cell is about. */
+/** Throws unless the server agreed to exactly the compression that the workload is about. */
 export function checkAgreement(workload: Workload, agreed: string | undefined): void {
   if (workload.deflate === "off") {
     if (agreed !== undefined) throw new Error(`the server agreed to ${agreed}, which was not offered`);
@@ -42,7 +48,7 @@ export function checkAgreement(workload: Workload, agreed: string | undefined): 
     takeover: isTakeover,
     "small-windows": isTakeover && agreed.includes(SERVER_BITS) && agreed.includes(CLIENT_BITS),
   }[workload.deflate];
-  if (!isAsAsked) throw new Error(`the server agreed to ${agreed}, where ${offerOf(workload)} was offered`);
+  if (!isAsAsked) throw new Error(`the server agreed to ${agreed}, but ${offerOf(workload)} was offered`);
 }
 
 async function compress(payloads: Buffer[], workload: Workload): Promise<Buffer[]> {
@@ -62,8 +68,8 @@ async function compress(payloads: Buffer[], workload: Workload): Promise<Buffer[
 }
 
 /**
- * The texts of compressed messages, joined: as one stream where the server keeps its window, one by one where it does not. zlib refuses what refers back further than the window that
- * was agreed on.
+ * The inflated messages, joined. They are inflated as one stream where the server keeps its window, and one by one
+ * where it does not. zlib throws when a message refers back further than the agreed window.
  */
 function inflate(messages: Message[], workload: Workload): Buffer {
   const parts = messages.map(({ payload }) => Buffer.concat([payload, TAIL]));
@@ -76,7 +82,8 @@ function verifyReplies(payloads: Buffer[], messages: Message[], workload: Worklo
   if (messages.length !== payloads.length) {
     throw new Error(`${messages.length} messages came back for ${payloads.length}`);
   }
-  // A message that does not shrink may be sent as it is, and is then no part of the stream.
+  // A server may send a message uncompressed when it does not shrink; such a message is not part of the compressed
+  // stream.
   const compressed = messages.filter(({ isCompressed }) => isCompressed);
   const expected = payloads.filter((_, index) => messages[index].isCompressed);
   const plain = messages.every(({ isCompressed, payload }, index) => isCompressed || payload.equals(payloads[index]));
@@ -90,13 +97,14 @@ function verifyReplies(payloads: Buffer[], messages: Message[], workload: Worklo
 }
 
 /**
- * Several batches of texts that differ, from each other and from those of other connections. With takeover they are one stream that begins with an empty
- * window. Such a sequence may follow itself for ever: each reference in it reaches back over bytes of the sequence alone, and those are the same every time.
+ * Several batches of texts, which differ from each other and from those of other connections. With takeover they are
+ * one stream that begins with an empty window. A connection may send this stream again and again, because its
+ * references reach back only to bytes of the stream itself, and these bytes are the same each time.
  */
 async function deflateTraffic(workload: Workload, connection: number): Promise<Traffic> {
   const batchCount = workload.work === "idle"
     ? 1
-    : Math.ceil(SEQUENCE_BYTES / (workload.payloadBytes * workload.inFlight));
+    : Math.ceil(BATCHES_BYTES / (workload.payloadBytes * workload.inFlight));
   const count = batchCount * workload.inFlight;
   const payloads = payloadsOf(workload, count, connection * count);
   const compressed = await compress(payloads, workload);
@@ -108,7 +116,7 @@ async function deflateTraffic(workload: Workload, connection: number): Promise<T
   return {
     batches,
     expect(): Expectation {
-      // How long a reply is depends on the server's compressor: messages are counted instead of bytes.
+      // The length of a reply depends on the server's compressor, so messages are counted instead of bytes.
       const counter = new MessageCounter();
       let missing = 0;
       return {
@@ -126,7 +134,10 @@ async function deflateTraffic(workload: Workload, connection: number): Promise<T
 
 let built: { id: string; traffics: Traffic[] } | undefined;
 
-/** For each connection its own; kept for the servers that are measured next in the same workload. */
+/**
+ * The traffic of each connection. It is kept until another workload comes, so that it is compressed once for all peers
+ * in a cell.
+ */
 export async function deflateTraffics(workload: Workload, connections: number): Promise<Traffic[]> {
   const id = `${workload.id} ${workload.work}`;
   if (built?.id !== id) built = { id, traffics: [] };

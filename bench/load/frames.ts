@@ -1,9 +1,10 @@
-/** Frames: those of the client, built beforehand, and a reader for those that come back. */
+/** Frames (RFC 6455 §5.2): an encoder for the frames of the client, and readers for the frames of the server. */
 import { randomBytes } from "node:crypto";
 
 export const OPCODE = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8 };
 const RSV1 = 0x40;
 
+/** The header of an unfragmented frame, without a masking key. */
 export function header(opcode: number, payloadLength: number, masked: boolean, isCompressed = false): Buffer {
   const first = 0x80 | (isCompressed ? RSV1 : 0) | opcode;
   const flag = masked ? 0x80 : 0;
@@ -16,6 +17,7 @@ export function header(opcode: number, payloadLength: number, masked: boolean, i
   return bytes;
 }
 
+/** A frame as a client sends it, masked with a random key. */
 export function maskedFrame(opcode: number, payload: Uint8Array, isCompressed = false): Buffer {
   const maskingKey = randomBytes(4);
   const masked = Buffer.from(payload);
@@ -23,6 +25,7 @@ export function maskedFrame(opcode: number, payload: Uint8Array, isCompressed = 
   return Buffer.concat([header(opcode, payload.length, true, isCompressed), maskingKey, masked]);
 }
 
+/** A client's Close frame with code 1000. */
 export function closeFrame(): Buffer {
   return maskedFrame(OPCODE.close, Buffer.from([0x03, 0xe8]));
 }
@@ -39,7 +42,7 @@ interface ServerHeader {
   payloadLength: number;
 }
 
-/** The header of a server's frame at this place; undefined when not all of it is there. */
+/** The header of a server's frame that begins at `at`; undefined when `bytes` ends within the header. */
 function headerAt(bytes: Uint8Array, at: number): ServerHeader | undefined {
   const available = bytes.length - at;
   if (available < 2) return undefined;
@@ -55,18 +58,19 @@ function headerAt(bytes: Uint8Array, at: number): ServerHeader | undefined {
   return { fin, rsv1: (first & RSV1) !== 0, opcode: first & 0x0f, headerLength, payloadLength };
 }
 
-/** Counts the messages in a stream of a server's bytes, however it is cut. */
+/** Counts the messages in the bytes of a server, which may come in chunks of any size. */
 export class MessageCounter {
-  /** Payload bytes of the present frame that are still to come. */
+  /** The payload bytes of the current frame that have not come yet. */
   #left = 0;
+  /** True when a message ends with the current frame. */
   #endsMessage = false;
-  /** The beginning of a header whose end is in the next chunk. */
-  #cut: Uint8Array | undefined;
+  /** The beginning of a header that continues in the next chunk. */
+  #headerStart: Uint8Array | undefined;
 
-  /** How many messages end in these bytes. */
+  /** The number of messages that end in this chunk. */
   count(chunk: Uint8Array): number {
-    const bytes = this.#cut ? Buffer.concat([this.#cut, chunk]) : chunk;
-    this.#cut = undefined;
+    const bytes = this.#headerStart ? Buffer.concat([this.#headerStart, chunk]) : chunk;
+    this.#headerStart = undefined;
     let ended = 0;
     let at = 0;
     for (;;) {
@@ -78,8 +82,9 @@ export class MessageCounter {
       this.#endsMessage = false;
       const next = headerAt(bytes, at);
       if (!next) {
-        // The chunk's memory is used again for the next one: what is kept of it is copied.
-        if (at < bytes.length) this.#cut = bytes.slice(at);
+        // All chunks come in the same memory, so the beginning of a header is copied before the next chunk overwrites
+        // it.
+        if (at < bytes.length) this.#headerStart = bytes.slice(at);
         return ended;
       }
       at += next.headerLength;
@@ -95,10 +100,10 @@ export interface Message {
   payload: Buffer;
 }
 
-/** The messages in these bytes, their fragments joined; control frames are passed over. */
+/** The messages in these bytes, with their fragments joined. Control frames are skipped. */
 export function readMessages(bytes: Buffer): Message[] {
   const messages: Message[] = [];
-  let present: Message | undefined;
+  let current: Message | undefined;
   let at = 0;
   while (at < bytes.length) {
     const next = headerAt(bytes, at);
@@ -106,11 +111,11 @@ export function readMessages(bytes: Buffer): Message[] {
     const start = at + next.headerLength;
     at = start + next.payloadLength;
     if (next.opcode >= OPCODE.close) continue;
-    present ??= { opcode: next.opcode, isCompressed: next.rsv1, payload: Buffer.alloc(0) };
-    present.payload = Buffer.concat([present.payload, bytes.subarray(start, at)]);
+    current ??= { opcode: next.opcode, isCompressed: next.rsv1, payload: Buffer.alloc(0) };
+    current.payload = Buffer.concat([current.payload, bytes.subarray(start, at)]);
     if (!next.fin) continue;
-    messages.push(present);
-    present = undefined;
+    messages.push(current);
+    current = undefined;
   }
   return messages;
 }

@@ -1,4 +1,6 @@
-/** JSON as a chat server sends it: the same texts in every run, so that the bytes on the wire can be compared. */
+/**
+ * JSON as a chat server sends it. The texts are the same in every run, so that the bytes on the wire can be compared.
+ */
 
 const people = ["Zoë", "Łukasz", "María", "Søren", "Ольга", "美咲", "지우", "Ada", "Bram", "İpek", "Noor", "Chidi"];
 const rooms = ["lobby", "кухня", "release-2026", "café", "ops", "読書会"];
@@ -11,9 +13,10 @@ const words =
   część właśnie привет сегодня хорошо работа спасибо 再见 今天 我们 没问题 ありがとう 資料 会議 안녕하세요 감사합니다 🛰️ 🎉 👍`
     .split(/\s+/);
 
+/** Returns the next number, from 0 up to but not including `below`. */
 type Draw = (below: number) => number;
 
-/** Whole numbers that look drawn by lot, and are the same for the same seed: Marsaglia's xorshift. */
+/** A generator of pseudo-random whole numbers (Marsaglia's xorshift): the same seed gives the same numbers. */
 function drawing(seed: number): Draw {
   let state = Math.imul(seed + 1, 0x9e3779b1) | 1;
   return (below) => {
@@ -43,7 +46,7 @@ function message(draw: Draw, at: number): object {
   };
 }
 
-/** An answer to "what did I miss" of exactly so many bytes; about one letter in twenty is not ASCII. */
+/** A page of a chat's history, exactly `bytes` long in UTF-8; about one character in twenty is not ASCII. */
 export function jsonText(bytes: number, seed: number): Buffer {
   const draw = drawing(seed);
   const messages: string[] = [];

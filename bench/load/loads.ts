@@ -1,4 +1,7 @@
-/** The kinds of load. Each starts with everything at rest and ends only when every reply is in, so nothing straddles. */
+/**
+ * The kinds of load. Each one starts when no message is under way and ends when the last reply has come, so that no
+ * message counts in one window and costs CPU time in another.
+ */
 import { Connection } from "./connection.ts";
 import { checkAgreement, deflateTraffics, offerOf } from "./deflate-traffic.ts";
 import { closeFrame, isCloseFrame } from "./frames.ts";
@@ -8,13 +11,14 @@ import type { Workload } from "./workload.ts";
 export interface Target {
   workload: Workload;
   port: number;
-  /** The server echoes bytes, not messages: replies are masked as the requests were. */
+  /** True when the server echoes bytes instead of messages: the replies are then masked like the requests. */
   raw: boolean;
 }
 
 export interface Driven {
-  /** Messages that came back; deliveries for a fan-out; handshakes. */
+  /** The messages that came back, the deliveries of a fan-out, or the handshakes. */
   count: number;
+  /** The time of each round trip; empty unless one message is in flight at a time. */
   latenciesMs: number[];
 }
 
@@ -23,6 +27,7 @@ export interface Load {
   close(): void;
 }
 
+/** How many connections are opened or checked at a time. */
 const AT_ONCE = 50;
 
 async function openAll({ workload, port }: Target): Promise<Connection[]> {
@@ -46,13 +51,16 @@ async function trafficOf({ workload, raw }: Target): Promise<Traffic> {
   return workload.deflate === "off" ? plainTraffic(workload, raw) : (await deflateTraffics(workload, 1))[0];
 }
 
-/** One for each connection. A server that remembers what it compressed last is not to profit from all of them saying the same. */
+/**
+ * The traffic of each connection. Compressed ones differ, so that a server which keeps its last compressed message
+ * gains nothing from connections that all send the same text.
+ */
 function trafficsOf({ workload, raw }: Target): Traffic[] | Promise<Traffic[]> {
   if (workload.deflate !== "off") return deflateTraffics(workload, workload.connections);
   return Array<Traffic>(workload.connections).fill(plainTraffic(workload, raw));
 }
 
-/** All batches, one after the other, from one connection; the replies are read on each of `receivers` and checked. */
+/** Sends each batch once from one connection, and checks the replies that each of `receivers` gets. */
 async function verify(sender: Connection, receivers: Connection[], traffic: Traffic): Promise<void> {
   const heard = receivers.map((connection) => ({ connection, expected: traffic.expect(), chunks: [] as Buffer[] }));
   for (const batch of traffic.batches) {
@@ -153,14 +161,14 @@ async function fanLoad(target: Target): Promise<Load> {
   return { drive, close: () => destroyAll(connections) };
 }
 
-/** Opens, closes with 1000, waits for the server's Close and for TCP to end. */
+/** Opens a WebSocket, sends a Close with 1000, and waits for the server's Close and for TCP to be closed. */
 async function handshake({ workload, port, raw }: Target): Promise<void> {
   const connection = await Connection.open(port, workload.path);
   await new Promise<void>((resolve, reject) => {
     connection.onFault = reject;
     connection.onBytes = (bytes) => {
       if (!raw && !isCloseFrame(bytes)) {
-        return reject(new Error(`Close was answered with ${Buffer.from(bytes).toString("hex")}`));
+        return reject(new Error(`the server replied to Close with ${Buffer.from(bytes).toString("hex")}`));
       }
       connection.end().then(resolve);
     };
@@ -185,7 +193,9 @@ async function handshakeLoad(target: Target): Promise<Load> {
   return { drive, close: () => {} };
 }
 
-/** Every connection has carried one message, as a real idle one has. */
+/**
+ * Every connection carries one batch before it falls idle, because a real idle connection has carried messages, too.
+ */
 async function idleLoad(target: Target): Promise<Load> {
   const traffic = await trafficOf(target);
   const connections = await openAll(target);
@@ -197,6 +207,7 @@ async function idleLoad(target: Target): Promise<Load> {
   return { drive, close: () => destroyAll(connections) };
 }
 
+/** Opens the connections, and checks that the server does what the workload asks of it. */
 export function openLoad(target: Target): Promise<Load> {
   switch (target.workload.work) {
     case "echo":

@@ -1,5 +1,5 @@
 /**
- * Sending into a socket that does nothing: encoded into the shared slab, beside a new buffer for each frame.
+ * Sending into a socket that does nothing: frames encoded into the shared slab, beside a new Buffer for each frame.
  *
  *     node bench/micro/encode.ts     (or deno run -A, or bun)
  */
@@ -31,7 +31,7 @@ function inOneTurn(send: () => void): () => void {
 
 for (const byteLength of [32, 1024, 8 * 1024, 64 * 1024]) {
   for (const [kind, unit] of [["ASCII", "x"], ["non-ASCII", "ü"]]) {
-    // Two texts in turn: the same one twice would be sent from the memory of the last frame.
+    // Two texts in turn: a text that is sent twice in a row is not encoded the second time.
     const texts = [unit, `${unit}y`].map((part) => part.repeat(byteLength / Buffer.byteLength(part)));
     let turn = 0;
     const next = (): string => texts[turn++ & 1];

@@ -1,5 +1,5 @@
 /**
- * Reading a client's header and writing a server's, each beside its plain twin over a DataView.
+ * Decoding the header of a client's frame and encoding that of a server's, each beside a plain version with a DataView.
  *
  *     node bench/micro/header.ts     (or deno run -A, or bun)
  */

@@ -1,5 +1,6 @@
 /**
- * Unmasking by size: as it is done, in JavaScript alone, byte by byte, and by the native add-on that `ws` can use.
+ * Unmasking payloads of different sizes: with the function that the engine calls, in JavaScript alone, byte by byte,
+ * and with the native add-on that `ws` can use.
  *
  *     node bench/micro/mask.ts     (or deno run -A, or bun)
  */
@@ -13,7 +14,7 @@ const KEY = 0x7a3c91e5;
 const keyBytes = Buffer.from([0xe5, 0x91, 0x3c, 0x7a]);
 
 for (const byteLength of [8, 32, 64, 128, 1024, 2048, 4096, 16 * 1024, 64 * 1024, 1024 * 1024]) {
-  // One byte off a word's boundary, as a payload behind its header mostly is.
+  // The payload begins one byte behind a word's boundary, because a payload behind its header is seldom aligned.
   const bytes = Buffer.alloc(byteLength + 1, "x");
   const payload = bytes.subarray(1);
   const target = Buffer.alloc(byteLength + 100);

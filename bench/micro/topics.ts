@@ -1,6 +1,7 @@
 /**
- * Publishing to 1 to 10,000 of 10,000 sockets that write nowhere: beside 100,000 topics, beside a few, and with a Set of one's own. The cost grows with the
- * receivers, and not with the topics.
+ * Publishing to 1 to 10,000 of 10,000 sockets that write nowhere: in an app with 100,000 topics, in one with a few
+ * topics, and in a loop over a Set of sockets. The cost grows with the number of receivers, and not with the number of
+ * topics.
  *
  *     node bench/micro/topics.ts     (or deno run -A, or bun)
  */
@@ -20,7 +21,7 @@ const TOPICS_PER_SOCKET = 100;
 const RECEIVERS = [1, 10, 100, 1_000, 10_000];
 const MESSAGES = 16;
 
-/** A raw socket whose bytes are taken at once, and that nothing comes from. */
+/** A raw socket that discards all bytes at once, and from which no bytes come. */
 class Nowhere extends EventEmitter {
   readonly remoteAddress = "127.0.0.1";
   readonly writable = true;
@@ -42,7 +43,7 @@ interface World {
   readonly sockets: readonly Socket[];
 }
 
-/** An app with sockets of which the first n are subscribed to "to n". */
+/** An app with sockets; for each number n of `RECEIVERS`, the first n sockets are subscribed to the topic "to n". */
 async function world(): Promise<World> {
   const sockets: Socket[] = [];
   const app = await createApp({ logger: false, heartbeat: false });
@@ -56,7 +57,7 @@ async function world(): Promise<World> {
   return { app, sockets };
 }
 
-/** Each socket is subscribed to some of many topics: each topic has ten sockets, from all over. */
+/** Subscribes each socket to 100 of 100,000 topics, so that each topic has ten sockets from all over the list. */
 function addTopics({ sockets }: World): void {
   const count = SOCKETS * TOPICS_PER_SOCKET;
   const startMs = performance.now();
@@ -65,7 +66,7 @@ function addTopics({ sockets }: World): void {
   console.log(`${TOPICS} topics, ${SOCKETS} sockets, ${count} subscriptions of ${subscriptionUs.toFixed(2)} µs each\n`);
 }
 
-/** What is sent in one turn of the event loop, two texts in turn. */
+/** Publishes two texts alternately, as if within one turn of the event loop. */
 function inOneTurn(publish: (text: string) => void): () => void {
   const texts = ["x".repeat(32), "y".repeat(32)];
   return () => {
@@ -98,7 +99,10 @@ for (const count of RECEIVERS) {
   });
 }
 
-/** A map that has one key added and deleted again and again searches longer for it each time, on all three runtimes, until it has been built anew. */
+/**
+ * A topic that exists for a moment only. On all three runtimes, a Map in which one key is added and deleted again and
+ * again takes longer each time, until it is built anew.
+ */
 for (const [kind, names] of [["one after the other", 50_000], ["the same again and again", 1]] as const) {
   const topics = Array.from({ length: names }, (_, i) => `for a moment ${i}`);
   for (const [where, { sockets: [socket] }] of [[`beside ${TOPICS} topics`, many], ["beside a few", few]] as const) {

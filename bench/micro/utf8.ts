@@ -1,5 +1,5 @@
 /**
- * Checking and decoding text: what the engine does beside the plain way to the same end.
+ * Validating and decoding text: the functions of the engine beside the plain way to the same result.
  *
  *     node bench/micro/utf8.ts     (or deno run -A, or bun)
  */
@@ -10,7 +10,7 @@ import { Utf8Validator } from "../../src/protocol/utf8.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** Whole characters only, so that a piece can be checked over and over by one validator. */
+/** Text of whole characters, so that one validator can check it again and again. */
 function textOf(byteLength: number, unit: string): Buffer {
   const unitBytes = Buffer.byteLength(unit);
   const count = Math.floor(byteLength / unitBytes);

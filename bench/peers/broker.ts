@@ -1,6 +1,6 @@
 /**
- * SpaceNode with a broker, or with none, as one of several processes. Who connects to `/subscribe/:topic` hears the topic, and what comes in on
- * `/publish/:topic` is published to it.
+ * SpaceNode as one of several processes, with a broker or without one. A client of `/subscribe/:topic` gets the
+ * messages of the topic, and the messages of a client of `/publish/:topic` are published to it.
  */
 import process from "node:process";
 import { type Broker, createApp, natsBroker, redisBroker } from "../../mod.ts";

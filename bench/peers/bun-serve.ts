@@ -1,6 +1,6 @@
 /**
- * Bun's own server. Text comes as a string and binary as a Buffer; its pings and its idle time-out are off. It compresses when a
- * message is sent with `true`, at a level of its own.
+ * Bun's own server, without pings and idle time-out. It hands over text as a string and binary data as a Buffer. It
+ * compresses a message that is sent with `true`, at a level that cannot be set.
  */
 import { announce, deflate, LIMIT_BYTES } from "./support.ts";
 
@@ -25,7 +25,8 @@ const perMessageDeflate = {
   off: false,
   "no-takeover": { compress: "shared", decompress: "shared" },
   takeover: { compress: "dedicated", decompress: "dedicated" },
-  // A compressor is named for all the memory that it takes: 32 KB is a window of 4 KiB and memLevel 5. A decompressor is named for its window.
+  // Bun names a compressor after all its memory: "32KB" is a window of 4 KiB with memLevel 5. It names a decompressor
+  // after its window.
   "small-windows": { compress: "32KB", decompress: "4KB" },
 }[deflate.mode];
 

@@ -1,4 +1,7 @@
-/** crossws on Node, over the `ws` that it bundles. On Deno and Bun it hands over to their own servers, measured here. */
+/**
+ * crossws on Node, over the `ws` that it bundles. On Deno and Bun it wraps their own servers, which are peers
+ * themselves.
+ */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Peer } from "crossws";

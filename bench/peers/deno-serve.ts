@@ -1,4 +1,4 @@
-/** Deno's own server and its WebSocket, with the idle time-out and its pings off. */
+/** Deno's own server and its WebSocket, without idle time-out and the pings that belong to it. */
 import { announce } from "./support.ts";
 
 declare const Deno: {

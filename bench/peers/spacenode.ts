@@ -1,9 +1,16 @@
-/** SpaceNode with its defaults; only the limits on size are raised, and under compression small messages are compressed too. */
+/**
+ * SpaceNode with its defaults, except that the limits on size are raised, and that small messages are compressed, too,
+ * when compression is on. The environment variable BENCH_SPACENODE is the file URL of another checkout to run instead
+ * of this one.
+ */
 import process from "node:process";
 import type { Socket } from "../../mod.ts";
 import { announce, deflate, LIMIT_BYTES } from "./support.ts";
 
-/** What users get: from npm, for Node and Bun, JavaScript that is built from the sources; from JSR, for Deno, the sources. Types that have to be stripped cost memory. */
+/**
+ * Users of Node and Bun get the built JavaScript from npm, and users of Deno get the sources from JSR. A runtime that
+ * has to strip types itself needs more memory, so each one runs what its users run.
+ */
 const entry = "Deno" in globalThis ? "mod.ts" : "dist/mod.js";
 const folder = process.env.BENCH_SPACENODE ?? new URL("../../", import.meta.url).href;
 const { createApp } = await import(new URL(entry, folder).href) as typeof import("../../mod.ts");

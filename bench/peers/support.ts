@@ -1,7 +1,7 @@
 /**
- * What every server of the bench has in common. By the path a client connects to:
- * `/echo` sends a message back as it came; `/text` the same, through a string; `/fan` sends it to every client of
- * `/fan` by a plain loop; `/publish` does so by the server's own publish, where it has one.
+ * What all peers have in common. The path to which a client connects says what a peer does with a message: on `/echo`
+ * it sends the message back as it came, and on `/text` as a string. On `/fan` it sends the message to every client of
+ * `/fan` in a plain loop, and on `/publish` to every client of `/publish` by the server's own publish, if there is one.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -9,30 +9,31 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type DeflateMode, keepsContext, windowsOf } from "../shared/deflate-modes.ts";
 import type { Memory, Question } from "../shared/processes.ts";
 
-/** Above every message and every burst of the bench, so that no limit is part of what is measured. */
+/** Larger than every message and every burst of the bench, so that no server reaches a limit. */
 export const LIMIT_BYTES: number = 64 * 1024 * 1024;
 
 const mode = (process.env.BENCH_DEFLATE ?? "off") as DeflateMode;
 const { windowBits, memLevel } = windowsOf(mode);
 
-/** What the cell asks of permessage-deflate, and the level where the peer can be told one. */
+/** What the cell asks of permessage-deflate, and the compression level for peers that have a setting for it. */
 export const deflate = {
   mode,
   level: Number(process.env.BENCH_LEVEL ?? 3),
   contextTakeover: keepsContext(mode),
-  /** Undefined where the peer's own are wanted. */
+  /** The sizes of zlib's memory; undefined where the peer's defaults apply. */
   windowBits,
   memLevel,
 };
 
+/** The functions by which an engine runs its garbage collection. */
 interface Collector {
   gc?: (options?: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
   Bun?: { gc(synchronous: boolean): void };
 }
 
 /**
- * After garbage collection and a while of rest. `trimmed` has V8 also give back the pages that it keeps for what may come: what many compressed messages have left there
- * would outweigh a thousand connections.
+ * The memory after several garbage collections and short rests. With `trimmed`, V8 also gives back its spare pages,
+ * because those that many compressed messages leave behind would outweigh a thousand connections.
  */
 async function settledMemory(trimmed: boolean): Promise<Memory> {
   const { gc, Bun } = globalThis as Collector;
@@ -51,13 +52,13 @@ function cpuMicroseconds(): number {
   return user + system;
 }
 
-/** Tells the runner the port, answers its questions on stdin, and ends with it. */
+/** Reports the port to the runner, then replies to the questions that come on stdin, and exits when stdin is closed. */
 export function announce(port: number): void {
-  const answer = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+  const report = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
   createInterface({ input: process.stdin })
     .on("line", async (question: Question) => {
-      answer(question === "cpu" ? cpuMicroseconds() : await settledMemory(question === "trimmed"));
+      report(question === "cpu" ? cpuMicroseconds() : await settledMemory(question === "trimmed"));
     })
     .on("close", () => process.exit(0));
-  answer(port);
+  report(port);
 }

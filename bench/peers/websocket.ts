@@ -1,4 +1,4 @@
-/** `websocket` (WebSocket-Node), which has bufferutil and utf-8-validate as its own dependencies. */
+/** `websocket` (WebSocket-Node), which brings bufferutil and utf-8-validate as dependencies. */
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
@@ -27,7 +27,7 @@ interface WebSocketServer {
   on(event: "request", listener: (request: Request) => void): void;
 }
 
-// The package has no types of its own.
+// The package comes without types.
 const { server: WebSocketServer } = createRequire(import.meta.url)("websocket") as {
   server: new (options: object) => WebSocketServer;
 };

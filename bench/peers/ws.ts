@@ -1,4 +1,7 @@
-/** `ws`, as its README shows it: the message's own bytes go back. On Bun this import is Bun's shim of the same name. */
+/**
+ * `ws`, used as its README shows: the echo is the message's own Buffer. On Bun this import gives Bun's replacement for
+ * the package.
+ */
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 import { announce, deflate, LIMIT_BYTES } from "./support.ts";

@@ -1,18 +1,19 @@
 /** Numbers and tables as text. */
 import { stripVTControlCharacters } from "node:util";
 
-/** Three significant digits, and thousands set apart. */
+/** A number with three significant digits; from 1,000 on, a whole number with its thousands separated. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return "–";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
   return String(Number(value.toPrecision(3)));
 }
 
-/** A short time in the unit that suits it. */
+/** A time in µs below 1 ms, and in ms from there on. */
 export function span(ms: number): string {
   return ms < 1 ? `${Math.round(1000 * ms)} µs` : `${digits(ms)} ms`;
 }
 
+/** A ratio, such as `1.25 ×`; empty when it is undefined. */
 export function times(value: number | undefined): string {
   return value === undefined ? "" : `${value >= 10 ? value.toFixed(1) : value.toFixed(2)} ×`;
 }
@@ -21,7 +22,9 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
-/** Columns padded to their widest cell; the first to the left, numbers to the right. */
+/**
+ * Rows as lines, each column as wide as its widest cell: the first one is aligned to the left, the others to the right.
+ */
 export function table(rows: string[][]): string {
   const width = (text: string): number => stripVTControlCharacters(text).length;
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => width(row[column]))));

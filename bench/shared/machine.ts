@@ -1,4 +1,4 @@
-/** What the bench runs on: cores, runtimes, versions. */
+/** What the bench runs on: the machine and its cores, the runtimes, and the versions of all that is measured. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ export type RuntimeName = "node" | "deno" | "bun";
 export interface Runtime {
   name: RuntimeName;
   version: string;
-  /** The program and the arguments that come before the file. */
+  /** The program, and the arguments that come before the file. */
   command: string[];
 }
 
@@ -24,7 +24,10 @@ const launchers: Record<RuntimeName, string[]> = {
   bun: ["run"],
 };
 
-/** The program itself: what npm puts on the PATH may be a script that starts it, and its CPU time is not the one wanted. */
+/**
+ * The runtime's own executable. The command that npm puts on the PATH may be a script that starts the executable in
+ * another process, and the CPU time of that script would be measured.
+ */
 function executable(name: RuntimeName): { path: string; version: string } | undefined {
   const script = `console.log(JSON.stringify([process.execPath, process.versions.${name}]))`;
   const args = name === "deno" ? ["eval", `import process from "node:process";${script}`] : ["-e", script];
@@ -35,6 +38,7 @@ function executable(name: RuntimeName): { path: string; version: string } | unde
   return { path, version };
 }
 
+/** The runtime of this name, from node_modules or from the PATH; undefined when it is not installed. */
 export function findRuntime(name: RuntimeName): Runtime | undefined {
   const found = executable(name);
   return found && { name, version: found.version, command: [found.path, ...launchers[name]] };
@@ -45,13 +49,17 @@ export interface Cores {
   server: number;
 }
 
-/** Two cores, on two physical ones where there are, or undefined where processes cannot be pinned. */
+/**
+ * One core for the server and one for the generator, physical cores of their own if possible; undefined where processes
+ * cannot be pinned.
+ */
 export function chooseCores(): Cores | undefined {
   if (availableParallelism() < 2 || spawnSync("taskset", ["-c", "0", "true"]).status !== 0) return undefined;
   const server = cpus().length - 1;
   return { generator: siblingsOf(server).includes(0) && server > 1 ? 1 : 0, server };
 }
 
+/** The logical cores that share a physical core with this one. */
 function siblingsOf(core: number): number[] {
   try {
     const list = readFileSync(`/sys/devices/system/cpu/cpu${core}/topology/thread_siblings_list`, "utf8");
@@ -64,7 +72,7 @@ function siblingsOf(core: number): number[] {
   }
 }
 
-/** Wraps a command so that it runs on one core and may open as many files as the system lets it. */
+/** The command, wrapped so that it runs on one core and may open as many files as the system allows. */
 export function pinned(command: string[], core: number | undefined): string[] {
   const pin = core === undefined ? [] : ["taskset", "-c", String(core)];
   return ["sh", "-c", 'ulimit -n "$(ulimit -H -n)"; exec "$@"', "sh", ...pin, ...command];
@@ -77,7 +85,7 @@ function packageVersion(name: string): string {
     try {
       return (JSON.parse(readFileSync(`${path}/${name}/package.json`, "utf8")) as { version: string }).version;
     } catch {
-      // Not in this folder: the next one up may have it.
+      // The package is not in this folder; the next folder up may have it.
     }
   }
   return "not installed";
@@ -98,13 +106,13 @@ export interface Machine {
   memoryGiB: number;
   system: string;
   pinned: boolean;
-  /** How busy the machine was before the run, by its one-minute load. */
+  /** The one-minute load average before the run: how busy other programs kept the machine. */
   loadBefore: number;
   commit: string;
   versions: Record<string, string>;
 }
 
-/** @param packages whose versions count */
+/** @param packages the npm packages whose versions are part of the description */
 export function describeMachine(runtimes: Runtime[], packages: string[], cores: Cores | undefined): Machine {
   return {
     cpu: cpus()[0].model.trim(),

@@ -70,7 +70,9 @@ export interface Memory {
   heapBytes: number;
 }
 
-/** The questions that a server of `peers/` takes on stdin: CPU time, memory, memory without the engine's spare pages. */
+/**
+ * The questions that a server of `peers/` takes on stdin: CPU time, memory, memory without the engine's spare pages.
+ */
 export type Question = "cpu" | "memory" | "trimmed";
 
 /** A server to start: a file of `peers/`, and its environment. */

@@ -1,4 +1,7 @@
-/** What is measured. Adding a cell here has it run and tabled; `charts` draws it. */
+/**
+ * The cells of the bench: what is measured. A cell that is added here is run and shown in the tables, and in the charts
+ * if `charts` says so.
+ */
 
 import type { Workload } from "../load/workload.ts";
 import type { DeflateMode } from "../shared/deflate-modes.ts";
@@ -60,6 +63,7 @@ const DEFLATE_TITLE: Record<DeflateMode, string> = {
   "small-windows": "deflate as in Python's websockets",
 };
 
+/** The beginnings of the cells' names. */
 const DEFLATE_ID = { "no-takeover": "deflate", takeover: "takeover", "small-windows": "python" };
 
 function compressedEcho(deflate: Exclude<DeflateMode, "off">): Cell[] {
@@ -78,7 +82,7 @@ function compressedEcho(deflate: Exclude<DeflateMode, "off">): Cell[] {
   }));
 }
 
-/** With and without compression: what each of 1,000 connections adds to the memory of a server that has 1,000 already. */
+/** The memory that each of 1,000 connections adds to a server that has 1,000 already, with or without compression. */
 function idleDeflate(deflate: DeflateMode): Cell {
   return {
     id: deflate === "off" ? "idle-1000" : `idle-1000-${DEFLATE_ID[deflate]}`,
@@ -114,7 +118,7 @@ function fan(path: "/fan" | "/publish", inFlight: number): Cell {
   };
 }
 
-/** JSON to 200 at once: whoever compresses it once for all has the rest for nothing. */
+/** JSON for 200 receivers: a server may compress the message once and send the same bytes to all of them. */
 function compressedFan(path: "/fan" | "/publish"): Cell {
   return {
     ...fan(path, 1),

@@ -1,6 +1,7 @@
 /**
- * One SVG per runtime: a panel for each of the cells of `--quick`, the servers sorted, the limit as a line.
- * The colours are of middle brightness and the ground is clear, so that it reads on white and on black.
+ * The charts: one SVG for each runtime, with a panel for each cell that has one. The servers are sorted, and the limit
+ * is a line. The colours have a medium brightness and the background is transparent, so that a chart can be read on
+ * white and on black.
  */
 import { type EChartsOption, init } from "echarts";
 import { digits, span, times } from "../shared/format.ts";
@@ -25,6 +26,7 @@ const PANEL_GAP = 16;
 const BAR = 22;
 const FOOTING = 30;
 
+/** The part of a chart that shows one cell. */
 interface Panel {
   title: string;
   bars: { label: string; figure: number; isOurs: boolean; note: string }[];
@@ -37,7 +39,7 @@ function panelsOf(results: Result[], runtime: RuntimeName): Panel[] {
     const rows = rowsOf(results, runtime, id);
     if (charts === "latency") return latencyPanel(title, rows);
     const bars = rows.filter(({ peer }) => peer !== LIMIT).map((row) => {
-      // At another level it is compared with itself.
+      // SpaceNode at another level is in our colour, and compared with SpaceNode at its own level.
       const isOurs = row.peer.startsWith(OURS);
       const ratio = row.peer === OURS ? "" : `  ${times(advantage(results, row))}`;
       const note = `${digits(row.figure)} ${unitOf(id)}${ratio}`;
@@ -48,7 +50,9 @@ function panelsOf(results: Result[], runtime: RuntimeName): Panel[] {
   });
 }
 
-/** How long a message takes there and back, half of them and all but one in a hundred. */
+/**
+ * The panel of the latency cell: the median of the round trips as a bar, and beside it in words their 99th percentile.
+ */
 function latencyPanel(title: string, rows: Row[]): Panel {
   const bars = rows.flatMap(({ peer, label, p50Ms, p99Ms }) =>
     p50Ms === undefined || p99Ms === undefined || peer === LIMIT ? [] : {
@@ -66,6 +70,7 @@ function latencyPanel(title: string, rows: Row[]): Panel {
   };
 }
 
+/** The parts of the options of echarts to which each panel adds its own. */
 type Part = { title: object[]; grid: object[]; xAxis: object[]; yAxis: object[]; series: object[] };
 
 function draw(part: Part, panel: Panel, left: number, top: number, width: number): void {
@@ -134,7 +139,7 @@ function draw(part: Part, panel: Panel, left: number, top: number, width: number
   });
 }
 
-/** The chart of one runtime as SVG text; undefined when nothing was measured there. */
+/** The chart of one runtime as SVG text; undefined when nothing was measured on that runtime. */
 export function chart({ results, machine, date }: Report, runtime: RuntimeName): string | undefined {
   const panels = panelsOf(results, runtime);
   if (panels.length === 0) return undefined;
@@ -155,10 +160,8 @@ export function chart({ results, machine, date }: Report, runtime: RuntimeName):
     textStyle: { color: TEXT, fontFamily: FONT, fontSize: 16, fontWeight: 600 },
   };
   const footing = {
-    text:
-      `×: of SpaceNode's · dashed: a bare node:http upgrade that sends raw bytes back · ${machine.cpu}, ${machine.cores} cores · ${
-        date.slice(0, 10)
-      }`,
+    text: "×: ratio to SpaceNode's · dashed: a bare node:http upgrade that sends raw bytes back · " +
+      `${machine.cpu}, ${machine.cores} cores · ${date.slice(0, 10)}`,
     left: MARGIN,
     top: top + 2,
     padding: 0,

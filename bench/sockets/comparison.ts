@@ -14,7 +14,8 @@ const ROUNDS_FOR_VERDICT = 3;
 function row(cell: Cell, field: Field, base: Result, ours: Result): string[] {
   const valuesOf = ({ samples }: Result): number[] => samples.map((sample) => sample[field]!);
   const [here, there] = [valuesOf(ours), valuesOf(base)];
-  // The two checkouts take turns within a round, so whatever disturbs a round disturbs both: each round is a ratio of its own.
+  // The two checkouts take turns within a round, so whatever disturbs a round disturbs both: each round is a ratio of
+  // its own.
   const ratios = here.map((value, round) => value / there[round]);
   const [lowest, highest] = [min(ratios), max(ratios)];
   const verdict = lowest > 1 ? "more in every round" : highest < 1 ? "less in every round" : "";

@@ -5,6 +5,7 @@ import type { Cell } from "./cells.ts";
 import type { GeneratorProcess } from "./generator-process.ts";
 import { LIMIT, type Peer } from "./peers.ts";
 
+/** The values of one round. */
 export interface Sample {
   /** The cell's figure: server CPU in µs for each message (delivery, handshake), or KiB for each idle connection. */
   figure: number;
@@ -17,7 +18,9 @@ export interface Sample {
   /** Bytes on the wire for each message, to the server and back. */
   toServerBytes: number | undefined;
   toClientBytes: number | undefined;
-  /** KiB for each idle connection that the engine knows of: scatters less than `figure`, but leaves out the native part. */
+  /**
+   * KiB for each idle connection that the engine knows of: scatters less than `figure`, but leaves out the native part.
+   */
   heapKiB: number | undefined;
 }
 
@@ -49,9 +52,9 @@ async function measureCpu(server: Server, generator: GeneratorProcess, times: Ti
 }
 
 /**
- * Other connections come before those that are measured, so that memory which a server sets up once is not counted. Most
- * cells open a few of them and close them again. A `trimmed` cell opens as many as it measures and keeps them open, because
- * the differences that it looks for are small.
+ * Other connections come before those that are measured, so that memory which a server sets up once is not counted.
+ * Most cells open a few of them and close them again. A `trimmed` cell opens as many as it measures and keeps them
+ * open, because the differences that it looks for are small.
  */
 async function measureIdle(server: Server, generator: GeneratorProcess, cell: Cell, raw: boolean): Promise<Sample> {
   const { port } = server;
@@ -80,6 +83,7 @@ async function measureIdle(server: Server, generator: GeneratorProcess, cell: Ce
   };
 }
 
+/** Starts the peer, measures, and stops the peer. */
 export async function measureCell(
   peer: Peer,
   runtime: Runtime,

@@ -1,23 +1,27 @@
-/** Who is measured: one entry per server and runtime, each in its best honest configuration. */
+/** The peers: an entry for each server on each runtime, in the configuration that is best for it and still honest. */
 import type { RuntimeName } from "../shared/machine.ts";
 
 export interface Peer {
-  /** The name for `--peers`; the same on every runtime where the same thing runs. */
+  /** The name for `--peers`; the same server has the same name on every runtime. */
   id: string;
   label: string;
-  /** What it is called in cells with permessage-deflate, if not the same. */
+  /** The label in cells with permessage-deflate, where it differs. */
   deflateLabel?: string;
   runtime: RuntimeName;
+  /** The program, a file of `peers/`. */
   file: string;
   env: Record<string, string>;
-  /** Left out of `--quick`. */
+  /** True when the peer is left out of `--quick`. */
   slow: boolean;
-  /** Has a publish of its own for the cells on `/publish`; those without are shown by their loop. */
+  /** True when the peer has a publish of its own for the cells on `/publish`. The others are shown with their loop. */
   publishes: boolean;
-  /** Whether it is measured in cells with permessage-deflate: never, as in the others, or there alone. */
+  /** In which cells the peer is measured: in those without permessage-deflate, in all, or only in those with it. */
   deflates: "never" | "too" | "only";
 }
 
+/**
+ * The names of the peers that the reports treat differently: SpaceNode, the limit, and SpaceNode of another checkout.
+ */
 export const OURS = "spacenode";
 export const LIMIT = "raw";
 export const BASE = "base";
@@ -26,17 +30,23 @@ function peer(runtime: RuntimeName, id: string, label: string, more: Partial<Pee
   return { id, label, runtime, file: `${id}.ts`, env: {}, slow: false, publishes: false, deflates: "never", ...more };
 }
 
-/** What `npm install ws` gives by itself: its native add-ons are separate packages. */
+/** `ws` as `npm install ws` alone gives it: its native add-ons are separate packages. */
 const WITHOUT_ADDONS = { WS_NO_BUFFER_UTIL: "1", WS_NO_UTF_8_VALIDATE: "1" };
 
-/** SpaceNode compresses at level 3 by itself, `ws` at zlib's default of 6; so does Bun.serve, by the bytes that it sends. */
+/**
+ * SpaceNode compresses at level 3 by default and `ws` at zlib's default, 6. Bun.serve seems to use 6, too, by the
+ * number of bytes that it sends.
+ */
 function atLevel(level: number): Partial<Peer> {
   return { env: { BENCH_LEVEL: String(level) }, deflates: "only" };
 }
 
 const OURS_AT_6: Partial<Peer> = { ...atLevel(6), file: `${OURS}.ts`, publishes: true, slow: true };
 
-/** Under compression `ws` is measured with its add-ons. Its threads of zlib count, and share the server's core. */
+/**
+ * With compression, `ws` is measured with its add-ons. It compresses in threads, whose CPU time counts and which share
+ * the server's core.
+ */
 const WS_AT_3: Partial<Peer> = { ...atLevel(3), file: "ws.ts" };
 const WS_AT_6: Partial<Peer> = { ...atLevel(6), file: "ws.ts", slow: true };
 
@@ -55,7 +65,7 @@ export const peers: readonly Peer[] = [
   peer("node", LIMIT, "raw bytes (limit)"),
   peer("deno", OURS, "SpaceNode", OURS_AT_3),
   peer("deno", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
-  // Deno's own server answers no offer of permessage-deflate: `ws` is who compresses there.
+  // Deno's own server agrees to no offer of permessage-deflate, so on Deno `ws` is the peer that compresses.
   peer("deno", "native", "Deno.serve", { file: "deno-serve.ts" }),
   peer("deno", "ws", "ws", { slow: true }),
   peer("deno", "ws-3", "ws, level 3", WS_AT_3),
@@ -68,7 +78,7 @@ export const peers: readonly Peer[] = [
   peer("bun", LIMIT, "raw bytes (limit)"),
 ];
 
-/** SpaceNode as it is in the folder of another checkout, set up like ours on each runtime. */
+/** SpaceNode of another checkout, set up on each runtime like SpaceNode of this one. */
 export function basePeers(folder: URL): Peer[] {
   const env = { BENCH_SPACENODE: folder.href };
   return peers.filter(({ id }) => id === OURS).map((ours) => ({ ...ours, id: BASE, label: "base", env }));

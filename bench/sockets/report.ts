@@ -1,4 +1,4 @@
-/** The run as text: a line per cell while it runs, then a table per runtime, then what was to be reached. */
+/** The text that a run prints: a line for each cell while it runs, then a table for each runtime, then the targets. */
 import { digits, percent, table, times } from "../shared/format.ts";
 import type { RuntimeName } from "../shared/machine.ts";
 import type { Cell } from "./cells.ts";
@@ -16,7 +16,7 @@ import {
 } from "./results.ts";
 import { type Goal, targets } from "./targets.ts";
 
-/** What one kind of cell has and others have not: bytes on the wire under compression, and the heap's share of memory. */
+/** The figures that only some cells have: bytes on the wire with compression, and the heap of an idle connection. */
 function particulars(row: Result): string {
   const { toServerBytes, toClientBytes, heapKiB } = row;
   if (heapKiB !== undefined) return `heap ${digits(heapKiB)} KiB`;
@@ -59,18 +59,23 @@ export function runtimeTable({ results, machine }: Report, runtime: RuntimeName)
       ]);
     }
   }
-  const note = rows.some(isGeneratorBound) ? "\n  ! the generator set the rate; the server had time to spare" : "";
+  const note = rows.some(isGeneratorBound)
+    ? "\n  ! the generator set the rate; the server was not busy all the time"
+    : "";
   return `${runtime} ${machine.versions[runtime]}\n${table(lines)}${note}`;
 }
 
 export interface Reached {
   goal: Goal;
+  /** The best of the peers, and its value divided by that of SpaceNode. */
   peer: string;
   value: number;
   isMet: boolean;
 }
 
-/** Against the best of the peers named; undefined when this run did not measure both sides. */
+/**
+ * Compares SpaceNode with the best of the peers that the goal names; undefined when the run did not measure both sides.
+ */
 export function reach(results: Result[], goal: Goal): Reached | undefined {
   const field = goal.field ?? "figure";
   const ours = find(results, goal.runtime, OURS, goal.cell)?.[field];
@@ -86,7 +91,9 @@ export function reach(results: Result[], goal: Goal): Reached | undefined {
 
 export function targetTable({ results }: Report): string {
   const reached = targets.flatMap((goal) => reach(results, goal) ?? []);
-  if (reached.length === 0) return "No target could be compared: its cell, SpaceNode or the peer was left out.";
+  if (reached.length === 0) {
+    return "No target could be compared: for each one, the run left out its cell, SpaceNode or its peers.";
+  }
   const rows = reached.map(({ goal, peer, value, isMet }) => [
     `${goal.runtime} ${goal.cell}${goal.field ? ` ${goal.field.slice(0, 3)}` : ""}`,
     `${labelOf(goal.runtime, peer)}${goal.peerCell ? ` (${goal.peerCell})` : ""}`,

@@ -1,26 +1,19 @@
-/** What a run yields, and how its numbers are looked up and compared. */
+/** The results of a run: how they are made from samples, looked up and compared. */
 import { max, median, min } from "simple-statistics";
 import type { Machine, RuntimeName } from "../shared/machine.ts";
 import { type Cell, cells } from "./cells.ts";
 import type { Sample, Times } from "./measure-cell.ts";
 import { OURS, type Peer, peers } from "./peers.ts";
 
-export interface Result {
+/**
+ * Each field of a sample is here the median of the rounds, but with `--lowest` the figure is that of the lowest round.
+ */
+export interface Result extends Sample {
   runtime: RuntimeName;
   peer: string;
   cell: string;
-  /** Median of the rounds (the lowest with `--lowest`): server CPU in µs for a message, or KiB for an idle connection. */
-  figure: number;
   /** Half the distance from the lowest round to the highest, as a share of the figure; undefined after one round. */
   spread: number | undefined;
-  perSecond: number | undefined;
-  p50Ms: number | undefined;
-  p99Ms: number | undefined;
-  generatorShare: number | undefined;
-  serverShare: number | undefined;
-  toServerBytes: number | undefined;
-  toClientBytes: number | undefined;
-  heapKiB: number | undefined;
   samples: Sample[];
 }
 
@@ -34,7 +27,7 @@ export interface Failure {
 export interface Report {
   date: string;
   machine: Machine;
-  /** The other checkout that `--base` names. */
+  /** The checkout that `--base` names. */
   base?: { folder: string; commit: string };
   rounds: number;
   lowest: boolean;
@@ -43,12 +36,13 @@ export interface Report {
   failures: Failure[];
 }
 
+/** The median of a field over the samples that have it. */
 function middle(samples: Sample[], field: keyof Sample): number | undefined {
   const values = samples.map((sample) => sample[field]).filter((value) => value !== undefined);
   return values.length > 0 ? median(values) : undefined;
 }
 
-/** `lowest` takes the best round for the figure: on a machine that others use, their share only ever adds. */
+/** @param lowest takes the figure of the lowest round, because on a machine that others use, they can only add to it */
 export function summarise(peer: Peer, cell: Cell, samples: Sample[], lowest: boolean): Result {
   const figures = samples.map(({ figure }) => figure);
   const figure = lowest ? min(figures) : median(figures);
@@ -76,7 +70,10 @@ export function find(results: Result[], runtime: RuntimeName, peer: string, cell
 
 export type Row = Result & { label: string };
 
-/** A cell's results, the best first. Peers that cannot do what it measures stand in it with what they do instead. */
+/**
+ * The results of a cell, the best first. For a peer that cannot do what the cell measures, its result in the cell
+ * `elsewhere` is taken.
+ */
 export function rowsOf(results: Result[], runtime: RuntimeName, id: string): Row[] {
   const of = (cell: string | undefined): Result[] =>
     results.filter((result) => result.runtime === runtime && result.cell === cell);
@@ -90,13 +87,15 @@ export function rowsOf(results: Result[], runtime: RuntimeName, id: string): Row
   return [...own, ...others].sort((left, right) => left.figure - right.figure);
 }
 
-/** How many times less CPU (or memory) ours takes than this result. */
+/**
+ * The figure of this result divided by that of SpaceNode: how many times the CPU or the memory of SpaceNode it takes.
+ */
 export function advantage(results: Result[], { runtime, cell, figure }: Result): number | undefined {
   const ours = find(results, runtime, OURS, cell);
   return ours && figure / ours.figure;
 }
 
-/** The rate was the generator's doing, not the server's. The CPU per message stands all the same. */
+/** True when the generator set the rate, and not the server. The CPU for each message is valid all the same. */
 export function isGeneratorBound({ generatorShare = 0, serverShare = 1 }: Result): boolean {
   return generatorShare > 0.9 && serverShare < 0.9;
 }

@@ -136,7 +136,7 @@ console.log(
 );
 if (report.base) console.log(`here: ${report.machine.commit}; base: ${report.base.commit} in ${report.base.folder}`);
 for (const runtime of runtimes) {
-  console.log(`\n${runtime.name} ${runtime.version}: server CPU for each message, and × ours`);
+  console.log(`\n${runtime.name} ${runtime.version}: server CPU for a message; ×: the ratio to ours`);
   for (const cell of cells.filter(({ id, quick: isQuick }) => (onlyCells ? onlyCells.has(id) : isQuick || !quick))) {
     await runCell(cell, runtime, cores);
   }
