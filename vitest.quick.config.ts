@@ -2,22 +2,23 @@ import { defineConfig } from "vitest/config";
 import base from "./vitest.config.ts";
 
 /**
- * What `npm test -- --quick` runs: the tests of single files and the vectors of the RFCs. Left out are tests that are slow
- * by their nature: those that start processes, and those that send messages of many megabytes.
+ * What `npm test -- --quick` runs: the tests of single files, without those that are slow by their nature. These start
+ * processes, send many messages or megabytes through real sockets, or try many random inputs.
  */
 export default defineConfig({
   ...base,
   test: {
     ...base.test,
-    include: ["tests/*.test.ts", "tests/{app,conformance,protocol,runner,transport}/**/*.test.ts"],
+    include: ["tests/*.test.ts", "tests/{app,protocol,runner,transport}/**/*.test.ts"],
     // Vitest leaves one core to itself, which is half of a machine with two.
     maxWorkers: "100%",
     exclude: [
       "tests/examples.test.ts",
-      "tests/app/**/*-processes.test.ts",
       "tests/app/**/*signals.test.ts",
-      "tests/conformance/7692-messages.test.ts",
-      "tests/conformance/10.4-limits.test.ts",
+      "tests/app/**/presence-{apps,processes}.test.ts",
+      "tests/app/**/*{iteration,streams}.test.ts",
+      "tests/{app,transport}/**/{compression,compression-flow,compressing-outbox,negotiated-deflate}.test.ts",
+      "tests/{app,protocol}/**/*-properties.test.ts",
     ],
   },
 });

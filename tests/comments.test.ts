@@ -1,4 +1,4 @@
-/** Comments wrap at 120 columns in every file that a person wrote, and every source file says at its head what it is. */
+/** Comments wrap at 120 columns in every file that a person wrote, and every source file has a comment at its head. */
 import { describe, expect, test } from "vitest";
 import { parseScript, read, repositoryFiles } from "./support/repository.ts";
 
@@ -10,7 +10,7 @@ type Range = readonly [start: number, end: number];
 const isScript = (path: string): boolean => /\.(ts|js|mjs)$/.test(path);
 const isSource = (path: string): boolean => path === "mod.ts" || /^src\/.*\.ts$/.test(path);
 
-/** The comments of the kinds of files that have no parser here, by the name's end. A string may look like one of them. */
+/** Patterns of comments for the kinds of files that have no parser here. Text in quotes may look like a comment. */
 const otherComments: [name: RegExp, comment: RegExp][] = [
   [/\.css$/, /\/\*[^]*?\*\//g],
   [/\.(html|md|svg)$/, /<!--[^]*?-->/g],
@@ -59,6 +59,7 @@ function hasHead(path: string, text = read(path)): boolean {
   });
 }
 
+// The results of the benches are written by programs. The prose of Markdown is left out, because `deno fmt` wraps it.
 const files = repositoryFiles().filter((path) => !path.startsWith("bench/results/"));
 
 test("comments wrap at 120 columns", () => {
@@ -103,24 +104,19 @@ describe("what these checks find", () => {
     expect(longComments(path, text)).toEqual([]);
   });
 
-  test.each([
-    ["no comment", "export const a = 1;"],
-    ["a comment in the second declaration only", "export const a = 1;\n\n/** The letter. */\nexport const b = 1;"],
-    ["a comment that stands apart", 'import "./b.ts";\n\n// Everything here is fast.\n\nexport const a = 1;'],
-    ["a comment between imports", 'import "./b.ts";\n// The letter.\nimport "./c.ts";\nexport const a = 1;'],
-    ["a directive", "// deno-lint-ignore-file\nexport const a = 1;"],
-    ["a line without words", "// ------\nexport const a = 1;"],
-    ["a comment inside of the first declaration", "export const a = { /* The letter. */ };"],
-  ])("a head with %s", (_name, text) => {
-    expect(hasHead("src/a.ts", text)).toBe(false);
-  });
-
-  test.each([
-    ["a block above the imports", '/** Letters. */\nimport "./b.ts";\n\nexport const a = 1;'],
-    ["lines above the imports", '// Letters,\n// all of them.\n\nimport "./b.ts";\n\nexport const a = 1;'],
-    ["the JSDoc of the first declaration", 'import "./b.ts";\n\n/** The letter. */\nexport const a = 1;'],
-    ["nothing but a comment", "// Empty on purpose."],
-  ])("not a head with %s", (_name, text) => {
-    expect(hasHead("src/a.ts", text)).toBe(true);
+  test.each<[name: string, isHead: boolean, text: string]>([
+    ["no comment", false, "export const a = 1;"],
+    ["the comment of the second declaration", false, "export const a = 1;\n\n/** Letter. */\nexport const b = 1;"],
+    ["a comment that stands apart", false, 'import "./b.ts";\n\n// All is fast.\n\nexport const a = 1;'],
+    ["a comment between imports", false, 'import "./b.ts";\n// Letter.\nimport "./c.ts";\nexport const a = 1;'],
+    ["a directive", false, "// deno-lint-ignore-file\nexport const a = 1;"],
+    ["a line without words", false, "// ------\nexport const a = 1;"],
+    ["a comment inside the first declaration", false, "export const a = { /* Letter. */ };"],
+    ["a block above the imports", true, '/** Letters. */\nimport "./b.ts";\n\nexport const a = 1;'],
+    ["lines above the imports", true, '// Letters,\n// all of them.\n\nimport "./b.ts";\n\nexport const a = 1;'],
+    ["the JSDoc of the first declaration", true, 'import "./b.ts";\n\n/** Letter. */\nexport const a = 1;'],
+    ["nothing but a comment", true, "// Empty on purpose."],
+  ])("as a head, %s: %j", (_name, isHead, text) => {
+    expect(hasHead("src/a.ts", text)).toBe(isHead);
   });
 });
