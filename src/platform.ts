@@ -1,7 +1,11 @@
 /**
- * The one file that knows which runtime it is on. What all three do alike is imported from `node:` modules anywhere; what they
- * do differently has its name, and its reason, here.
+ * The one file that knows the runtime. Code in which Node, Deno and Bun behave alike stands elsewhere and imports
+ * `node:` modules itself. Each difference between the runtimes has a name and its reason here.
+ *
+ * The module keeps the time at which Deno last asked the operating system about sockets, and the tasks that wait until
+ * Deno asks again. `afterOtherSockets` runs and resets them by itself.
  */
+
 import { Buffer, isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
@@ -10,15 +14,18 @@ import type { Codec } from "./protocol/codec.ts";
 import { ACCEPT_GUID } from "./protocol/handshake.ts";
 import { HEADROOM_BYTES, HEADROOM_FROM_BYTES, HEADROOM_TO_BYTES, noteHeadroom } from "./protocol/headroom.ts";
 
-/** The runtime that this process is. */
+/** The runtime of this process. */
 export const runtime: "node" | "deno" | "bun" = "Bun" in globalThis ? "bun" : "Deno" in globalThis ? "deno" : "node";
 
-/** The value of Sec-WebSocket-Accept for a client's key, RFC 6455 §4.2.2. */
+/** The value of Sec-WebSocket-Accept for the value of Sec-WebSocket-Key, RFC 6455 §4.2.2. */
 export function acceptKey(key: string): string {
   return hash("sha1", key + ACCEPT_GUID, "base64");
 }
 
-/** What `toString` calls in the end; all three runtimes have them, and for short texts the detour costs more than the decoding. */
+/**
+ * The methods of a `Buffer` that `toString` calls in the end. All three runtimes have them. For short texts, the way
+ * through `toString` costs more than the decoding itself.
+ */
 interface SliceDecoders {
   latin1Slice(start: number, end: number): string;
   utf8Slice(start: number, end: number): string;
@@ -28,6 +35,7 @@ function decoders(bytes: Uint8Array): SliceDecoders {
   return bytes as Uint8Array & SliceDecoders;
 }
 
+/** Gives uninitialised memory, with headroom in front of it where a large payload can use that. */
 function allocate(byteLength: number): Buffer {
   if (byteLength < HEADROOM_FROM_BYTES || byteLength > HEADROOM_TO_BYTES) return Buffer.allocUnsafe(byteLength);
   const bytes = Buffer.allocUnsafe(HEADROOM_BYTES + byteLength).subarray(HEADROOM_BYTES);
@@ -35,7 +43,7 @@ function allocate(byteLength: number): Buffer {
   return bytes;
 }
 
-/** Native text decoding and memory for the protocol. */
+/** Memory and native text functions for the protocol. */
 export const codec: Codec = {
   isUtf8,
   allocate,
@@ -45,76 +53,88 @@ export const codec: Codec = {
 };
 
 /**
- * Whether a large frame leaves faster as one corked write of its header and its payload than as two writes: Deno gathers
- * corked writes at little cost, Node and Bun copy them or pay more for the gathering than for a second call.
+ * True when a large frame leaves faster as one corked write of its header and its payload than as two writes. Deno
+ * gathers corked writes at little cost. Node and Bun copy them, or pay more for gathering them than for a second write.
  */
 export const corksLargeFrames: boolean = runtime === "deno";
 
 /**
- * Whether the peer has ended its side of a connection. `readableEnded` becomes true only when everything that came before
- * the end has been read. The state of the stream tells of the end as soon as it has come, on all three runtimes.
+ * True when the peer has ended its side of the TCP connection. `readableEnded` becomes true only after all bytes before
+ * the end have been read. On all three runtimes, the internal state of the stream tells of the end as soon as it is
+ * received.
  */
 export function hasPeerEnded(raw: RawSocket): boolean {
   return raw.readableEnded || (raw as { _readableState?: { ended?: boolean } })._readableState?.ended === true;
 }
 
-/** Whether a socket goes on reading into memory during its own `pause()`: Deno does so under TLS. */
+/** True when a raw socket goes on reading into memory after its `pause()`. Deno does so under TLS. */
 export function readsWhilePaused(raw: RawSocket): boolean {
   return runtime === "deno" && "encrypted" in raw;
 }
 
 /**
- * Whether a connection that requests come on can be paused. Under TLS it cannot: Deno reads on into memory, and Node gives what it has decrypted already to an HTTP parser that
- * is paused, which takes that for a fault of the client.
+ * True when a raw socket whose bytes go to an HTTP parser can be paused. On Deno and Node that is not so under TLS:
+ * Deno reads on into memory, and Node passes bytes that it has already decrypted to the paused parser, which takes them
+ * for a fault of the client.
  */
 export function pausesRequests(raw: RawSocket): boolean {
   return runtime === "bun" || !("encrypted" in raw);
 }
 
-/** Deno's scheduler (tokio) asks the operating system about the sockets when it has nothing else to do, and otherwise once in so many turns of the event loop. */
+/**
+ * Deno's scheduler (tokio) asks the operating system about sockets when it has nothing else to do, and otherwise once
+ * in this many turns of the event loop.
+ */
 const DENO_TURNS = 61;
-/** While a socket keeps Deno busy, the operating system is asked at least this often. */
+/** While a socket keeps Deno busy, the operating system is asked at least once in this time. */
 const DENO_ASK_MS = 5;
 
-/** When Deno has certainly asked, and the steps that wait until it asks again. */
+/** The time at which Deno has certainly asked, and the tasks that wait until Deno asks again. */
 let lastAskedMs = 0;
 let untilAsked: (() => void)[] | undefined;
 
 /**
- * Does a step after other sockets have had their turn. On Node and Bun that is what `setImmediate` does. On Deno `setImmediate` lets in only the sockets that are known to have
- * something to read. For the others, empty turns of some 5 µs each must go by, which is done every few milliseconds. A timer instead would cost a whole millisecond, and prove
- * nothing: Deno runs timers that are due without asking the operating system.
+ * Runs a task after other sockets have had their turn. On Node and Bun, `setImmediate` does just that. On Deno,
+ * `setImmediate` gives a turn only to the sockets that are already known to have something to read. For the other
+ * sockets, `DENO_TURNS` empty turns of some 5 µs each have to pass, and this function lets them pass once in
+ * `DENO_ASK_MS`. A timer would cost a whole millisecond instead and would prove nothing, since Deno runs timers that
+ * are due without asking the operating system.
  */
-export function afterOtherSockets(step: () => void): void {
-  if (runtime !== "deno" || performance.now() - lastAskedMs < DENO_ASK_MS) return void setImmediate(step);
-  if (untilAsked !== undefined) return void untilAsked.push(step);
-  untilAsked = [step];
+export function afterOtherSockets(task: () => void): void {
+  if (runtime !== "deno" || performance.now() - lastAskedMs < DENO_ASK_MS) return void setImmediate(task);
+  if (untilAsked !== undefined) return void untilAsked.push(task);
+  untilAsked = [task];
   passTurns(DENO_TURNS);
 }
 
+/** Lets turns of the event loop pass, then runs the tasks that wait for them. */
 function passTurns(count: number): void {
   if (count > 0) return void setImmediate(passTurns, count - 1);
-  const steps = untilAsked!;
+  const tasks = untilAsked!;
   untilAsked = undefined;
   lastAskedMs = performance.now();
-  for (const step of steps) step();
+  for (const task of tasks) task();
 }
 
-/** What a `net.Socket` reads with. */
+/** The internal handle with which a `net.Socket` reads. */
 interface ReadHandle {
   readStop?(): void;
   readStart?(): void;
 }
 
-/** What the TCP connection below a TLS socket of Deno is read with. Nothing public leads there; where a later Deno has other names, undefined is given. */
+/**
+ * The read handle of the TCP connection below a TLS socket of Deno. Only private fields lead to that handle, so the
+ * function gives `undefined` when a later Deno has other fields, and on all other sockets.
+ */
 function handleBelow(raw: RawSocket): ReadHandle | undefined {
   if (!readsWhilePaused(raw)) return undefined;
   return (raw as { _parent?: { _handle?: ReadHandle | null } | null })._parent?._handle ?? undefined;
 }
 
 /**
- * Stops reading until `resumeReading`. A TLS socket of Deno goes on reading into memory during `pause()`, and never emits an `end` that comes meanwhile. There, the TCP connection
- * below is stopped instead, and what has been decrypted already is still emitted.
+ * Stops reading until `resumeReading`. A TLS socket of Deno goes on reading into memory after `pause()`, and never
+ * emits an `end` that it receives meanwhile. On such a socket, the TCP connection below is stopped instead; bytes that
+ * have already been decrypted are still emitted.
  */
 export function interruptReading(raw: RawSocket): void {
   const below = handleBelow(raw);
@@ -122,48 +142,54 @@ export function interruptReading(raw: RawSocket): void {
   else raw.pause();
 }
 
-/** Reads again after `interruptReading`, or for the first time. */
+/** Starts reading, for the first time or again after `interruptReading`. */
 export function resumeReading(raw: RawSocket): void {
   handleBelow(raw)?.readStart?.();
   raw.resume();
 }
 
-/** Freeing less than this costs more than it saves. */
+/** Freeing fewer bytes than this costs more than it saves. */
 const FREE_FROM_BYTES = 4 * 1024;
 
 /**
- * Gives memory back at once that nobody uses any more, if it is large and not a part of something else. Left to the garbage collector, chunks of 64 KiB make it run all the time,
- * since they are large and nothing else is there to collect: that was a quarter of the cost of large messages on Node, and more on Bun. On Deno it costs more than it saves.
+ * Frees memory that nobody uses any more, if it is large and not a part of other memory. Chunks of 64 KiB that are left
+ * to the garbage collector make it run all the time, although there is nothing else to collect. That was a quarter of
+ * the cost of large messages on Node, and more on Bun. On Deno, freeing costs more than it saves, so nothing is done
+ * there.
  */
 export function free(bytes: Uint8Array): void {
-  // Of a few bytes nobody must ask for the `buffer`: some runtimes only make it then, which costs more than reading them.
+  // Short bytes return before `buffer` is read: some runtimes make the ArrayBuffer only then, which costs more than
+  // reading the bytes.
   if (runtime === "deno" || bytes.length < FREE_FROM_BYTES) return;
   const { buffer, byteOffset, length } = bytes;
-  // Memory of a pool is not ours alone.
+  // Bytes that are a part of a larger ArrayBuffer share it with others, as in Node's pool. Headroom in front belongs to
+  // the bytes.
   if (byteOffset > HEADROOM_BYTES || byteOffset + length !== buffer.byteLength) return;
   if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /**
- * Whether an HTTP server needs a plain `net` or `tls` server before it, which accepts the connections and hands them over. Bun's HTTP server ignores `reusePort`, and under
- * TLS it does not tell of a connection before its handshake, so that nobody could bound that.
+ * True when an HTTP server needs a plain `net` or `tls` server in front of it, which accepts the TCP connections and
+ * passes them on. Bun's HTTP server ignores `reusePort`. Under TLS, it does not tell of a connection before the TLS
+ * handshake is done, so that the time for the handshake could not be limited.
  */
 export function needsFrontServer(isTls: boolean, reusePort: boolean): boolean {
   return runtime === "bun" && (isTls || reusePort);
 }
 
-/** Whether a write of nothing ends the connection: under TLS, Deno answers it with EPERM. */
+/** True when a write of no bytes breaks the connection. Under TLS, such a write fails on Deno with EPERM. */
 export function failsOnEmptyWrite(raw: RawSocket): boolean {
   return runtime === "deno" && "encrypted" in raw;
 }
 
 /**
- * Whether no request comes with more than a few hundred headers: Bun refuses those itself. To count them there would cost 5 % of a connection's memory, since their texts are made only
- * when somebody asks for them, and it keeps the request for as long as the connection.
+ * True when the runtime itself refuses a request with more than a few hundred headers, as Bun does, so that the headers
+ * need not be counted. On Bun, counting them would cost 5 % of the memory of a connection: Bun makes the texts of the
+ * headers only when they are asked for, and keeps the request for as long as the connection.
  */
 export const limitsHeaders: boolean = runtime === "bun";
 
-/** What Bun has besides zlib. */
+/** The compression that Bun has besides zlib. */
 interface BunDeflate {
   deflateSync(bytes: Uint8Array, options: { level: number; library: "libdeflate" }): Uint8Array;
 }
@@ -171,8 +197,9 @@ interface BunDeflate {
 const bun = (globalThis as { Bun?: BunDeflate }).Bun;
 
 /**
- * Where there is something better than zlib for it: compresses a whole text into a stream that ends with a final block. Bun's libdeflate takes half of zlib's time, and at its level 1
- * makes as little of JSON as zlib does at level 3.
+ * Compresses a whole message into one DEFLATE stream that ends with a final block; `undefined` on a runtime that has
+ * nothing better than zlib for that. Bun's libdeflate takes half of the time of zlib, and compresses JSON at level 1 as
+ * well as zlib does at level 3.
  */
 export const deflateWhole: ((bytes: Uint8Array) => Uint8Array) | undefined = bun &&
   ((bytes) => bun.deflateSync(bytes, { level: 1, library: "libdeflate" }));

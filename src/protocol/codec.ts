@@ -1,26 +1,29 @@
 /**
- * UTF-8 that comes in pieces, checked as it comes: RFC 6455 §8.1 lets an endpoint fail at the first bad byte, even in the
- * middle of a fragmented message. A whole text in one piece is checked natively instead.
+ * What the protocol takes from the runtime: memory, and native functions for text. `platform.ts` implements these
+ * types, so that the protocol imports no module of a runtime.
  */
 
-/** Checks a whole text. Each runtime has a native one. */
+/** Checks that all of the bytes together are valid UTF-8. Every runtime has such a function in native code. */
 export type IsUtf8 = (bytes: Uint8Array) => boolean;
 
-/** Uninitialised memory of the runtime, so that a message can be a `Buffer` without the protocol knowing one. */
+/**
+ * Gives uninitialised memory of exactly `byteLength` bytes. On all three runtimes it is a `Buffer`, so that messages
+ * are Buffers although the protocol knows only `Uint8Array`.
+ */
 export type Allocate = (byteLength: number) => Uint8Array;
 
-/** Where the memory of payloads comes from. */
+/** Where the memory of payloads comes from and goes back to. */
 export interface Memory {
   readonly allocate: Allocate;
-  /** Gives back what was allocated and what nobody has seen, sooner than a garbage collector would. It must not be used any more. */
+  /** Gives allocated memory back sooner than the garbage collector would. Nothing may use the memory afterwards. */
   readonly free: (bytes: Uint8Array) => void;
 }
 
-/** What the protocol needs of its surroundings, because each runtime has it natively. */
+/** The memory and the native text functions of a runtime. */
 export interface Codec extends Memory {
   readonly isUtf8: IsUtf8;
-  /** The text of bytes that are known to be ASCII. */
+  /** Decodes the bytes from `start` to before `end`, which must be ASCII. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
-  /** The text of bytes that are known to be valid UTF-8. */
+  /** Decodes the bytes from `start` to before `end`, which must be valid UTF-8. A byte order mark is kept. */
   readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
 }

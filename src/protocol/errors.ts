@@ -1,10 +1,12 @@
+/** The two faults of a peer: one in the frames of a connection, one in the opening handshake. */
+
 /**
- * A fault of the peer. It may be thrown anywhere in the protocol and becomes a Close frame in one place,
- * `Connection.fail`.
+ * A violation of the protocol by the peer. All code of the protocol may throw this error; only `ServerProtocol.fail`
+ * makes a Close frame of it (RFC 6455 §7.1.7).
  */
 export class ProtocolError extends Error {
   override readonly name: string = "ProtocolError";
-  /** The close code that is sent to the peer, RFC 6455 §7.4.1. */
+  /** The code of the Close frame that tells the peer why the connection fails, RFC 6455 §7.4.1. */
   readonly closeCode: number;
 
   constructor(closeCode: number, message: string) {
@@ -13,12 +15,12 @@ export class ProtocolError extends Error {
   }
 }
 
-/** An opening handshake that is refused, with the HTTP status that says why. */
+/** An opening handshake that the server refuses with an HTTP response instead of a 101, RFC 6455 §4.2. */
 export class HandshakeError extends Error {
   override readonly name: string = "HandshakeError";
-  /** The HTTP status of the refusal. */
+  /** The HTTP status of the response. */
   readonly status: number;
-  /** Headers that belong to the refusal, such as `Sec-WebSocket-Version`. */
+  /** Headers of the response, such as `Sec-WebSocket-Version` with the version that the server speaks. */
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {

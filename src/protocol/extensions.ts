@@ -1,12 +1,18 @@
+/** The grammar of the Sec-WebSocket-Extensions header, RFC 6455 §9.1. */
+
 import { HandshakeError } from "./errors.ts";
 import { isToken, isWhitespace } from "./tokens.ts";
 
-/** One extension that a client offers. Parameters keep their order and repetitions: what those mean is the extension's. */
+/**
+ * One extension that a client offers. The parameters keep their order and their repetitions, since only the extension
+ * can tell what these mean.
+ */
 export interface ExtensionOffer {
   readonly name: string;
   readonly parameters: readonly ExtensionParameter[];
 }
 
+/** One parameter of an extension. Its value has no quotes or escapes any more, or is `undefined` when there is none. */
 export interface ExtensionParameter {
   readonly name: string;
   readonly value: string | undefined;
@@ -15,7 +21,8 @@ export interface ExtensionParameter {
 /**
  * Reads a Sec-WebSocket-Extensions header, RFC 6455 §9.1: `name; parameter; parameter=value; parameter="value", …`.
  *
- * One pass over the characters and no pattern that could look back, so that no header takes longer than its length.
+ * The header is read in one pass over its characters, without a regular expression that could backtrack, so that the
+ * time grows only with the length of the header.
  *
  * @throws HandshakeError 400 when the header breaks the grammar
  */
@@ -35,6 +42,7 @@ export function parseExtensions(value: string): ExtensionOffer[] {
   return offers.length > 0 ? offers : scanner.refuse();
 }
 
+/** Reads the header from left to right. Each method skips the white space before the thing that it reads. */
 class Scanner {
   #at = 0;
   readonly #text: string;
@@ -48,12 +56,13 @@ class Scanner {
     return this.#at === this.#text.length;
   }
 
-  /** Goes to the next element of the list (§5.6.1 of RFC 9110 allows empty ones); false when there is none. */
+  /** Skips empty elements of the list, which RFC 9110 §5.6.1 allows. False when no other element follows. */
   skipEmptyElements(): boolean {
     while (this.take(",")) { /* an empty element */ }
     return !this.isAtEnd;
   }
 
+  /** Takes the character if it is the next one. True when it was. */
   take(character: string): boolean {
     this.#skipWhitespace();
     if (this.#text[this.#at] !== character) return false;
@@ -61,6 +70,7 @@ class Scanner {
     return true;
   }
 
+  /** Takes a token of RFC 9110 §5.6.2. */
   token(): string {
     this.#skipWhitespace();
     const start = this.#at;
@@ -69,13 +79,14 @@ class Scanner {
     return this.#text.slice(start, this.#at);
   }
 
+  /** Takes the value of a parameter: a token, or a quoted string (RFC 9110 §5.6.4) that stands for a token. */
   tokenOrQuoted(): string {
     if (!this.take('"')) return this.token();
     const characters: string[] = [];
     while (this.#at < this.#text.length) {
       let character = this.#text[this.#at++];
       if (character === '"') {
-        // §9.1: what is quoted must be a token once it is unquoted.
+        // §9.1: a quoted value must be a token once its quotes and escapes are removed.
         const value = characters.join("");
         return isToken(value) ? value : this.refuse();
       }
@@ -85,6 +96,7 @@ class Scanner {
     return this.refuse();
   }
 
+  /** Refuses the whole header and tells at which character, counted from 1, it breaks the grammar. */
   refuse(): never {
     throw new HandshakeError(400, `Sec-WebSocket-Extensions is malformed at character ${this.#at + 1}`);
   }

@@ -1,27 +1,35 @@
+/** Reading and writing the header of a frame, RFC 6455 §5.2. */
+
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "./close.ts";
 import { ProtocolError } from "./errors.ts";
 import { isControl, isKnownOpcode, type Opcode } from "./opcode.ts";
 
-/** The header of a frame from a client, RFC 6455 §5.2. */
+/** The header of a frame from a client. */
 export interface FrameHeader {
   readonly fin: boolean;
-  /** The only extension bit that an extension of ours may use; RSV2 and RSV3 are always faults. */
+  /**
+   * RSV1 marks a compressed message (RFC 7692 §6). Whether permessage-deflate was agreed on is for `ServerProtocol` to
+   * check; RSV2 and RSV3 belong to no extension that the server speaks, so `decodeHeader` refuses them.
+   */
   readonly rsv1: boolean;
   readonly opcode: Opcode;
   readonly payloadLength: number;
-  /** The four octets as one 32-bit number, the first octet lowest. */
+  /** The four octets as one signed 32-bit number whose lowest eight bits are the first octet. */
   readonly maskingKey: number;
-  /** How many bytes the header itself took. */
+  /** The length of the header itself, without the payload. */
   readonly byteLength: number;
 }
 
-/** The longest header of a server's frame: two bytes and a 64-bit length (§5.2). */
+/** The length of the longest header of a server's frame: two bytes and a 64-bit payload length. */
 export const MAX_SERVER_HEADER_BYTES = 10;
 
-/** The bit of the first byte that says that a message is compressed, RFC 7692 §6. It is added to an opcode. */
+/**
+ * The bit of the first byte that marks a compressed message, RFC 7692 §6. `encodeHeader` takes it together with an
+ * opcode.
+ */
 export const RSV1 = 0x40;
 
-/** Values of the seven-bit length that announce a longer one. */
+/** The values of the 7-bit length that announce a 16-bit or a 64-bit length behind it. */
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
@@ -30,12 +38,12 @@ function fault(message: string): never {
 }
 
 /**
- * Reads a header at `start`, or gives `undefined` when not all of it is there yet. What the first two bytes prove
- * wrong by themselves is refused before more is waited for, so that a hostile frame costs no memory.
+ * Reads the header of a client's frame at `start`, from bytes that count up to before `end`. Gives `undefined` when a
+ * part of the header is still to come. The first two bytes are checked as soon as both are there, so that a header that
+ * they prove wrong is refused without waiting for its rest.
  *
- * Lengths must be minimal: §5.2 says that the minimal number of bytes MUST be used.
- *
- * @throws ProtocolError 1002 when a rule of §5 is broken, 1009 for a length of 2^53 and more
+ * @throws ProtocolError 1002 when the header breaks a rule of §5 (§5.2: a length MUST use the minimal number of
+ * bytes), 1009 for a length of 2^53 and more
  */
 export function decodeHeader(bytes: Uint8Array, start = 0, end: number = bytes.length): FrameHeader | undefined {
   if (end - start < 2) return undefined;
@@ -49,7 +57,7 @@ export function decodeHeader(bytes: Uint8Array, start = 0, end: number = bytes.l
   if (!isKnownOpcode(opcode)) fault(`Opcode 0x${(opcode as number).toString(16)} is reserved`);
   if (second < 0x80) fault("Frames from a client must be masked"); // §5.1
   if (isControl(opcode)) {
-    // §5.5: control frames carry at most 125 bytes and are never fragmented.
+    // §5.5
     if (!fin) fault("Control frames must not be fragmented");
     if (length7 > MAX_CONTROL_PAYLOAD_BYTES) fault("Control frames carry at most 125 bytes");
   }
@@ -58,21 +66,26 @@ export function decodeHeader(bytes: Uint8Array, start = 0, end: number = bytes.l
   if (end - start < byteLength) return undefined;
 
   const payloadLength = decodeLength(bytes, start + 2, length7);
-  const key = start + byteLength - 4;
-  const maskingKey = bytes[key] | bytes[key + 1] << 8 | bytes[key + 2] << 16 | bytes[key + 3] << 24;
+  const keyStart = start + byteLength - 4;
+  const maskingKey = bytes[keyStart] | bytes[keyStart + 1] << 8 | bytes[keyStart + 2] << 16 | bytes[keyStart + 3] << 24;
   return { fin, rsv1: (first & 0x40) !== 0, opcode, payloadLength, maskingKey, byteLength };
 }
 
-/** The header of an unmasked frame, as servers send it. */
+/** The header of a server's frame, which is never masked (§5.1). */
 export interface ServerFrameHeader {
   readonly opcode: number;
   readonly payloadLength: number;
+  /** The length of the header itself, without the payload. */
   readonly byteLength: number;
 }
 
 /**
- * Reads the header of a server's frame at `start`, for the client of `app.inject`. Gives `undefined` when not all of
- * the header is there yet.
+ * Reads the header of a server's frame at `start`, for the client of `app.inject`. Gives `undefined` when a part of the
+ * header is still to come. The bytes must come from `encodeHeader`: FIN, the RSV bits and the mask bit are not looked
+ * at.
+ *
+ * @throws ProtocolError 1002 when the length does not use the minimal number of bytes, 1009 for a length of 2^53 and
+ * more
  */
 export function decodeServerHeader(bytes: Uint8Array, start: number): ServerFrameHeader | undefined {
   if (bytes.length - start < 2) return undefined;
@@ -82,12 +95,12 @@ export function decodeServerHeader(bytes: Uint8Array, start: number): ServerFram
   return { opcode: bytes[start] & 0x0f, payloadLength: decodeLength(bytes, start + 2, length7), byteLength };
 }
 
-/** How many bytes of a longer length follow the seven-bit one. */
+/** How many bytes of a 16-bit or 64-bit length follow the 7-bit length. */
 function extendedLengthBytes(length7: number): 0 | 2 | 8 {
   return length7 < LENGTH_16 ? 0 : length7 === LENGTH_16 ? 2 : 8;
 }
 
-/** The length of a payload, whose extended part, if there is one, begins at `at`. */
+/** The length of the payload. Its 16-bit or 64-bit form, if `length7` announces one, stands at `at`. */
 function decodeLength(bytes: Uint8Array, at: number, length7: number): number {
   if (length7 < LENGTH_16) return length7;
   return length7 === LENGTH_16 ? decodeLength16(bytes, at) : decodeLength64(bytes, at);
@@ -100,23 +113,28 @@ function decodeLength16(bytes: Uint8Array, at: number): number {
 }
 
 function decodeLength64(bytes: Uint8Array, at: number): number {
-  // Two unsigned halves: a bit operation over all 64 would lose the upper ones.
+  // Bit operations work on 32 bits, so the length is read as two unsigned halves.
   const high = (bytes[at] << 24 | bytes[at + 1] << 16 | bytes[at + 2] << 8 | bytes[at + 3]) >>> 0;
   const low = (bytes[at + 4] << 24 | bytes[at + 5] << 16 | bytes[at + 6] << 8 | bytes[at + 7]) >>> 0;
   if (high >= 0x80000000) fault("The most significant bit of a 64-bit length must be 0");
-  // Above 2^53 a number is no longer exact; no limit allows such a message anyway.
+  // From 2^53 on a number is no longer exact. No limit allows such a message anyway.
   if (high >= 0x200000) throw new ProtocolError(CloseCode.MESSAGE_TOO_BIG, "The frame is longer than 2^53 bytes");
   const length = high * 0x100000000 + low;
   if (length < 0x10000) fault(`A payload of ${length} bytes must use a shorter length`);
   return length;
 }
 
-/** How many bytes the header of a server's frame takes. */
+/** The length of the header of a server's frame with a payload of this length. */
 export function headerBytes(payloadLength: number): number {
   return payloadLength < LENGTH_16 ? 2 : payloadLength < 0x10000 ? 4 : MAX_SERVER_HEADER_BYTES;
 }
 
-/** Writes the header of an unmasked, unfragmented frame at `at` and gives the position behind it. `RSV1` may be added to the opcode. */
+/**
+ * Writes the header of an unmasked, unfragmented frame into `target` at `at`.
+ *
+ * @param opcode an opcode, ORed with `RSV1` when the message is compressed
+ * @returns the position behind the header
+ */
 export function encodeHeader(
   target: Uint8Array,
   at: number,

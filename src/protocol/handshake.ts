@@ -1,41 +1,52 @@
+/**
+ * The opening handshake, RFC 6455 §4.2: checking a client's request, choosing a subprotocol, and writing the headers
+ * of the response. Hashing the key is left to `acceptKey` of `platform.ts`, since the runtime has SHA-1.
+ */
+
 import { HandshakeError } from "./errors.ts";
 import { type ExtensionOffer, parseExtensions } from "./extensions.ts";
 import { isHost } from "./host.ts";
 import { isHeaderValue, isToken, splitList } from "./tokens.ts";
 
-/** The parts of an HTTP request that the opening handshake is made of. Header names are in lower case. */
+/** The parts of an HTTP request that the opening handshake consists of. Header names are in lower case. */
 export interface UpgradeRequest {
   readonly method?: string | undefined;
   readonly httpVersion: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** What a client asked for in a valid opening handshake. */
+/** What a client offers in a valid opening handshake. */
 export interface UpgradeOffer {
+  /** The value of Sec-WebSocket-Key. */
   readonly key: string;
-  /** The subprotocols it speaks, in its order of preference. */
+  /** The client's subprotocols in its order of preference. */
   readonly subprotocols: readonly string[];
   readonly extensions: readonly ExtensionOffer[];
 }
 
-/** What the server answers to it. */
+/** The contents of the server's 101 response, §4.2.2. */
 export interface HandshakeResponse {
+  /** The value of Sec-WebSocket-Accept. */
   readonly accept: string;
+  /** The value of Sec-WebSocket-Protocol; the header is left out when there is none. */
   readonly subprotocol?: string | undefined;
+  /** The value of Sec-WebSocket-Extensions; the header is left out when there is none. */
   readonly extensions?: string | undefined;
+  /** Further headers, which follow those of the handshake. */
   readonly headers?: Iterable<readonly [name: string, value: string]> | undefined;
 }
 
-/** The value that a client's key is joined with before it is hashed, §1.3. */
+/** The GUID that is appended to a client's key before both are hashed, §1.3. */
 export const ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** §4.1: 16 bytes in base64. The four bits that the last character has to spare may be anything, as RFC 4648 §3.5 leaves open. */
+/** §4.1: 16 bytes in base64. The last character has four unused bits, whose values RFC 4648 §3.5 leaves open. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 
 /**
- * Checks an opening handshake against RFC 6455 §4.2.1.
+ * Checks a client's opening handshake against RFC 6455 §4.2.1 and gives what the client offers.
  *
- * @throws HandshakeError 400, 405 or 426 that says which rule is broken
+ * @throws HandshakeError 405 for a method other than GET, 426 for a Sec-WebSocket-Version other than 13, 400 for every
+ * other rule that the request breaks
  */
 export function validateUpgrade(request: UpgradeRequest): UpgradeOffer {
   const { method, httpVersion, headers } = request;
@@ -45,7 +56,8 @@ export function validateUpgrade(request: UpgradeRequest): UpgradeOffer {
   if (httpVersion !== "1.1") refuse(`A WebSocket handshake needs HTTP/1.1; got HTTP/${httpVersion}`);
   const host = single(headers.host);
   if (host === undefined) refuse("The Host header is missing");
-  // RFC 9112 §3.2: exactly one, and one that is valid. Several hosts are several servers to whoever stands in between.
+  // RFC 9112 §3.2: exactly one valid Host. With several of them, a proxy in between may read another host than the
+  // server.
   if (!isHost(host)) refuse("The Host header must be one host, with a port or without");
   if (!listsToken(headers.upgrade, "websocket")) refuse("The Upgrade header must name websocket");
   if (!listsToken(headers.connection, "upgrade")) refuse("The Connection header must name Upgrade");
@@ -66,9 +78,9 @@ export function validateUpgrade(request: UpgradeRequest): UpgradeOffer {
 }
 
 /**
- * The status line and headers of the 101 answer, §4.2.2.
+ * The status line and the headers of the 101 response, §4.2.2, with the empty line that ends them.
  *
- * @throws TypeError for a header that would break out of its line
+ * @throws TypeError for a header name or value that could begin another line
  */
 export function encodeHandshakeResponse({ accept, subprotocol, extensions, headers = [] }: HandshakeResponse): string {
   const all: (readonly [name: string, value: string])[] = [["Sec-WebSocket-Accept", accept]];
@@ -79,9 +91,9 @@ export function encodeHandshakeResponse({ accept, subprotocol, extensions, heade
 }
 
 /**
- * Header lines, each with its line break.
+ * Writes header lines, each with its line break.
  *
- * @throws TypeError for a name or value that would break out of its line
+ * @throws TypeError for a name or value that could begin another line
  */
 export function encodeHeaders(headers: Iterable<readonly [name: string, value: string]>): string {
   let lines = "";
@@ -92,13 +104,17 @@ export function encodeHeaders(headers: Iterable<readonly [name: string, value: s
   return lines;
 }
 
-/** @throws TypeError for a name or value that would break out of its line */
+/**
+ * Checks the name and the value of a header that is to be sent.
+ *
+ * @throws TypeError for a name that is no token, or a value with characters that could begin another line
+ */
 export function checkHeader(name: string, value: string): void {
   if (!isToken(name)) throw new TypeError(`${JSON.stringify(name)} is not a header name`);
   if (!isHeaderValue(value)) throw new TypeError(`The value of the header ${name} has characters that none may have`);
 }
 
-/** §4.1, Sec-WebSocket-Protocol: tokens, each once. */
+/** Reads Sec-WebSocket-Protocol: a list of tokens in which each stands once (§4.1). */
 function parseSubprotocols(value: string | undefined): string[] {
   if (value === undefined) return [];
   const subprotocols = splitList(value);
@@ -112,15 +128,19 @@ function hasBody(headers: UpgradeRequest["headers"]): boolean {
   return headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }
 
-/** Whether a token stands in a comma-separated header, in any case. */
+/**
+ * True when a comma-separated header contains a token. Upper and lower case do not matter in the header.
+ *
+ * @param token the token in lower case
+ */
 export function listsToken(value: string | string[] | undefined, token: string): boolean {
   const text = single(value);
   if (text === undefined) return false;
-  // Nearly always it stands alone.
+  // The token nearly always stands alone, and then the header need not be split.
   return text.toLowerCase() === token || splitList(text).some((element) => element.toLowerCase() === token);
 }
 
-/** A header that came several times is joined, so that what allows only one value refuses it by its grammar. */
+/** The value of a header. Several values are joined: a header that allows only one is then refused by its grammar. */
 function single(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(", ") : value;
 }
@@ -130,14 +150,21 @@ function refuse(message: string): never {
 }
 
 /**
- * The first of the server's subprotocols that the client offers.
+ * Chooses the first of the server's subprotocols that the client offers, §4.2.2.
  *
- * @throws HandshakeError 400 when the client offers only others: it would have to fail the connection itself, without saying why
+ * @param supported the server's subprotocols in its order of preference; when there are none, the server chooses none
+ * @param offered the client's subprotocols
+ * @returns the chosen subprotocol, or `undefined` when one of the two lists is empty
+ * @throws HandshakeError 400 when both lists have elements but none in common. A 101 without a subprotocol would leave
+ * the client to close the connection itself, and would not tell it why.
  */
-export function chooseSubprotocol(spoken: readonly string[], offered: readonly string[]): string | undefined {
-  const chosen = spoken.find((name) => offered.includes(name));
-  if (chosen === undefined && spoken.length > 0 && offered.length > 0) {
-    throw new HandshakeError(400, `None of the offered subprotocols is spoken here; these are: ${spoken.join(", ")}`);
+export function chooseSubprotocol(supported: readonly string[], offered: readonly string[]): string | undefined {
+  const chosen = supported.find((name) => offered.includes(name));
+  if (chosen === undefined && supported.length > 0 && offered.length > 0) {
+    throw new HandshakeError(
+      400,
+      `None of the offered subprotocols is spoken here; these are: ${supported.join(", ")}`,
+    );
   }
   return chosen;
 }

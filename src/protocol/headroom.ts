@@ -1,24 +1,34 @@
-/*
- * Room in front of large payloads that were received: when one is sent on, its header is put there, and both leave in one write without a copy. What is in that room is
- * of no use to anybody: the header that the payload came with, or memory that was taken along.
+/**
+ * Room for a frame header in front of large payloads that were received. When such a payload is sent on, the header is
+ * written into that room, so that header and payload leave in one write without a copy. Nothing uses the bytes in that
+ * room: they are the header with which the payload came in, or bytes that were allocated in front of the payload.
+ *
+ * The module keeps a set of the payloads that have such room. The set is weak: the garbage collector removes a payload
+ * that nothing else refers to, so nothing has to reset the set.
  */
 
-/** What is to be allocated in front of a payload. It keeps the payload aligned. */
+/**
+ * How many bytes are allocated in front of a payload: enough for every header, and a multiple of eight, which keeps the
+ * payload aligned.
+ */
 export const HEADROOM_BYTES = 16;
-/** Shorter payloads are copied when they are sent. */
+/** Payloads shorter than this are copied when they are sent, and need no headroom. */
 export const HEADROOM_FROM_BYTES = 16 * 1024;
-/** From here on a write less is nothing. */
+/** For payloads longer than this, the cost of a second write does not matter beside that of the payload. */
 export const HEADROOM_TO_BYTES = 256 * 1024;
 
-/** By identity: what a view of the same bytes has in front of it may be somebody's data. */
+/**
+ * The payloads that have headroom, by identity of the view: another view of the same memory may have bytes of the
+ * application in front of it.
+ */
 const payloads = new WeakSet<Uint8Array>();
 
-/** Notes that there is room in front of a payload, if it is one for which that matters. */
+/** Remembers that there is room in front of a payload, if its length is one for which headroom is used. */
 export function noteHeadroom(payload: Uint8Array): void {
   if (payload.length >= HEADROOM_FROM_BYTES && payload.length <= HEADROOM_TO_BYTES) payloads.add(payload);
 }
 
-/** Whether the bytes in front of a payload, as many as a header takes, are free. */
+/** True when a header may be written over the bytes in front of a payload. */
 export function hasHeadroom(payload: Uint8Array): boolean {
   return payloads.has(payload);
 }

@@ -1,34 +1,41 @@
+/** Messages whose payload comes in several pieces, and the limits of every message. */
+
 import { CloseCode } from "./close.ts";
 import type { IsUtf8, Memory } from "./codec.ts";
 import { ProtocolError } from "./errors.ts";
 import { rotateKey, unmaskInto } from "./mask.ts";
 import { Utf8Validator } from "./utf8.ts";
 
-/** What stands between a stranger and our memory. */
+/** Limits that keep a peer from filling the memory of the server. */
 export interface MessageLimits {
-  /** Bytes of a whole message, after inflation too. */
+  /** How many bytes a message may have, before and after decompression. */
   readonly maxMessageBytes: number;
-  /** Frames of a message, empty ones included. */
+  /** How many frames a message may have, empty ones included. */
   readonly maxFragments: number;
 }
 
 /**
- * How much memory may be held for each byte that has really come. A header alone may announce the largest message, so memory
- * follows the bytes and not the announcement.
+ * How many bytes may be allocated for each byte that was received. A header can announce the largest message without a
+ * byte of its payload, so the allocated memory depends on the received bytes and not on the announced ones.
  */
 const GROWTH = 4;
+/** The smallest buffer, unless the message is known to be shorter. */
 const SMALLEST_BYTES = 256;
 
 /**
- * A message whose payload has come in part. Each piece is copied once, into one growing buffer, and unmasked there: a thousand
- * tiny fragments cost a thousand bytes, not a thousand objects.
+ * A message, or a control frame, of which only a part has been received. Each piece of the payload is copied into one
+ * growing buffer and unmasked there, so that a thousand fragments of one byte cost about a thousand bytes and not a
+ * thousand objects.
  */
 export class PartialMessage {
   readonly isText: boolean;
   readonly isCompressed: boolean;
   #bytes: Uint8Array | undefined;
+  /** How many bytes of the payload were received. */
   #length = 0;
+  /** The payload lengths of all frames so far, added up. */
   #announced = 0;
+  /** True when the last frame has been announced, so that `#announced` is the length of the message. */
   #isWholeAnnounced = false;
   #isAscii = true;
   #fragments = 0;
@@ -44,13 +51,13 @@ export class PartialMessage {
     this.#validator = isText && !isCompressed ? new Utf8Validator(isUtf8) : undefined;
   }
 
-  /** Whether all bytes so far are below 128. */
+  /** True while all received bytes of a text are ASCII. Only defined for texts that are not compressed. */
   get isAscii(): boolean {
     return this.#isAscii;
   }
 
   /**
-   * Announces the next frame, before a byte of it is kept.
+   * Counts the next frame of the message, before a byte of its payload is kept.
    *
    * @throws ProtocolError 1009 above `maxMessageBytes`, 1008 above `maxFragments`
    */
@@ -67,9 +74,10 @@ export class PartialMessage {
   }
 
   /**
-   * Takes the next masked bytes of the current frame; `offset` is their place in its payload.
+   * Adds the next masked bytes of the current frame.
    *
-   * @throws ProtocolError 1007 at the first byte that no UTF-8 text has there
+   * @param offset the place of these bytes in the payload of the frame
+   * @throws ProtocolError 1007 for a text, at the first byte that valid UTF-8 cannot have at its place (§8.1)
    */
   append(source: Uint8Array, offset: number, maskingKey: number): void {
     const from = this.#length;
@@ -84,25 +92,26 @@ export class PartialMessage {
   }
 
   /**
-   * The whole payload, once the last frame is in.
+   * Gives the whole payload, once the last frame has been received.
    *
-   * @throws ProtocolError 1007 when a text ends inside a character
+   * @throws ProtocolError 1007 when a text ends inside a character (§8.1)
    */
   finish(): Uint8Array {
     if (this.#validator?.isComplete === false) throw invalidText();
     if (this.#bytes === undefined) return this.#memory.allocate(0);
     if (this.#length === this.#bytes.length) return this.#bytes;
     if (this.#length * 2 >= this.#bytes.length) return this.#bytes.subarray(0, this.#length);
-    // Memory that was taken for fragments that never came is let go.
+    // More than half of the memory was allocated for fragments that never came. A copy in less memory frees it.
     return this.#moveTo(this.#memory.allocate(this.#length));
   }
 
-  /** Gives the payload's memory back, once something else has been made of it. */
+  /** Gives the memory of the payload back, once the payload is of no more use. */
   free(): void {
     if (this.#bytes !== undefined) this.#memory.free(this.#bytes);
     this.#bytes = undefined;
   }
 
+  /** Makes sure that the buffer has room for a payload of `byteLength` bytes. */
   #reserve(byteLength: number): Uint8Array {
     if (this.#bytes !== undefined && byteLength <= this.#bytes.length) return this.#bytes;
     const generous = Math.max(byteLength * GROWTH, SMALLEST_BYTES);
@@ -118,13 +127,18 @@ export class PartialMessage {
 }
 
 /**
- * Compressed, a message may be a little longer than it is: what cannot be compressed is sent in blocks with a few bytes of their own. A 32nd part is more than any compressor
- * needs for them.
+ * By how much the compressed payload may be longer than the limit of a message: by a 32nd part and 64 bytes. Data that
+ * cannot be compressed leaves the compressor in blocks that have a few bytes of their own. A 32nd part is more than any
+ * compressor needs for them.
  */
 const COMPRESSED_SLACK_PARTS = 32;
 const COMPRESSED_SLACK_BYTES = 64;
 
-/** @throws ProtocolError 1009 above `maxMessageBytes` */
+/**
+ * Checks the length of a message, or of its compressed payload.
+ *
+ * @throws ProtocolError 1009 above `maxMessageBytes`
+ */
 export function checkMessageBytes(byteLength: number, { maxMessageBytes }: MessageLimits, isCompressed: boolean): void {
   if (byteLength <= maxMessageBytes) return;
   if (isCompressed && byteLength <= maxMessageBytes * (1 + 1 / COMPRESSED_SLACK_PARTS) + COMPRESSED_SLACK_BYTES) return;
@@ -134,7 +148,7 @@ export function checkMessageBytes(byteLength: number, { maxMessageBytes }: Messa
   );
 }
 
-/** The fault of a text that is not UTF-8, §8.1. */
+/** The error for a text that is not valid UTF-8, §8.1. */
 export function invalidText(): ProtocolError {
   return new ProtocolError(CloseCode.INVALID_PAYLOAD, "The text is not valid UTF-8");
 }

@@ -1,4 +1,4 @@
-/** The opcodes of RFC 6455 §5.2. All others are reserved. */
+/** The six opcodes that RFC 6455 §5.2 defines. All others are reserved. */
 export const Opcode = {
   CONTINUATION: 0x0,
   TEXT: 0x1,
@@ -8,15 +8,15 @@ export const Opcode = {
   PONG: 0xa,
 } as const;
 
-/** One of the six opcodes that RFC 6455 defines. */
+/** One of the opcodes that RFC 6455 §5.2 defines. */
 export type Opcode = typeof Opcode[keyof typeof Opcode];
 
-/** §5.5: control frames are those whose opcode has its highest bit set. */
+/** True for the opcodes of control frames, defined and reserved ones: those whose highest bit is set (§5.5). */
 export function isControl(opcode: number): boolean {
   return (opcode & 0x8) !== 0;
 }
 
-/** Whether a frame is the first, or the only one, of a message. */
+/** True for the opcodes with which a message begins (§5.4, §5.6). */
 export function isData(opcode: number): boolean {
   return opcode === Opcode.TEXT || opcode === Opcode.BINARY;
 }

@@ -1,29 +1,48 @@
 import { Opcode } from "./opcode.ts";
 
-/** Where a connection hands out what it has read, and what it has to say. Nothing here may throw. */
+/**
+ * What `ServerProtocol` calls: with everything that it has read, with the frames that it has to send, and to share the
+ * time of the process with others. None of these methods may throw.
+ */
 export interface ProtocolHandler {
-  /** A whole binary message: bytes that belong to the receiver. */
+  /** A whole binary message has been read. The bytes belong to the handler from then on. */
   onBinary(payload: Uint8Array): void;
   /**
-   * A whole text message. Of a large one, `payload` is what it came in.
+   * A whole text message has been read.
    *
-   * @returns whether the payload is still in use
+   * @param payload the UTF-8 bytes of the text, when it has at least 16 KiB and was not compressed
+   * @returns true when something goes on using `payload`, so that its memory must be neither used again nor given back
    */
   onText(text: string, payload?: Uint8Array): boolean;
-  /** A Ping; the Pong has already gone out. */
+  /** A Ping has been read. The Pong, if one may still be sent, has already been given to `writeControl`. */
   onPing(payload: Uint8Array): void;
+  /** A Pong has been read. */
   onPong(payload: Uint8Array): void;
-  /** Reading stops until a message has been inflated elsewhere, or until others have had their turn; or that is over. */
+  /**
+   * With `true`: reading stops until a message has been decompressed asynchronously, or until others have had their
+   * turn. With `false`: the wait is over, so that reading goes on unless it is paused. When one wait directly follows
+   * another, `true` comes twice without a `false` between.
+   */
   onBusy(isBusy: boolean): void;
-  /** Whether reading has taken so long that others should have their turn. Asked before a frame is read, once in some frames. */
+  /**
+   * True when reading has taken so long that others should have their turn. Called before a frame is read, once in 32
+   * frames and after each decompressed message.
+   */
   isTurnOver(): boolean;
-  /** Calls `resume`, once, when others have had their turn. */
+  /** Calls `resume` once, after others have had their turn. */
   yieldTurn(resume: () => void): void;
-  /** A control frame to be sent behind all that was sent before. */
+  /** Sends a control frame, a Pong or a Close, behind everything that was sent before. */
   writeControl(opcode: Opcode, payload: Uint8Array): void;
-  /** Nothing more is read or sent: `closeReceived` or `error` say why. The TCP connection is to be ended. */
+  /**
+   * Nothing more is read or sent, so that the handler can close the TCP connection (§7.1.1). Called at most once,
+   * after the peer's Close frame or a fault of the peer, which `closeReceived` or `error` of the protocol tells.
+   * `ServerProtocol.terminate` does not lead to this call.
+   */
   onFinished(): void;
 }
 
-/** RFC 6455 §7.1: `closing` once our Close is out and the peer's is not in, `closed` once nothing more is read or sent. */
+/**
+ * The state of the protocol, RFC 6455 §7.1: `open` at first, `closing` from the Close frame of the server to that of
+ * the peer, `closed` once nothing more is read or sent.
+ */
 export type ProtocolState = "open" | "closing" | "closed";

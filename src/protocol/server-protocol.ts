@@ -9,33 +9,42 @@ import { checkMessageBytes, invalidText, type MessageLimits, PartialMessage } fr
 import { isControl, isData, Opcode } from "./opcode.ts";
 import type { Inflater } from "./permessage-deflate.ts";
 import type { ProtocolHandler, ProtocolState } from "./protocol-handler.ts";
-/** So many frames are read before `ProtocolHandler.isTurnOver` is asked: small ones take some 10 µs together. An inflated message takes as long as all of them. */
+
+/**
+ * How many frames are read between two calls of `ProtocolHandler.isTurnOver`. Small frames take some 10 µs together,
+ * and one decompressed message takes as long as all of them.
+ */
 const FRAMES_PER_CHECK = 32;
 
-/** The server's side of one WebSocket connection, RFC 6455 §5 to §8, without any I/O: bytes in, messages out. */
+/**
+ * The server's side of one WebSocket connection, RFC 6455 §5 to §8, without any I/O: `receive` takes the bytes of the
+ * peer, and the handler gets the messages and the control frames that are to be sent.
+ */
 export class ServerProtocol {
   #state: ProtocolState = "open";
   #closeSent: CloseStatus | undefined;
   #closeReceived: CloseStatus | undefined;
   #error: ProtocolError | undefined;
 
-  /** The frame whose payload is still coming, and how much of it is in. */
+  /** The frame whose payload is still coming, and how many bytes of the payload were received. */
   #header: FrameHeader | undefined;
-  #received = 0;
-  /** The data message, or the control frame, whose payload is still coming. */
+  #receivedBytes = 0;
+  /** The data message that is still coming, and the control frame whose payload is still coming. */
   #message: PartialMessage | undefined;
   #control: PartialMessage | undefined;
   #completedUnits = 0;
 
+  /** Received bytes that could not be read yet. */
   #unread: ByteQueue | undefined;
+  /** True while frames are read, so that a call from inside a handler does not start to read a second time. */
   #isReading = false;
-  /** Something that was handed out or put back lies in the chunk that was received last. */
+  /** True when a payload that was handed out, or bytes that wait to be read, lie in the last received chunk. */
   #isChunkKept = false;
   #isPaused = false;
-  /** Reading goes on by itself later: see `ProtocolHandler.onBusy`. */
+  /** True while reading waits and will go on by itself, see `ProtocolHandler.onBusy`. */
   #isBusy = false;
   #framesUntilCheck = FRAMES_PER_CHECK;
-  /** A message has been inflated since `ProtocolHandler.isTurnOver` was asked. */
+  /** True when a message has been decompressed since the last call of `ProtocolHandler.isTurnOver`. */
   #hasInflated = false;
 
   readonly #handler: ProtocolHandler;
@@ -43,7 +52,12 @@ export class ServerProtocol {
   readonly #limits: MessageLimits;
   readonly #inflater: Inflater | undefined;
 
-  /** The inflater is there when permessage-deflate was agreed on. */
+  /**
+   * @param handler gets everything that is read and that has to be sent
+   * @param codec the memory and the text functions of the runtime
+   * @param limits the limits of a message
+   * @param inflater decompresses messages; given only when permessage-deflate was agreed on (RFC 7692)
+   */
   constructor(handler: ProtocolHandler, codec: Codec, limits: MessageLimits, inflater?: Inflater) {
     this.#handler = handler;
     this.#codec = codec;
@@ -51,58 +65,71 @@ export class ServerProtocol {
     this.#inflater = inflater;
   }
 
+  /** The state of the connection as the protocol sees it, §7.1. */
   get state(): ProtocolState {
     return this.#state;
   }
 
-  /** The Close frame that we sent. */
+  /** The code and the reason of the Close frame that was sent, or `undefined` before one was sent. */
   get closeSent(): CloseStatus | undefined {
     return this.#closeSent;
   }
 
-  /** The Close frame that the peer sent. */
+  /** The code and the reason of the peer's Close frame, or `undefined` before one was received. */
   get closeReceived(): CloseStatus | undefined {
     return this.#closeReceived;
   }
 
-  /** The fault of the peer that ended the connection. */
+  /** The error with which the connection has failed (§7.1.7), or `undefined` when it has not failed. */
   get error(): ProtocolError | undefined {
     return this.#error;
   }
 
+  /** True between `pause` and `resume`. */
   get isPaused(): boolean {
     return this.#isPaused;
   }
 
-  /** Whether reading goes on by itself later: a message is being inflated, or others have their turn. */
+  /** True while reading waits and will go on by itself: a message is being decompressed, or others have their turn. */
   get isBusy(): boolean {
     return this.#isBusy;
   }
 
-  /** Whether nothing is read for now. */
+  /** True while nothing is read, because the connection is paused or busy. */
   get isSuspended(): boolean {
     return this.#isPaused || this.#isBusy;
   }
 
-  /** Whether bytes have come that are still to be read. */
+  /** True when received bytes wait to be read. */
   get hasUnread(): boolean {
     return this.#unread?.isEmpty === false;
   }
 
-  /** True while a message has begun to come and not ended. */
+  /**
+   * True when the beginning of a message or of a control frame has been received but not its end, and when received
+   * bytes wait to be read.
+   */
   get isMidMessage(): boolean {
     return this.#header !== undefined || this.#message !== undefined || this.hasUnread;
   }
 
-  /** How many messages, and control frames outside of one, have come whole: what begins after a change of it is another. */
+  /**
+   * How many messages, and control frames that stand between messages, have been received completely. While
+   * `isMidMessage` is true, this number tells messages apart: as long as the number stays the same, the same message is
+   * coming.
+   */
   get completedUnits(): number {
     return this.#completedUnits;
   }
 
   /**
-   * Reads the next bytes, of the kind that the codec allocates. They belong to the connection from here on: payloads are unmasked in place.
+   * Reads the next bytes of the peer and calls the handler for each message and control frame in them. While the
+   * connection is suspended, the bytes wait to be read. After the connection has been closed, they are ignored.
    *
-   * @returns true when nothing refers to the chunk any more, false when a payload, or what is still to be read, lies in it
+   * @param chunk bytes of the kind that `Codec.allocate` gives. The protocol owns them from now on: payloads are
+   * unmasked in place and may be handed out as views of the chunk.
+   * @returns true when nothing refers to the chunk any more, so that its memory can be used again; false when a payload
+   * that was handed out, or bytes that wait to be read, lie in the chunk
    */
   receive(chunk: Uint8Array): boolean {
     if (this.#state === "closed") return true;
@@ -118,19 +145,27 @@ export class ServerProtocol {
     return !this.#isChunkKept;
   }
 
-  /** Stops reading: nothing is handed out until `resume`, and what has come is kept. */
+  /**
+   * Stops reading, also in the middle of a chunk: the handler gets nothing more until `resume`. Bytes that were
+   * received, or are received meanwhile, are kept.
+   */
   pause(): void {
     this.#isPaused = true;
   }
 
+  /** Ends a pause and reads the bytes that wait. While the connection is busy, these bytes go on waiting. */
   resume(): void {
     this.#isPaused = false;
     this.#readQueue();
   }
 
   /**
-   * Starts the closing handshake, §7.1.2, with a code that may be sent and a reason of at most 123 bytes. Without effect when a Close frame has been sent
-   * already.
+   * Starts the closing handshake, §7.1.2: sends a Close frame. Reading goes on until the peer's Close frame has been
+   * received. The call has no effect unless the state is `open`.
+   *
+   * @param code a code that may be sent, see `isValidCloseCode`, or 1005 for a Close frame without a code
+   * @param reason the reason as a text
+   * @param reasonBytes the same reason in UTF-8, at most 123 bytes
    */
   close(code: number, reason: string, reasonBytes: Uint8Array): void {
     if (this.#state !== "open") return;
@@ -138,7 +173,10 @@ export class ServerProtocol {
     this.#sendClose({ code, reason }, reasonBytes);
   }
 
-  /** Fails the connection, §7.1.7: says why in a Close frame and reads nothing more. */
+  /**
+   * Fails the connection, §7.1.7: sends a Close frame with the code of the error, unless one has been sent already,
+   * and reads nothing more. The call has no effect when the state is `closed`.
+   */
   fail(error: ProtocolError): void {
     if (this.#state === "closed") return;
     this.#error = error;
@@ -146,19 +184,24 @@ export class ServerProtocol {
     this.#finish();
   }
 
-  /** The TCP connection is gone, or about to be cut: nothing more is read or sent. */
+  /**
+   * Ends the protocol without a Close frame, because the TCP connection is gone or about to be cut. Nothing more is
+   * read or sent, and `ProtocolHandler.onFinished` is not called for this.
+   */
   terminate(): void {
     this.#state = "closed";
     this.#isBusy = false;
-    this.#forget();
+    this.#discardUnfinished();
   }
 
+  /** Ends the protocol after a closing handshake or a fault. */
   #finish(): void {
     this.terminate();
     this.#handler.onFinished();
   }
 
-  #forget(): void {
+  /** Drops everything that was received but not handed out. */
+  #discardUnfinished(): void {
     this.#header = undefined;
     this.#message = undefined;
     this.#control = undefined;
@@ -166,6 +209,7 @@ export class ServerProtocol {
     this.#inflater?.close();
   }
 
+  /** Sends a Close frame, unless one has been sent already. */
   #sendClose(status: CloseStatus, reasonBytes: Uint8Array): void {
     if (this.#closeSent !== undefined) return;
     this.#closeSent = status;
@@ -176,6 +220,7 @@ export class ServerProtocol {
     return this.#unread ??= new ByteQueue();
   }
 
+  /** Reads the bytes that wait, as far as that is possible now. */
   #readQueue(): void {
     while (this.#unread !== undefined && !this.#isReading && !this.isSuspended) {
       const chunk = this.#unread.shift();
@@ -185,7 +230,7 @@ export class ServerProtocol {
     }
   }
 
-  /** Keeps what was not read; true when reading can go on at once. */
+  /** Keeps the unread rest of a chunk. True when reading can go on at once. */
   #putBack(rest: Uint8Array): boolean {
     if (this.#state === "closed") return false;
     if (!this.isSuspended) return this.#queue().unshiftJoined(rest, this.#codec.allocate);
@@ -194,7 +239,10 @@ export class ServerProtocol {
     return false;
   }
 
-  /** Reads as many frames as are there and gives how many bytes that took. Faults become a Close frame here and nowhere else. */
+  /**
+   * Reads frames until the bytes end or reading stops. Faults of the peer fail the connection. Gives how many bytes
+   * were read.
+   */
   #read(bytes: Uint8Array): number {
     this.#isReading = true;
     try {
@@ -207,6 +255,7 @@ export class ServerProtocol {
     }
   }
 
+  /** Fails the connection for a fault of the peer. Any other error is a fault of the program and is thrown on. */
   #failFor(error: unknown): void {
     if (!(error instanceof ProtocolError)) throw error;
     this.fail(error);
@@ -215,37 +264,37 @@ export class ServerProtocol {
   #readFrames(bytes: Uint8Array): number {
     const end = bytes.length;
     let at = 0;
-    // Each call out may pause or close the connection: both are looked at again before the next frame.
     const inflates = this.#inflater !== undefined;
-    // To count in the field would cost 10 ns a frame.
-    let framesUntilLook = this.#framesUntilCheck;
+    // A local variable counts the frames: counting in the private field would cost 10 ns per frame.
+    let framesUntilCheck = this.#framesUntilCheck;
+    // Every call of the handler may pause or close the connection, so both are checked again before the next frame.
     while (at < end && !this.isSuspended && this.#state !== "closed") {
-      if (--framesUntilLook < 0 || (inflates && this.#hasInflated)) {
-        framesUntilLook = FRAMES_PER_CHECK - 1;
-        if (this.#yieldsTurn()) break;
+      if (--framesUntilCheck < 0 || (inflates && this.#hasInflated)) {
+        framesUntilCheck = FRAMES_PER_CHECK - 1;
+        if (this.#yieldTurnIfOver()) break;
       }
       let header = this.#header;
       if (header === undefined) {
         header = decodeHeader(bytes, at, end);
         if (header === undefined) break;
-        this.#checkSequence(header);
+        this.#checkOrder(header);
         at += header.byteLength;
         const payloadEnd = at + header.payloadLength;
-        if (payloadEnd <= end && this.#isWhole(header)) {
+        if (payloadEnd <= end && this.#isUnfragmented(header)) {
           this.#readWhole(header, bytes, at, payloadEnd);
           at = payloadEnd;
           continue;
         }
-        this.#begin(header);
+        this.#beginFrame(header);
       }
       at = this.#readPart(header, bytes, at);
     }
-    this.#framesUntilCheck = framesUntilLook;
+    this.#framesUntilCheck = framesUntilCheck;
     return at;
   }
 
-  /** Whether others are to have their turn before the next frame is read. */
-  #yieldsTurn(): boolean {
+  /** Lets others have their turn when this connection has had its own. True when reading has stopped for that. */
+  #yieldTurnIfOver(): boolean {
     this.#hasInflated = false;
     if (!this.#handler.isTurnOver()) return false;
     this.#beginBusy();
@@ -253,13 +302,18 @@ export class ServerProtocol {
     return true;
   }
 
+  /** Stops reading until `#endBusy`. */
   #beginBusy(): void {
     this.#isBusy = true;
     this.#isChunkKept = true;
     this.#handler.onBusy(true);
   }
 
-  /** Goes on where reading has stopped. `next` deals with what it has waited for. */
+  /**
+   * Ends the wait that `#beginBusy` began, and goes on reading.
+   *
+   * @param next deals with the result for which reading has waited, before the next frame is read
+   */
   #endBusy(next?: () => void): void {
     if (this.#state === "closed") return;
     this.#isBusy = false;
@@ -272,9 +326,13 @@ export class ServerProtocol {
     if (!this.#isBusy) this.#handler.onBusy(false);
   }
 
-  /** §5.4: the fragments of one message follow each other, and only control frames stand between them. */
-  #checkSequence(header: FrameHeader): void {
-    // RFC 7692 §6: only with permessage-deflate, and there on the first frame of a message.
+  /**
+   * Checks the order of frames, §5.4: the fragments of one message follow each other, with only control frames
+   * between.
+   */
+  #checkOrder(header: FrameHeader): void {
+    // RFC 7692 §6: RSV1 may be set only when permessage-deflate was agreed on, and only on the first frame of a
+    // message.
     if (header.rsv1 && (this.#inflater === undefined || !isData(header.opcode))) {
       throw new ProtocolError(CloseCode.PROTOCOL_ERROR, "RSV1 must be 0");
     }
@@ -288,18 +346,21 @@ export class ServerProtocol {
     }
   }
 
-  #isWhole(header: FrameHeader): boolean {
+  /** True when the frame is a control frame or a message in one frame. */
+  #isUnfragmented(header: FrameHeader): boolean {
     return header.fin && header.opcode !== Opcode.CONTINUATION;
   }
 
-  /** The short way of most frames: the payload lies in the chunk, and is unmasked where it lies. */
+  /**
+   * Reads a whole frame whose payload lies in the chunk, as is so for most frames. The payload is unmasked in place.
+   */
   #readWhole(header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
     const { opcode, payloadLength, maskingKey } = header;
     if (!isControl(opcode)) checkMessageBytes(payloadLength, this.#limits, header.rsv1);
-    const seen = unmask(bytes, start, end, maskingKey);
+    const allBits = unmask(bytes, start, end, maskingKey);
     if (header.rsv1) return this.#inflate(opcode === Opcode.TEXT, bytes.subarray(start, end));
-    if (opcode === Opcode.TEXT) return this.#readText(bytes, start, end, (seen & 0x80) === 0);
-    // The receiver may keep it: a view costs less than a copy, and holds no more than the chunk.
+    if (opcode === Opcode.TEXT) return this.#readText(bytes, start, end, (allBits & 0x80) === 0);
+    // The handler may keep the payload. A view costs less than a copy, and keeps no more memory than the chunk.
     const payload = bytes.subarray(start, end);
     this.#isChunkKept = true;
     if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
@@ -308,7 +369,7 @@ export class ServerProtocol {
     this.#handler.onBinary(payload);
   }
 
-  /** Text that lies in the chunk. */
+  /** Reads a text in one frame, whose unmasked payload lies in the chunk. */
   #readText(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
     const text = this.#decode(bytes, start, end, isAscii);
     this.#completedUnits++;
@@ -318,7 +379,7 @@ export class ServerProtocol {
     if (this.#handler.onText(text, payload)) this.#isChunkKept = true;
   }
 
-  /** The text of a payload of which only is known whether it is ASCII. */
+  /** Decodes a whole text, and checks its UTF-8 unless the text is known to be ASCII (§8.1). */
   #decode(bytes: Uint8Array, start: number, end: number, isAscii: boolean): string {
     const { isUtf8, decodeAscii, decodeUtf8 } = this.#codec;
     if (isAscii) return decodeAscii(bytes, start, end);
@@ -326,6 +387,7 @@ export class ServerProtocol {
     return decodeUtf8(bytes, start, end);
   }
 
+  /** Decompresses a whole message and hands it out, at once or when the inflater has finished. */
   #inflate(isText: boolean, payload: Uint8Array): void {
     this.#hasInflated = true;
     const message = this.#inflater!.inflate(payload, this.#limits.maxMessageBytes);
@@ -344,8 +406,8 @@ export class ServerProtocol {
     else this.#handler.onText(text);
   }
 
-  /** Begins a frame that is part of a message, or whose payload is still coming. */
-  #begin(header: FrameHeader): void {
+  /** Begins a frame that is a fragment, or whose payload is not yet in the chunk as a whole. */
+  #beginFrame(header: FrameHeader): void {
     const codec = this.#codec;
     if (isControl(header.opcode)) {
       this.#control = new PartialMessage(false, false, CONTROL_LIMITS, codec, codec.isUtf8);
@@ -361,18 +423,20 @@ export class ServerProtocol {
       this.#message.addFragment(header.payloadLength, header.fin);
     }
     this.#header = header;
-    this.#received = 0;
+    this.#receivedBytes = 0;
   }
 
+  /** Reads as much of the current frame's payload as the chunk has. Gives the position behind it. */
   #readPart(header: FrameHeader, bytes: Uint8Array, start: number): number {
     const message = (isControl(header.opcode) ? this.#control : this.#message)!;
-    const end = Math.min(bytes.length, start + header.payloadLength - this.#received);
-    if (end > start) message.append(bytes.subarray(start, end), this.#received, header.maskingKey);
-    this.#received += end - start;
-    if (this.#received === header.payloadLength) this.#endFrame(header, message);
+    const end = Math.min(bytes.length, start + header.payloadLength - this.#receivedBytes);
+    if (end > start) message.append(bytes.subarray(start, end), this.#receivedBytes, header.maskingKey);
+    this.#receivedBytes += end - start;
+    if (this.#receivedBytes === header.payloadLength) this.#endFrame(header, message);
     return end;
   }
 
+  /** Ends a frame whose payload has been received, and hands out its message if that ends too. */
   #endFrame(header: FrameHeader, message: PartialMessage): void {
     this.#header = undefined;
     if (!header.fin) return;
@@ -395,7 +459,8 @@ export class ServerProtocol {
     if (this.#message === undefined) this.#completedUnits++;
     switch (opcode) {
       case Opcode.PING:
-        // §5.5.2: a Pong with the same payload, unless a Close frame has gone out: nothing follows that.
+        // §5.5.2: a Ping is answered with a Pong of the same payload. §5.5.1: nothing may be sent after a Close
+        // frame.
         if (this.#state === "open") this.#handler.writeControl(Opcode.PONG, payload);
         return this.#handler.onPing(payload);
       case Opcode.PONG:
@@ -405,7 +470,7 @@ export class ServerProtocol {
     }
   }
 
-  /** §5.5.1: a Close frame is answered with the same, and nothing is read after it. */
+  /** Answers a Close frame with a Close frame of the same code and reason, §5.5.1. Nothing is read after it. */
   #handleClose(payload: Uint8Array): void {
     const status = decodeClose(payload, (bytes) => {
       return this.#codec.isUtf8(bytes) ? this.#codec.decodeUtf8(bytes, 0, bytes.length) : undefined;

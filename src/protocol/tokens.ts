@@ -1,23 +1,30 @@
-/** Lists of tokens in header values, RFC 9110 §5.6. All of it runs in linear time: these values come from strangers. */
+/**
+ * Tokens and lists in the values of HTTP headers, RFC 9110 §5.6. All functions take linear time, since anybody can
+ * send such values.
+ */
 
+/** One or more of the characters that RFC 9110 §5.6.2 allows in a token. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** Whether the whole text is one token of RFC 9110 §5.6.2. */
+/** True when the whole text is one token of RFC 9110 §5.6.2. */
 export function isToken(text: string): boolean {
   return TOKEN.test(text);
 }
 
-/** Whether a text may stand in a header: no control characters, so no line of its own either, and nothing above latin-1. */
+/**
+ * True when a text may stand in the value of a header (RFC 9110 §5.5): it has no characters above Latin-1 and no
+ * control characters but tabs, so that it cannot begin another line.
+ */
 export function isHeaderValue(text: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }
 
-/** The elements of a comma-separated list, trimmed, empty ones left out (§5.6.1). */
+/** The elements of a comma-separated list (RFC 9110 §5.6.1), trimmed and without the empty ones. */
 export function splitList(value: string): string[] {
   return value.split(",").map(trimWhitespace).filter((element) => element !== "");
 }
 
-/** Without the spaces and tabs around it. `String.trim` would take other characters too. */
+/** The text without the spaces and tabs around it. `String.trim` would remove other characters too. */
 export function trimWhitespace(text: string): string {
   let start = 0;
   let end = text.length;
@@ -26,7 +33,7 @@ export function trimWhitespace(text: string): string {
   return text.slice(start, end);
 }
 
-/** OWS of RFC 9110 §5.6.3: a space or a tab. */
+/** True for a space or a tab, the white space of RFC 9110 §5.6.3. */
 export function isWhitespace(charCode: number): boolean {
   return charCode === 0x20 || charCode === 0x09;
 }

@@ -1,11 +1,16 @@
+/**
+ * Validation of UTF-8 that comes in pieces. RFC 6455 §8.1 lets an endpoint fail the connection at the first invalid
+ * byte, also in the middle of a fragmented message. A text that comes in one piece is checked natively instead.
+ */
+
 import type { IsUtf8 } from "./codec.ts";
 
-/** Below this many bytes the loop is faster than a call into native code. */
+/** Below this many bytes, a loop in JavaScript is faster than a call into native code. */
 const NATIVE_FROM_BYTES = 64;
 
-/** Where a text stands between two of its bytes; a fresh one stands at the start. */
+/** Validates one text, piece by piece. Between two pieces, its state is what the last character still needs. */
 export class Utf8Validator {
-  /** Continuation bytes that the last character still needs. */
+  /** How many continuation bytes the last character still needs. */
   #needed = 0;
   /** The range in which the next continuation byte must lie. */
   #lower = 0x80;
@@ -16,15 +21,19 @@ export class Utf8Validator {
     this.#isUtf8 = isUtf8;
   }
 
-  /** True where the text may end: not inside a character. */
+  /** True when the text may end here, since its last character is complete. */
   get isComplete(): boolean {
     return this.#needed === 0;
   }
 
-  /** Takes the next bytes; false at the first byte that no valid text has at its place. */
+  /**
+   * Validates the next piece. False when a byte cannot stand at its place in valid UTF-8. After that, the validator
+   * must not be used any more.
+   */
   push(bytes: Uint8Array): boolean {
     if (bytes.length < NATIVE_FROM_BYTES) return this.#pushBytes(bytes, 0, bytes.length);
-    // The character that the last piece began, then whole characters natively, then one that this piece begins.
+    // First the rest of a character that the last piece began, then the complete characters, natively, then a character
+    // that the next piece completes.
     let start = 0;
     while (this.#needed > 0 && start < bytes.length) {
       if (!this.#pushBytes(bytes, start, start + 1)) return false;
@@ -35,7 +44,10 @@ export class Utf8Validator {
     return this.#pushBytes(bytes, end, bytes.length);
   }
 
-  /** Unicode 16, table 3-7: which second bytes each first byte allows. It is how overlong forms and surrogates are refused. */
+  /**
+   * Validates bytes one by one. Table 3-7 of Unicode 16 says which second bytes each first byte allows, which refuses
+   * overlong forms and surrogates.
+   */
   #pushBytes(bytes: Uint8Array, start: number, end: number): boolean {
     for (let i = start; i < end; i++) {
       const byte = bytes[i];
@@ -47,17 +59,20 @@ export class Utf8Validator {
       } else if (byte >= 0x80) {
         if (byte < 0xc2 || byte > 0xf4) return false;
         this.#needed = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-        if (byte === 0xe0) this.#lower = 0xa0; // else overlong
-        else if (byte === 0xed) this.#upper = 0x9f; // else a surrogate
-        else if (byte === 0xf0) this.#lower = 0x90; // else overlong
-        else if (byte === 0xf4) this.#upper = 0x8f; // else above U+10FFFF
+        if (byte === 0xe0) this.#lower = 0xa0; // below: overlong
+        else if (byte === 0xed) this.#upper = 0x9f; // above: a surrogate
+        else if (byte === 0xf0) this.#lower = 0x90; // below: overlong
+        else if (byte === 0xf4) this.#upper = 0x8f; // above: higher than U+10FFFF
       }
     }
     return true;
   }
 }
 
-/** Where the last character begins if its bytes may go on in the next piece, else the end. */
+/**
+ * Where the last character begins, if it begins in the last three bytes and is not ASCII; otherwise the end. Such a
+ * character may be incomplete.
+ */
 function lastCharacterStart(bytes: Uint8Array): number {
   const end = bytes.length;
   for (let i = end - 1; i >= end - 3; i--) {
@@ -68,5 +83,5 @@ function lastCharacterStart(bytes: Uint8Array): number {
   return end;
 }
 
-/** UTF-16 code units become at most three bytes each. */
+/** The most bytes that one UTF-16 code unit of a string takes in UTF-8. */
 export const MAX_UTF8_BYTES_PER_CHAR = 3;
