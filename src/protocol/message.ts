@@ -84,9 +84,9 @@ export class PartialMessage {
     const to = from + source.length;
     const bytes = this.#reserve(to);
     this.#length = to;
-    const seen = unmaskInto(bytes, from, source, rotateKey(maskingKey, offset));
+    const allBits = unmaskInto(bytes, from, source, rotateKey(maskingKey, offset));
     if (this.#validator === undefined) return;
-    if ((seen & 0x80) === 0 && this.#validator.isComplete) return;
+    if ((allBits & 0x80) === 0 && this.#validator.isComplete) return;
     this.#isAscii = false;
     if (!this.#validator.push(bytes.subarray(from, to))) throw invalidText();
   }

@@ -83,11 +83,11 @@ function readOffer(parameters: readonly ExtensionParameter[]): Offer | undefined
     serverMaxWindowBits: undefined,
     clientMaxWindowBits: undefined,
   };
-  const seen = new Set<string>();
+  const names = new Set<string>();
   for (const { name, value } of parameters) {
     // §7.1: an offer with an unknown parameter, or with the same parameter twice, is declined.
-    if (seen.has(name) || !readParameter(offer, name, value)) return undefined;
-    seen.add(name);
+    if (names.has(name) || !readParameter(offer, name, value)) return undefined;
+    names.add(name);
   }
   return offer;
 }

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
 import {
   decodeHeader,
+  decodeServerHeader,
   encodeHeader,
   type FrameHeader,
   headerBytes,
   MAX_SERVER_HEADER_BYTES,
+  RSV1,
+  type ServerFrameHeader,
 } from "../../src/protocol/frame-header.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
 import { hex } from "../support/hex.ts";
@@ -118,9 +121,9 @@ describe("refuses", () => {
   });
 });
 
-describe("writes", () => {
-  const lengths = [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1];
+const lengths = [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1];
 
+describe("writes", () => {
   test.each(lengths)("a header of the shortest form for %i bytes", (payloadLength) => {
     for (const opcode of Object.values(Opcode)) {
       const target = Buffer.alloc(20, 0xee);
@@ -145,4 +148,81 @@ describe("writes", () => {
     const shortest = payloadLength < 126 ? 2 : payloadLength < 65_536 ? 4 : 10;
     return { first: header[0], payloadLength: header.length === shortest ? payloadLength : NaN };
   }
+});
+
+const serverHeaders: [name: string, header: string, ServerFrameHeader][] = [
+  ["an empty text", "8100", { opcode: Opcode.TEXT, payloadLength: 0, byteLength: 2 }],
+  ["a Close", "8802", { opcode: Opcode.CLOSE, payloadLength: 2, byteLength: 2 }],
+  ["a compressed text, of which the opcode is given without RSV1", "c105", {
+    opcode: Opcode.TEXT,
+    payloadLength: 5,
+    byteLength: 2,
+  }],
+  ["125 bytes, the most of the 7-bit length", "827d", { opcode: Opcode.BINARY, payloadLength: 125, byteLength: 2 }],
+  ["126 bytes, the least of the 16-bit length", "827e 007e", {
+    opcode: Opcode.BINARY,
+    payloadLength: 126,
+    byteLength: 4,
+  }],
+  ["65,535 bytes, the most of the 16-bit length", "827e ffff", {
+    opcode: Opcode.BINARY,
+    payloadLength: 65_535,
+    byteLength: 4,
+  }],
+  ["65,536 bytes, the least of the 64-bit length", "827f 0000000000010000", {
+    opcode: Opcode.BINARY,
+    payloadLength: 65_536,
+    byteLength: 10,
+  }],
+  ["2^53 - 1 bytes, the last exact number", "827f 001fffffffffffff", {
+    opcode: Opcode.BINARY,
+    payloadLength: 2 ** 53 - 1,
+    byteLength: 10,
+  }],
+];
+
+describe("decodeServerHeader reads the header of", () => {
+  test.each(serverHeaders)("%s", (_name, header, expected) => {
+    expect(decodeServerHeader(hex(header), 0)).toEqual(expected);
+  });
+
+  test.each(serverHeaders)("%s, and gives undefined for each shorter prefix", (_name, header) => {
+    const bytes = hex(header);
+    const prefixes = Array.from(bytes, (_, length) => decodeServerHeader(bytes.subarray(0, length), 0));
+    expect(prefixes).toEqual(Array(bytes.length).fill(undefined));
+  });
+
+  test.each(serverHeaders)("%s, between other bytes", (_name, header, expected) => {
+    const chunk = Buffer.concat([hex("ffffff"), hex(header), hex("ffffffff")]);
+    expect(decodeServerHeader(chunk, 3)).toEqual(expected);
+  });
+});
+
+describe("decodeServerHeader refuses", () => {
+  test.each<[name: string, header: string, fault: number]>([
+    ["0 bytes in the 16-bit length", "827e 0000", 1002],
+    ["125 bytes in the 16-bit length", "827e 007d", 1002],
+    ["125 bytes in the 64-bit length", "827f 000000000000007d", 1002],
+    ["65,535 bytes in the 64-bit length", "827f 000000000000ffff", 1002],
+    ["the top bit of the 64-bit length", "827f 8000000000010000", 1002],
+    ["2^53 bytes", "827f 0020000000000000", 1009],
+  ])("%s, once the whole header has come", (_name, header, fault) => {
+    const bytes = hex(header);
+    expect(faultOf(() => decodeServerHeader(bytes, 0))).toBe(fault);
+    for (let length = 0; length < bytes.length; length++) {
+      expect(decodeServerHeader(bytes.subarray(0, length), 0)).toBeUndefined();
+    }
+  });
+});
+
+describe("decodeServerHeader reads what encodeHeader writes", () => {
+  test.each(lengths)("for %i bytes, every opcode, compressed or not", (payloadLength) => {
+    for (const opcode of Object.values(Opcode)) {
+      for (const bits of [0, RSV1]) {
+        const target = Buffer.alloc(20, 0xee);
+        const end = encodeHeader(target, 5, opcode | bits, payloadLength);
+        expect(decodeServerHeader(target, 5)).toEqual({ opcode, payloadLength, byteLength: end - 5 });
+      }
+    }
+  });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { acceptKey } from "../../src/platform.ts";
 import { HandshakeError } from "../../src/protocol/errors.ts";
 import {
+  chooseSubprotocol,
   encodeHandshakeResponse,
   encodeHeaders,
   listsToken,
@@ -227,5 +228,33 @@ describe("listsToken", () => {
     ["websocket;q=1", false],
   ])("looks for websocket in %j", (value, isListed) => {
     expect(listsToken(value, "websocket")).toBe(isListed);
+  });
+});
+
+describe("chooseSubprotocol, §4.2.2", () => {
+  test.each<[name: string, supported: string[], offered: string[], chosen: string | undefined]>([
+    ["the only one that both sides have", ["a"], ["a"], "a"],
+    ["the server's first, whatever the client prefers", ["a", "b"], ["b", "a"], "a"],
+    ["the server's second, when the client does not offer the first", ["a", "b"], ["c", "b"], "b"],
+    ["none, when the client offers none", ["a"], [], undefined],
+    ["none, when the server has none", [], ["a"], undefined],
+    ["none, when neither side has any", [], [], undefined],
+  ])("chooses %s", (_name, supported, offered, chosen) => {
+    expect(chooseSubprotocol(supported, offered)).toBe(chosen);
+  });
+
+  test.each<[name: string, supported: string[], offered: string[]]>([
+    ["only others", ["a", "b"], ["c", "d"]],
+    ["the same name in another case", ["chat"], ["Chat"]],
+    ["a name that begins alike", ["chat"], ["chat.v2"]],
+    ["a name that every object has", ["chat"], ["constructor"]],
+  ])("refuses a client that offers %s", (_name, supported, offered) => {
+    const refusal = expect(() => chooseSubprotocol(supported, offered));
+    refusal.toThrow(HandshakeError);
+    refusal.toThrow(expect.objectContaining({ status: 400 }));
+  });
+
+  test("names the server's subprotocols in the refusal, and not the client's", () => {
+    expect(() => chooseSubprotocol(["a", "b"], ["stranger"])).toThrow(/^(?!.*stranger).* these are: a, b$/);
   });
 });
