@@ -3,7 +3,7 @@ import { acceptKey, codec, free, runtime } from "../src/platform.ts";
 import { hex } from "./support/hex.ts";
 import { actualRuntime } from "./support/runtime.ts";
 
-test("the runtime is the one that the tests are on", () => {
+test("runtime names the runtime of the tests", () => {
   expect(runtime).toBe(actualRuntime().split("@")[0]);
 });
 
@@ -11,7 +11,7 @@ test("the accept value is that of RFC 6455 §1.3", () => {
   expect(acceptKey("dGhlIHNhbXBsZSBub25jZQ==")).toBe("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 });
 
-test("memory for payloads is a Buffer of exactly the length that was asked for", () => {
+test("allocated memory is a Buffer of exactly the requested length", () => {
   for (const byteLength of [0, 1, 125, 4_096, 70_000]) {
     const bytes = codec.allocate(byteLength);
     expect(Buffer.isBuffer(bytes)).toBe(true);
@@ -41,7 +41,7 @@ test.each([
   expect(codec.decodeUtf8(bytes, 0, bytes.length)).toBe(text);
 });
 
-test("only the range that is given is decoded", () => {
+test("only the given range is decoded", () => {
   const bytes = Buffer.from("<grüße>");
   expect(codec.decodeUtf8(bytes, 1, bytes.length - 1)).toBe("grüße");
   expect(codec.decodeAscii(bytes, 0, 3)).toBe("<gr");
@@ -61,20 +61,20 @@ test.each([
   expect(codec.isUtf8(hex(digits))).toBe(expected);
 });
 
-test.each([4_096, 20_000, 300_000])("memory that was allocated is given back: %i bytes", (byteLength) => {
+test.each([4_096, 20_000, 300_000])("allocated memory is freed: %i bytes", (byteLength) => {
   const bytes = codec.allocate(byteLength);
-  // A pool may have had that little.
+  // So little memory may be a part of a pool.
   const isOwn = bytes.buffer.byteLength < byteLength + 4_096;
   codec.free(bytes);
   expect(bytes.length).toBe(runtime === "deno" || !isOwn ? byteLength : 0);
 });
 
 test.each<[string, Buffer]>([
-  ["a part of something larger", Buffer.alloc(32_768, "x").subarray(0, 16_384)],
-  ["the end of something larger", Buffer.alloc(32_768, "x").subarray(16_384)],
+  ["the beginning of a larger buffer", Buffer.alloc(32_768, "x").subarray(0, 16_384)],
+  ["the end of a larger buffer", Buffer.alloc(32_768, "x").subarray(16_384)],
   ["a few bytes", Buffer.from(new Uint8Array(100).fill(120).buffer)],
-  ["memory that is shared", Buffer.from(new SharedArrayBuffer(16_384)).fill("x")],
-])("memory that is not all there is, or little, is not given back: %s", (_name, chunk) => {
+  ["memory that threads share", Buffer.from(new SharedArrayBuffer(16_384)).fill("x")],
+])("memory is not freed when it is shared or short: %s", (_name, chunk) => {
   const { length } = chunk;
   free(chunk);
   expect(chunk.length).toBe(length);

@@ -1,4 +1,4 @@
-// §10.4: limits of this implementation, and what fits below them.
+// §10.4: the limits of this implementation, and messages below and above them.
 
 import { describe, expect, test } from "vitest";
 import { type Case, runCases, says } from "../support/conformance.ts";
@@ -87,7 +87,7 @@ describe("large messages, with the limits raised", () => {
   });
 });
 
-describe("maxMessageBytes as it is", () => {
+describe("the default of maxMessageBytes", () => {
   const server = echoServer();
 
   runCases("is 1 MiB", server, [
@@ -119,7 +119,7 @@ describe("maxMessageBytes of 1,000", () => {
       answers: [says.pong("p".repeat(125)), says.pong("q"), says.text(Buffer.concat([letters(500), letters(500)]))],
     },
     {
-      name: "messages that only together are larger",
+      name: "messages that are larger only together",
       sends: [text(letters(700)), text(letters(700)), ...fragmented(opcodes.text, [letters(500), letters(400)])],
       answers: [
         says.text(letters(700)),
@@ -241,7 +241,7 @@ describe("messageTimeoutMs of 250", () => {
     ["more fragments", () => continuation("more", more)],
     ["pings", () => ping("alive")],
     ["pongs", () => pong("alive")],
-  ])("is not put off by %s", async (_name, next) => {
+  ])("is not prolonged by %s", async (_name, next) => {
     const { client, reported } = await server.connect();
     client.send(text("begun", more));
     const trickle = setInterval(() => client.send(next()), 20);
@@ -253,7 +253,7 @@ describe("messageTimeoutMs of 250", () => {
     await reported;
   });
 
-  test("is not put off by a payload that trickles in", async () => {
+  test("is not prolonged by a payload that comes octet by octet", async () => {
     const { client, reported } = await server.connect();
     client.send(binary("", { payloadLength: 100_000 }));
     const trickle = setInterval(() => client.send(Buffer.of(0x9b)), 20);
@@ -265,12 +265,12 @@ describe("messageTimeoutMs of 250", () => {
     await reported;
   });
 
-  test("leaves alone who has finished what it began", async () => {
+  test("does not close a connection whose messages have all ended", async () => {
     const idle = await server.connect();
     idle.client.send(...fragmented(opcodes.text, ["a", "b"]), text("c"));
     expect(await idle.client.nextMessage()).toBe("ab");
     expect(await idle.client.nextMessage()).toBe("c");
-    // Another connection runs into the limit meanwhile: the time has passed for this one too.
+    // Another connection runs into the limit meanwhile, which shows that the time has passed for this connection too.
     const late = await server.connect();
     late.client.send(text("begun", more));
     expect((await late.client.closed()).code).toBe(1008);
@@ -285,7 +285,7 @@ describe("messageTimeoutMs of 250", () => {
     const { client, reported } = await server.connect();
     const end = performance.now() + 700;
     let count = 0;
-    // The border between two messages lies in the middle of each write, so that the server is never between messages.
+    // Each write ends inside a message, so that the server always has the beginning of one.
     client.send(text("next").subarray(0, 3));
     while (performance.now() < end) {
       client.send(Buffer.concat([text("next").subarray(3), text("next").subarray(0, 3)]));

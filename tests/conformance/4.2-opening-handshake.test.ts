@@ -1,4 +1,4 @@
-// §4.2 The server's side of the opening handshake, §9.1 for the extensions' grammar, §11.3 for the headers.
+// The server's side of the opening handshake, §4.2, with the grammar of extensions (§9.1) and the headers (§11.3).
 
 import { beforeAll, describe, expect, test } from "vitest";
 import { echoServer, expectEcho } from "../support/echo-server.ts";
@@ -13,14 +13,14 @@ beforeAll(() => {
   server.app.get("/page", () => "a page");
 });
 
-/** The answer to a handshake, with a Close behind it, so that an accepted connection ends too. */
+/** The response to a handshake. A Close is sent behind the handshake, so that an accepted connection ends too. */
 function handshake(headers: Headers, requestLine?: string): Promise<string> {
   return rawRequest(server.port, upgradeRequest("/", headers, requestLine) + close(1000).toString("latin1"));
 }
 
 describe("accepts", () => {
   test.each<[string, Headers]>([
-    ["what the RFC asks for and nothing more", {}],
+    ["only the headers that the RFC requires", {}],
     ["Upgrade: WebSocket", { Upgrade: "WebSocket" }],
     ["Upgrade: WEBSOCKET", { Upgrade: "WEBSOCKET" }],
     ["websocket behind another protocol", { Upgrade: "example/2, websocket" }],
@@ -34,7 +34,7 @@ describe("accepts", () => {
     ["Connection in two lines", { Connection: ["keep-alive", "Upgrade"] }],
     ["a Host with a port", { Host: "localhost:8080" }],
     ["a Host that is an IPv6 address", { Host: "[::1]:8080" }],
-    ["an Origin, since none is asked for", { Origin: "https://anywhere.example" }],
+    ["any Origin, since wsOrigins is not set", { Origin: "https://anywhere.example" }],
     ["the Origin null", { Origin: "null" }],
     ["cookies", { Cookie: 'a=b; c="d, e"' }],
     ["a key of nothing but A", { "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==" }],
@@ -62,11 +62,13 @@ describe("accepts", () => {
     expect(headerOf(response, "Sec-WebSocket-Accept")).toBe(acceptFor((key as string).trim()));
     expect(headerOf(response, "Upgrade")?.toLowerCase()).toBe("websocket");
     expect(headerOf(response, "Connection")?.toLowerCase()).toBe("upgrade");
-    expect(headerOf(response, "Sec-WebSocket-Extensions"), "an extension that is not spoken").toBeUndefined();
-    expect(headerOf(response, "Sec-WebSocket-Protocol"), "a subprotocol that nobody chose").toBeUndefined();
+    expect(headerOf(response, "Sec-WebSocket-Extensions"), "an extension that the server does not have")
+      .toBeUndefined();
+    expect(headerOf(response, "Sec-WebSocket-Protocol"), "a subprotocol that the server did not choose")
+      .toBeUndefined();
   });
 
-  test("the key of §1.3 with the answer given there", async () => {
+  test("the key of §1.3, with the accept value given there", async () => {
     const response = await handshake({ "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" });
     expect(headerOf(response, "Sec-WebSocket-Accept")).toBe("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
   });
@@ -86,7 +88,7 @@ describe("accepts", () => {
 
   test.each([
     ["a query", "GET /?a=b&c=%20 HTTP/1.1"],
-    ["an absolute target, as a proxy is asked", "GET http://localhost/ HTTP/1.1"],
+    ["an absolute target, as clients send it to a proxy", "GET http://localhost/ HTTP/1.1"],
     ["an absolute target with a query", "GET http://localhost:80/?a=b HTTP/1.1"],
   ])("%s", async (_name, requestLine) => {
     expect(statusOf(await handshake({}, requestLine))).toBe(101);
@@ -167,7 +169,7 @@ describe("refuses with 400", () => {
 
   test.each([
     ["HTTP/1.0", "GET / HTTP/1.0"],
-    ["a version of HTTP that there is not", "GET / HTTP/1.2"],
+    ["a version of HTTP that does not exist", "GET / HTTP/1.2"],
     ["HTTP/2.0 in text", "GET / HTTP/2.0"],
     ["a method in lower case", "get / HTTP/1.1"],
     ["a request without a version", "GET /"],
@@ -176,18 +178,18 @@ describe("refuses with 400", () => {
     expect(statusOf(response), response).toBe(400);
   });
 
-  test("octets that are no HTTP", async () => {
+  test("octets that are not HTTP", async () => {
     expect(statusOf(await rawRequest(server.port, Buffer.concat([text("Hello"), text("Hello")])))).toBe(400);
   });
 
-  test("and a body that comes with the request reaches nobody", async () => {
+  test("a request with a body, and serves other clients afterwards", async () => {
     const request = upgradeRequest("/", { "Content-Length": "5" });
     expect(statusOf(await rawRequest(server.port, `${request}Hello`))).toBe(400);
     await expectEcho(server);
   });
 });
 
-describe("refuses with 426 and names the version it speaks", () => {
+describe("refuses with 426, and names the version that the server speaks,", () => {
   test.each<[string, string | readonly string[] | undefined]>([
     ["no version", undefined],
     ["version 8", "8"],
@@ -211,7 +213,7 @@ describe("refuses with 426 and names the version it speaks", () => {
   });
 });
 
-describe("a request that is no handshake, on a WebSocket's path", () => {
+describe("on the path of a WebSocket,", () => {
   test.each<[string, Headers]>([
     ["a plain GET", { Upgrade: undefined, Connection: "close" }],
     ["a GET whose Connection does not name Upgrade", { Connection: "close" }],
@@ -234,7 +236,7 @@ describe("a request that is no handshake, on a WebSocket's path", () => {
   });
 });
 
-describe("a handshake on a path that is no WebSocket", () => {
+describe("a handshake on a path without a WebSocket:", () => {
   test.each([
     ["a path that does not exist", "/nothing-here"],
     ["a path below one that exists", "/page/below"],
@@ -253,7 +255,7 @@ describe("every refusal", () => {
     ["404", upgradeRequest("/nothing-here")],
     ["405", upgradeRequest("/", {}, "POST / HTTP/1.1")],
     ["426", upgradeRequest("/", { "Sec-WebSocket-Version": "8" })],
-  ])("%s is a whole HTTP answer that ends the connection", async (status, request) => {
+  ])("with %s is a whole HTTP response that closes the connection", async (status, request) => {
     const response = await rawRequest(server.port, request);
     expect(response).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [A-Z]`));
     expect(headerOf(response, "Connection")?.toLowerCase()).toBe("close");
@@ -262,7 +264,7 @@ describe("every refusal", () => {
     expect(body.length).toBeGreaterThan(0);
   });
 
-  test("lets no frame through that came with the request", async () => {
+  test("drops the frames that came with the request", async () => {
     const before = server.app.stats().accepted;
     const request = upgradeRequest("/", { "Sec-WebSocket-Version": "8" });
     const response = await rawRequest(server.port, request + text("Hello").toString("latin1"));
@@ -273,7 +275,7 @@ describe("every refusal", () => {
 });
 
 describe("early frames", () => {
-  test("that came with the handshake are answered", async () => {
+  test("in the same chunk as the handshake are answered", async () => {
     const { client, reported } = await server.connect({ early: Buffer.concat([text("one"), text("two")]) });
     expect(await client.nextMessage()).toBe("one");
     expect(await client.nextMessage()).toBe("two");
@@ -300,7 +302,7 @@ describe("early frames", () => {
     await reported;
   });
 
-  test("that break a rule are a fault like later ones", async () => {
+  test("that break a rule fail the connection like later ones", async () => {
     const { client, report, reported } = await server.connect({ early: text("Hello", { rsv: 7 }) });
     expect((await client.closed()).code).toBe(1002);
     await reported;
@@ -317,7 +319,7 @@ describe("connections", () => {
       ["maxConnections", 503, small],
       ["maxConnectionsPerIp", 429, perAddress],
     ] as const,
-  )("above %s get %i, and there is room again when one has left", async (_name, status, limited) => {
+  )("above %s get %i, and one more may come after one has left", async (_name, status, limited) => {
     const first = await limited.connect();
     const second = await limited.connect();
     expect(statusOf(await rawRequest(limited.port, upgradeRequest()))).toBe(status);
@@ -334,8 +336,8 @@ describe("connections", () => {
   });
 });
 
-describe("a client", () => {
-  test("is answered with what it needs to open, header by header", async () => {
+describe("the response to a client", () => {
+  test("has only the headers that the client needs", async () => {
     const { client, reported } = await server.connect();
     expect(client).toBeInstanceOf(RawClient);
     const lines = client.response.trimEnd().split("\r\n");

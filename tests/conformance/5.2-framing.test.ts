@@ -112,16 +112,16 @@ runCases("refuses a length that is not minimal", server, [
   { name: "a Close of 2 octets in the 16-bit form", sends: [close(1000, "", { lengthBits: 16 })], fault: 1002 },
 ]);
 
-// §5.2: "the most significant bit MUST be 0". The rest is above every limit: §7.4.1, 1009.
+// §5.2: "the most significant bit MUST be 0". The other lengths are above every limit (§7.4.1, 1009).
 runCases(
-  "refuses a length that no server can hold",
+  "refuses a length that no server has memory for",
   server,
   [
     ["the top bit alone", 2n ** 63n, 1002],
     ["the top bit and 5", 2n ** 63n + 5n, 1002],
     ["every bit", 2n ** 64n - 1n, 1002],
     ["every bit but the top one", 2n ** 63n - 1n, 1009],
-    ["2^53 + 1, which no double holds", 2n ** 53n + 1n, 1009],
+    ["2^53 + 1, which is no exact number", 2n ** 53n + 1n, 1009],
     ["2^53", 2n ** 53n, 1009],
     ["2^53 - 1", 2n ** 53n - 1n, 1009],
     ["2^32 + 5, whose low half is 5", 2n ** 32n + 5n, 1009],
@@ -136,7 +136,7 @@ runCases(
   })),
 );
 
-describe("keeps its place over a long conversation", () => {
+describe("finds each frame in a long conversation", () => {
   test("every length from 0 to 300 in one write", async () => {
     const { client, reported } = await server.connect();
     const messages = Array.from({ length: 301 }, (_, length) => octets(length));
@@ -161,7 +161,7 @@ describe("keeps its place over a long conversation", () => {
 // The worked examples of §5.7, octet for octet.
 runCases("reads the examples of the RFC", server, [
   { name: "a masked text", sends: [hex("8185 37fa213d 7f9f4d5158")], answers: [says.text("Hello")] },
-  { name: "a masked pong that nobody asked for", sends: [hex("8a85 37fa213d 7f9f4d5158")] },
+  { name: "a masked pong without a ping", sends: [hex("8a85 37fa213d 7f9f4d5158")] },
   { name: "a masked ping", sends: [hex("8985 37fa213d 7f9f4d5158")], answers: [says.pong("Hello")] },
   {
     name: "a text in two frames",

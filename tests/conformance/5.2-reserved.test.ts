@@ -1,4 +1,4 @@
-// §5.2: reserved bits without an extension that defines them, and reserved opcodes, fail the connection.
+// §5.2: reserved bits that no extension defines, and reserved opcodes, fail the connection.
 
 import { type Case, runCases, says } from "../support/conformance.ts";
 import { echoServer } from "../support/echo-server.ts";

@@ -1,4 +1,4 @@
-// §5.1 and §5.3: a client masks every frame; a server fails the connection at one that is not.
+// §5.1 and §5.3: a client masks every frame, and a server fails the connection at a frame that is not masked.
 
 import { type Case, runCases, says } from "../support/conformance.ts";
 import { echoServer } from "../support/echo-server.ts";
@@ -58,7 +58,7 @@ runCases("unmasks with any key", server, [
     answers: [says.binary(Buffer.alloc(4099, payloadBytes))],
   })),
   {
-    name: "a key of its own for each fragment",
+    name: "another key for each fragment",
     sends: [
       text("one ", { fin: false, maskingKey: keys[1][1] }),
       continuation("two ", { fin: false, maskingKey: keys[3][1] }),

@@ -107,7 +107,7 @@ runCases("answers control frames between fragments at once", server, [
     answers: [says.pong("a"), says.text("")],
   },
   {
-    name: "a Close, which ends the message unread",
+    name: "a Close, which drops the message",
     sends: [text("never ", more), close(1001, "leaving"), continuation("whole")],
     closed: { code: 1001, reason: "leaving" },
   },

@@ -22,7 +22,7 @@ runCases("answers a ping with its payload", server, [
     answers: [says.pong(hex("00 ff fe fd fc fb 00 80 7f"))],
   },
   {
-    name: "what would be bad UTF-8 in a text",
+    name: "octets that are not valid UTF-8",
     sends: [ping(hex("c080 eda080"))],
     answers: [says.pong(hex("c080 eda080"))],
   },
@@ -99,7 +99,7 @@ runCases("refuses fragmented control frames", server, [
 ]);
 
 describe("a ping while a message is still coming", () => {
-  test("is answered between two octets of TCP, before the message ends", async () => {
+  test("is answered before the message ends", async () => {
     const { client, reported } = await server.connect();
     client.send(text("begun, ", { fin: false }), ping("there?"));
     expect((await client.nextFrame()).payload.toString()).toBe("there?");

@@ -1,4 +1,4 @@
-// §5.5.1 and §7: Close frames, their codes and reasons, and the order of things at the end.
+// §5.5.1 and §7: Close frames, their codes and reasons, and the order of events when a connection closes.
 
 import { describe, expect, test } from "vitest";
 import { type Case, runCases, says } from "../support/conformance.ts";
@@ -39,10 +39,14 @@ runCases(
   ]),
 );
 
-runCases("reads the body of a Close", server, [
-  { name: "none: 1005, answered with none", sends: [close()], closed: { code: 1005, reason: "" } },
+runCases("reads the payload of a Close", server, [
   {
-    name: "a reason of 123 octets, the most there is room for",
+    name: "none, which is reported as 1005 and answered with none",
+    sends: [close()],
+    closed: { code: 1005, reason: "" },
+  },
+  {
+    name: "a reason of 123 octets, the longest",
     sends: [close(1000, "r".repeat(123))],
     closed: { code: 1000, reason: "r".repeat(123) },
   },
@@ -57,7 +61,7 @@ runCases("reads the body of a Close", server, [
     closed: { code: 1000, reason: "€".repeat(41) },
   },
   {
-    name: "a reason with a byte order mark, which belongs to it",
+    name: "a reason with a byte order mark, which is kept",
     sends: [close(1000, "\ufeffmark")],
     closed: { code: 1000, reason: "\ufeffmark" },
   },
@@ -75,7 +79,7 @@ runCases("refuses codes that may not be sent", server, [
   })),
 ]);
 
-runCases("refuses a bad body", server, [
+runCases("refuses a bad payload of a Close", server, [
   { name: "one octet", sends: [frame(opcodes.close, hex("03"))], fault: 1002 },
   { name: "one octet that would begin a good code", sends: [frame(opcodes.close, hex("0f"))], fault: 1002 },
   { name: "one octet of zero", sends: [frame(opcodes.close, hex("00"))], fault: 1002 },
@@ -103,11 +107,11 @@ const late: [string, Buffer[]][] = [
   ["a frame that is not masked", [text("late", { maskingKey: false })]],
   ["bad UTF-8", [text(hex("ff"))]],
   ["a length above every limit", [text("", { payloadLength: 2n ** 62n })]],
-  ["octets that are no frame", [hex("ffffffff ffffffff ffffffff")]],
+  ["octets that are not a frame", [hex("ffffffff ffffffff ffffffff")]],
 ];
 
 runCases(
-  "ignores what follows a Close",
+  "ignores the bytes behind a Close",
   server,
   late.map(([name, frames]) => ({
     name,
@@ -116,7 +120,7 @@ runCases(
   })),
 );
 
-runCases("finishes what came before", server, [
+runCases("finishes the messages before a Close", server, [
   {
     name: "a text, then its echo, then the Close",
     sends: [text("first"), close(1000)],
@@ -144,7 +148,7 @@ runCases("finishes what came before", server, [
 ]);
 
 describe("after its Close the server", () => {
-  test("ends the TCP connection first, as §7.1.1 asks", async () => {
+  test("closes the TCP connection first, as §7.1.1 asks", async () => {
     const { client, reported } = await server.connect();
     client.send(close(1000));
     expect(await client.closed()).toEqual({ code: 1000, reason: "", ended: "fin" });
@@ -160,7 +164,7 @@ describe("after its Close the server", () => {
   });
 });
 
-describe("a TCP connection that ends without a Close is 1006", () => {
+describe("a TCP connection that ends without a Close is reported as 1006", () => {
   const ends: [string, (client: RawClient) => void][] = [
     ["by FIN", (client) => client.end()],
     ["by FIN in the middle of a header", (client) => (client.send(text("cut").subarray(0, 1)), client.end())],
@@ -203,7 +207,7 @@ describe("a Close that the server begins", () => {
     expect(report.errors).toEqual([]);
   });
 
-  test("reports the code that the peer answered with", async () => {
+  test("reports the code of the peer's answer", async () => {
     const { client, report, reported, socket } = await server.connect();
     socket.close(1001, "ours");
     await client.nextFrame();
@@ -223,21 +227,21 @@ describe("a Close that the server begins", () => {
     expect(report.closes).toEqual([{ code: 1005, reason: "", wasClean: true }]);
   });
 
-  test("still reads what the peer sent before it answered", async () => {
+  test("is followed by reading the messages that the peer sent before its own Close", async () => {
     const { client, report, reported, socket } = await server.connect();
-    const heard: unknown[] = [];
-    socket.on("message", (data) => heard.push(data));
+    const received: unknown[] = [];
+    socket.on("message", (data) => received.push(data));
     socket.close(1000);
     await client.nextFrame();
     client.send(text("on its way"), ping("too"), close(1000));
     expect((await client.closed()).code).toBe(1000);
     await reported;
     expect(report.closes).toEqual([{ code: 1000, reason: "", wasClean: true }]);
-    expect(heard).toEqual(["on its way"]);
+    expect(received).toEqual(["on its way"]);
     expect(client.frames, "no echo and no pong after a Close").toHaveLength(1);
   });
 
-  test("crosses one from the peer without harm", async () => {
+  test("may cross a Close from the peer", async () => {
     const { client, report, reported, socket } = await server.connect();
     socket.close(4001, "ours");
     client.send(close(4002, "theirs"));
@@ -247,7 +251,7 @@ describe("a Close that the server begins", () => {
     expect(report.closes).toEqual([{ code: 4002, reason: "theirs", wasClean: true }]);
   });
 
-  test("happens once, however often it is asked for", async () => {
+  test("is sent once, however often close is called", async () => {
     const { client, report, reported, socket } = await server.connect();
     socket.close(4001);
     socket.close(4002);
@@ -260,7 +264,7 @@ describe("a Close that the server begins", () => {
     expect(report.closes).toHaveLength(1);
   });
 
-  test("that meets a fault of the peer is not clean", async () => {
+  test("is not clean when a fault of the peer follows", async () => {
     const { client, report, reported, socket } = await server.connect();
     socket.close(1000);
     await client.nextFrame();
@@ -297,7 +301,7 @@ describe("a peer that never answers the server's Close", () => {
     await reported;
   });
 
-  test("keeps the server's own Close when it ends TCP itself", async () => {
+  test("is reported as 1006 when it ends the TCP connection without a Close", async () => {
     const { client, report, reported, socket } = await impatient.connect();
     socket.close(1001);
     await client.nextFrame();

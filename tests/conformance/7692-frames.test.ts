@@ -1,4 +1,4 @@
-// RFC 7692 §6 and §7.2: what compressed messages may look like, and what fails the connection.
+// RFC 7692 §6 and §7.2: which forms a compressed message may have, and which fail the connection.
 
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
@@ -23,8 +23,9 @@ const KiB = 1024;
 
 const more = { fin: false };
 
-/** RSV1 marks a compressed message (§6); the client reads what is echoed as it is, so nothing is compressed on the way back. */
+/** RSV1 marks a compressed message (§6). */
 const rsv1 = { rsv: 4 };
+/** The client does not decompress, so the server must not compress the echoes. */
 const quiet = { filter: () => false };
 
 function ztext(payload: string | Uint8Array, options: FrameOptions = {}): Buffer {
@@ -52,20 +53,20 @@ const stateless = offering(echoServer({ compression: quiet }));
 const takeover = offering(echoServer({ compression: { ...quiet, contextTakeover: true } }));
 const plain = echoServer({ compression: quiet });
 
-/** What must be taken and refused alike, whether windows are kept or not. */
+/** Two servers that must read and refuse the same messages, with context takeover or without. */
 const both: [name: string, server: EchoServer][] = [["no takeover", stateless], ["takeover", takeover]];
 
-/** "Hello" as §7.2.3 has it: in one block, in stored form, in a last block, in two blocks. */
+/** The examples of "Hello" in §7.2.3: in one block, in a stored block, in a final block, in two blocks. */
 const hello = hex("f248cdc9c90700");
 const stored = hex("000500faff48656c6c6f00");
 const last = hex("f348cdc9c9070000");
 const twoBlocks = hex("f248050000 00ffffcac9c90700");
 const empty = hex("00");
-/** An empty stored block, whole, as it stands between others. */
+/** A complete empty stored block, as it may stand between others. */
 const emptyBlock = hex("000000ffff");
 
 const world = deflated(" world");
-/** A last block with a few bits left over in its last byte, which are padding (§7.2.1). */
+/** A final block whose last byte has some bits of padding (§7.2.1). */
 const lastWorld = deflateRawSync(" world");
 
 describe.each(both)("%s", (_name, server) => {
@@ -196,7 +197,7 @@ describe.each(both)("%s", (_name, server) => {
       answers: [says.binary("")],
     },
     {
-      name: "an empty block in the last one, as who learns of the end late sends it (§7.2.3.6)",
+      name: "an empty block in the last one, as a sender does that learns of the end late (§7.2.3.6)",
       sends: framesOf(opcodes.text, [Buffer.concat([hello, hex("0000ffff")]), empty], true),
       answers: [says.text("Hello")],
     },
@@ -222,12 +223,12 @@ describe.each(both)("%s", (_name, server) => {
       answers: [says.pong("now"), says.pong(hello), says.text("Hello")],
     },
     {
-      name: "characters cut apart by the border of two",
+      name: "with a character that is cut by two of them",
       sends: framesOf(opcodes.text, pieces(deflated("世界🌍", 0), 3), true),
       answers: [says.text("世界🌍")],
     },
     {
-      name: "until a Close comes between them, which ends the message unread",
+      name: "until a Close comes between them, and drops the message",
       sends: [ztext(hello.subarray(0, 2), more), close(1001, "leaving")],
       closed: { code: 1001, reason: "leaving" },
     },
@@ -278,7 +279,7 @@ describe.each(both)("%s", (_name, server) => {
   ]);
 
   runCases(
-    "refuses the reserved bits that nobody gives a meaning",
+    "refuses the reserved bits that no extension defines",
     server,
     [1, 2, 3, 5, 6, 7].flatMap((rsv): Case[] => [
       { name: `${rsv} on a text`, sends: [text(hello, { rsv })], fault: 1002 },
@@ -286,7 +287,7 @@ describe.each(both)("%s", (_name, server) => {
     ]),
   );
 
-  runCases("refuses what is no DEFLATE", server, [
+  runCases("refuses data that are not DEFLATE", server, [
     { name: "a block of the reserved type", sends: [ztext(hex("06"))], fault: 1007 },
     { name: "a block of the reserved type, last", sends: [ztext(hex("07"))], fault: 1007 },
     { name: "nothing but ones", sends: [ztext(hex("ffffffff"))], fault: 1007 },
@@ -322,7 +323,7 @@ describe.each(both)("%s", (_name, server) => {
     },
   ]);
 
-  runCases("checks text once it is inflated", server, [
+  runCases("checks the UTF-8 of a text after decompression", server, [
     ...["80", "c0af", "eda080", "ff", "61c3"].flatMap((octets): Case[] => [
       { name: `${octets} alone`, sends: [ztext(deflated(hex(octets)))], fault: 1007 },
       {
@@ -337,15 +338,16 @@ describe.each(both)("%s", (_name, server) => {
       },
     ]),
     {
-      name: "and not the payload, which is no text",
+      name: "and not of the compressed payload",
       sends: [ztext(deflated("ÄÖÜäöüß".repeat(20)))],
       answers: [says.text("ÄÖÜäöüß".repeat(20))],
     },
   ]);
 });
 
-// §7.2.2 has the receiver inflate the payload with the tail behind it. What is inside a block then takes the tail, or a part of it,
-// for its own: the data have no end, and what came out so far is not the message that was sent.
+// §7.2.2: the receiver decompresses the payload with the tail behind it. When the payload ends inside a block, this
+// block takes the tail, or a part of it, as its own data. The data then have no end, and the decompressed octets are
+// not the message that was sent.
 runCases(
   "refuses a message whose data end in the middle of a block, and delivers nothing of it",
   stateless,
@@ -376,8 +378,9 @@ runCases(
   ],
 );
 
-// A window that lives on lives in a stream that never ends: zlib does not say there what it still waits for, and takes the tail for it.
-runCases("fails behind a message whose data end in the middle of a block, where the window lives on", takeover, [
+// With context takeover, one zlib stream decompresses all messages and never ends. zlib does not tell there that a
+// block still lacks data, and takes the tail for these.
+runCases("fails on the message behind one whose data end in the middle of a block, with context takeover", takeover, [
   {
     name: "four of the five octets of a stored block",
     sends: [ztext(stored.subarray(0, 9)), ztext(hello)],
@@ -386,23 +389,23 @@ runCases("fails behind a message whose data end in the middle of a block, where 
   },
 ]);
 
-/** More than a hundred octets in a block with Huffman tables of its own. */
+/** More than a hundred octets of a block with its own Huffman tables. */
 function dynamic(): Buffer {
   const random = new Random(1951);
   return deflated(Buffer.from(Array.from({ length: 600 }, () => 97 + random.below(20) * random.below(2))), 9);
 }
 
-/** "Hello" again, by a reference to the message before (§7.2.3.2). */
+/** "Hello" again, as a reference to the message before (§7.2.3.2). */
 const again = hex("f200110000");
 
-runCases("the client's window lives on where it is taken over (§7.2.3.2)", takeover, [
+runCases("keeps the client's window with context takeover (§7.2.3.2)", takeover, [
   {
     name: "in the next message",
     sends: [ztext(hello), ztext(again)],
     answers: [says.text("Hello"), says.text("Hello")],
   },
   {
-    name: "over messages that are not compressed, which are no part of it",
+    name: "past messages that are not compressed, which are not a part of it",
     sends: [ztext(hello), text("not compressed"), ping("p"), ztext(again), binary("not compressed"), zbinary(again)],
     answers: [
       says.text("Hello"),
@@ -414,19 +417,19 @@ runCases("the client's window lives on where it is taken over (§7.2.3.2)", take
     ],
   },
   {
-    name: "over empty messages",
+    name: "past empty messages",
     sends: [ztext(hello), ztext(empty), ztext(""), zbinary(hex("0200")), ztext(again)],
     answers: [says.text("Hello"), says.text(""), says.text(""), says.binary(""), says.text("Hello")],
   },
   {
-    name: "over fragments",
+    name: "over a fragmented message",
     sends: [...framesOf(opcodes.text, pieces(hello, 2), true), ...framesOf(opcodes.text, pieces(again, 1), true)],
     answers: [says.text("Hello"), says.text("Hello")],
   },
 ]);
 
-// RFC 1951 §2: distances reach back within one stream, and that is what a final block ends.
-runCases("the client's window ends with a block with BFINAL", takeover, [
+// RFC 1951 §2: a distance refers back within one stream, and a final block ends the stream.
+runCases("ends the client's window with a block with BFINAL", takeover, [
   { name: "in the next message", sends: [ztext(last), ztext(again)], answers: [says.text("Hello")], fault: 1007 },
   { name: "in the same message", sends: [ztext(Buffer.concat([last.subarray(0, -1), again]))], fault: 1007 },
   {
@@ -436,12 +439,12 @@ runCases("the client's window ends with a block with BFINAL", takeover, [
   },
 ]);
 
-runCases("the client's window is forgotten where it is not", stateless, [
+runCases("drops the client's window without context takeover", stateless, [
   { name: "in the next message", sends: [ztext(hello), ztext(again)], answers: [says.text("Hello")], fault: 1007 },
 ]);
 
 runCases(
-  "the client's window is forgotten where the client has said so",
+  "drops the client's window when the client has offered client_no_context_takeover",
   offering(
     echoServer({ compression: { ...quiet, contextTakeover: true } }),
     "permessage-deflate; client_no_context_takeover",
@@ -449,7 +452,7 @@ runCases(
   [{ name: "in the next message", sends: [ztext(hello), ztext(again)], answers: [says.text("Hello")], fault: 1007 }],
 );
 
-runCases("refuses RSV1 where nothing was agreed on: the client has offered nothing", plain, [
+runCases("refuses RSV1 when the client has not offered compression", plain, [
   { name: "on a text", sends: [ztext(hello)], fault: 1002 },
   { name: "on binary data", sends: [zbinary(hello)], fault: 1002 },
   { name: "on a first fragment", sends: [ztext(hello, more), continuation(hello)], fault: 1002 },
@@ -457,15 +460,15 @@ runCases("refuses RSV1 where nothing was agreed on: the client has offered nothi
 ]);
 
 describe.each([
-  ["an extension that we do not have", "x-webkit-deflate-frame"],
-  ["a parameter that nobody knows", "permessage-deflate; mode=fast"],
-  ["a window that we do not make", "permessage-deflate; server_max_window_bits=8"],
-])("where the client has offered %s", (_name, offer) => {
+  ["an extension that the server does not have", "x-webkit-deflate-frame"],
+  ["an unknown parameter", "permessage-deflate; mode=fast"],
+  ["a window that the server cannot make", "permessage-deflate; server_max_window_bits=8"],
+])("when the client has offered %s", (_name, offer) => {
   const server = offering(echoServer({ compression: true }), offer);
 
-  runCases("the connection is made without compression", server, [
+  runCases("opens the connection without compression", server, [
     {
-      name: "and plain messages go",
+      name: "and echoes plain messages",
       sends: [text("plain"), binary("")],
       answers: [says.text("plain"), says.binary("")],
     },
@@ -476,7 +479,7 @@ describe.each([
 describe.each([
   ["no takeover", { compression: quiet, maxMessageBytes: 1000, maxFragments: 4 }],
   ["takeover", { compression: { ...quiet, contextTakeover: true }, maxMessageBytes: 1000, maxFragments: 4 }],
-])("maxMessageBytes of 1,000 is the limit of what is inflated: %s", (_name, options) => {
+])("maxMessageBytes of 1,000 limits the decompressed message: %s", (_name, options) => {
   const server = offering(echoServer(options));
   const thousand = Buffer.alloc(1000, "The limit is near. ");
   const noise = new Random(1009).bytes(1000);
@@ -555,7 +558,7 @@ describe.each([
       fault: 1009,
     },
     {
-      name: "empty blocks without end, which inflate to nothing",
+      name: "many empty blocks, which decompress to nothing",
       sends: [zbinary(Buffer.alloc(500 * KiB, emptyBlock))],
       fault: 1009,
     },
@@ -572,7 +575,7 @@ describe.each([
     },
   ]);
 
-  runCases("counts fragments all the same", server, [
+  runCases("counts the fragments of compressed messages, and refuses", server, [
     { name: "five", sends: framesOf(opcodes.text, [...pieces(hello, 2), empty.subarray(1)], true), fault: 1008 },
     {
       name: "five empty ones",
@@ -582,7 +585,7 @@ describe.each([
   ]);
 });
 
-describe("a message of exactly maxMessageBytes as it is, 1 MiB", () => {
+describe("a message of exactly the default maxMessageBytes, 1 MiB", () => {
   const server = echoServer({ compression: true });
 
   test.each<[string, Buffer]>([
@@ -597,7 +600,7 @@ describe("a message of exactly maxMessageBytes as it is, 1 MiB", () => {
     await reported;
   });
 
-  test("and one octet more is refused", async () => {
+  test("is refused with one octet more", async () => {
     const { client, reported } = await deflateConnection(server);
     await client.send(Buffer.alloc(1024 * KiB + 1));
     expect((await client.closed()).code).toBe(1009);

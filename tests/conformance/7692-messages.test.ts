@@ -1,4 +1,5 @@
-// RFC 7692 §7.2: messages of every size, number and fragmentation, compressed both ways, under every set of parameters.
+// RFC 7692 §7.2: messages of every size, number and fragmentation, compressed both ways, under every set of
+// parameters.
 
 import { describe, expect, test } from "vitest";
 import type { AppOptions } from "../../mod.ts";
@@ -12,7 +13,7 @@ const KiB = 1024;
 interface ParameterSet {
   name: string;
   offer: string;
-  answer: string;
+  response: string;
   compression: Exclude<AppOptions["compression"], boolean | undefined>;
 }
 
@@ -20,44 +21,44 @@ const sets: ParameterSet[] = [
   {
     name: "no takeover",
     offer: "",
-    answer: "; server_no_context_takeover; client_no_context_takeover",
+    response: "; server_no_context_takeover; client_no_context_takeover",
     compression: {},
   },
   {
     name: "the server takes over",
     offer: "; client_no_context_takeover",
-    answer: "; client_no_context_takeover",
+    response: "; client_no_context_takeover",
     compression: { contextTakeover: true },
   },
   {
     name: "the client takes over",
     offer: "; server_no_context_takeover",
-    answer: "; server_no_context_takeover",
+    response: "; server_no_context_takeover",
     compression: { contextTakeover: true },
   },
-  { name: "both take over", offer: "", answer: "", compression: { contextTakeover: true } },
+  { name: "both take over", offer: "", response: "", compression: { contextTakeover: true } },
   {
     name: "both take over windows of 9 bits",
     offer: "; client_max_window_bits",
-    answer: "; server_max_window_bits=9; client_max_window_bits=9",
+    response: "; server_max_window_bits=9; client_max_window_bits=9",
     compression: { contextTakeover: true, serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
   },
   {
-    name: "both take over windows of 10 bits, at the client's wish",
+    name: "both take over windows of 10 bits, as the client asks",
     offer: "; server_max_window_bits=10; client_max_window_bits=10",
-    answer: "; server_max_window_bits=10; client_max_window_bits=10",
+    response: "; server_max_window_bits=10; client_max_window_bits=10",
     compression: { contextTakeover: true, clientMaxWindowBits: 14 },
   },
   {
     name: "both take over windows of 15 bits, with the most memory",
     offer: "; server_max_window_bits=15; client_max_window_bits=15",
-    answer: "; server_max_window_bits=15",
+    response: "; server_max_window_bits=15",
     compression: { contextTakeover: true, level: 9, memLevel: 9 },
   },
   {
     name: "no takeover and windows of 9 bits, with the least memory",
     offer: "; client_max_window_bits",
-    answer:
+    response:
       "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=9; client_max_window_bits=9",
     compression: { serverMaxWindowBits: 9, clientMaxWindowBits: 9, level: 1, memLevel: 1 },
   },
@@ -66,9 +67,11 @@ const sets: ParameterSet[] = [
 interface Row {
   count: number;
   size: number;
-  /** Into how large fragments a compressed message is cut, with a Ping between any two of them and an empty one at the end. */
+  /**
+   * The size of the fragments of a message, which have a Ping between any two of them and an empty fragment at the end.
+   */
   fragment?: number;
-  /** In how large pieces its frames are written. Odd, so that they fall anywhere. */
+  /** The size of the pieces in which the frames are written. The sizes are odd, so that the cuts fall anywhere. */
   piece?: number;
 }
 
@@ -104,7 +107,7 @@ const rows: Row[] = [
 
 const random = new Random(7692);
 
-/** One of four kinds: text, data with repetitions from afar, text beyond ASCII, and noise. */
+/** The four kinds of messages: text, data with distant repetitions, text beyond ASCII, and noise. */
 const kinds: ((size: number, index: number) => string | Buffer)[] = [
   (size, index) => {
     const items = Array.from({ length: Math.ceil(size / 40) }, (_, i) => `{"id":${index * i},"name":"item ${i}"}`);
@@ -120,23 +123,24 @@ function nameOf({ count, size, fragment, piece }: Row): string {
   return `${count} messages of ${size} octets${fragments}${piece === undefined ? "" : `, written ${piece} at a time`}`;
 }
 
-describe.each(sets.map((set) => [set.name, set] as const))("%s", (_name, { offer, answer, compression }) => {
+describe.each(sets.map((set) => [set.name, set] as const))("%s", (_name, { offer, response, compression }) => {
   const server = echoServer({ compression: { threshold: 0, ...compression } });
 
   test.each(rows.map((row) => [nameOf(row), row] as const))("%s", async (_name, { count, size, fragment, piece }) => {
     const { client, socket, reported, report } = await deflateConnection(server, `permessage-deflate${offer}`);
-    expect(client.extensions).toBe(`permessage-deflate${answer}`);
+    expect(client.extensions).toBe(`permessage-deflate${response}`);
     expect(socket.extensions).toBe(client.extensions);
-    const heard: (string | Buffer)[] = [];
-    socket.on("message", (data) => heard.push(data));
+    const received: (string | Buffer)[] = [];
+    socket.on("message", (data) => received.push(data));
 
     const messages = Array.from({ length: count }, (_, i) => kinds[i % kinds.length](size, i));
     const sends = sendAll(client, messages, fragment, piece);
     for (const [i, message] of messages.entries()) {
       const { data, isCompressed } = await client.next();
       expectSame(data, message);
-      expectSame(heard[i], message);
-      // What is long and repeats itself has shrunk. Noise does not, and then goes out as it is, where no window has taken it in.
+      expectSame(received[i], message);
+      // A long text with repetitions is sent compressed. Noise does not shrink and is sent as it is, unless the
+      // server's window has to contain it.
       if (i % kinds.length === 0 && size >= 256) expect(isCompressed).toBe(true);
       if (i % kinds.length === 3 && client.agreement!.serverNoContextTakeover) expect(isCompressed).toBe(false);
     }
@@ -153,7 +157,7 @@ describe.each(sets.map((set) => [set.name, set] as const))("%s", (_name, { offer
 describe("a client that was told a smaller window (§7.1.2.2)", () => {
   const server = echoServer({ compression: { threshold: 0, contextTakeover: true, clientMaxWindowBits: 9 } });
 
-  test("is refused what refers back further, with 1007", async () => {
+  test("is failed with 1007 when a message refers further back", async () => {
     const { client, reported, report } = await deflateConnection(server, "permessage-deflate; client_max_window_bits");
     const agreement = { ...client.agreement!, clientMaxWindowBits: 15 };
     const codec = new ClientCodec(agreement);
@@ -170,7 +174,7 @@ describe("a client that was told a smaller window (§7.1.2.2)", () => {
   });
 });
 
-/** Sends all but every fifth message compressed, and gives the number of Pings between their fragments. */
+/** Sends the messages, every fifth of them uncompressed, and gives the number of Pings between their fragments. */
 async function sendAll(
   client: DeflateClient,
   messages: readonly (string | Buffer)[],
@@ -192,7 +196,7 @@ async function sendAll(
   return pings;
 }
 
-/** Compared as bytes: large ones are not compared item by item. */
+/** Compares messages as bytes, since a comparison item by item takes too long for large ones. */
 function expectSame(actual: string | Buffer, expected: string | Buffer): void {
   expect(typeof actual).toBe(typeof expected);
   expect(Buffer.compare(Buffer.from(actual as string), Buffer.from(expected as string))).toBe(0);

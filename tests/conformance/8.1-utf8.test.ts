@@ -61,30 +61,30 @@ runCases(
   })),
 );
 
-runCases("keeps a character's octets together", server, [
+runCases("joins the octets of a character", server, [
   {
-    name: "over a ping between them",
+    name: "with a ping between them",
     sends: [text(hex("61 f09f"), { fin: false }), ping("?"), continuation(hex("8c8d 62"))],
     answers: [says.pong("?"), says.text("a🌍b")],
   },
   {
-    name: "over an empty fragment between them",
+    name: "with an empty fragment between them",
     sends: fragmented(opcodes.text, [hex("e2"), "", hex("82"), "", hex("ac")]),
     answers: [says.text("€")],
   },
   {
-    name: "over a border of 64 KiB",
+    name: "on both sides of 64 KiB",
     sends: fragmented(opcodes.text, [Buffer.concat([Buffer.alloc(65_535, "a"), hex("f0")]), hex("9f8c8d")]),
     answers: [says.text("a".repeat(65_535) + "🌍")],
   },
   {
-    name: "apart from the next message's",
+    name: "and not with those of the next message",
     sends: [text("é"), text("a"), text("ü")],
     answers: [says.text("é"), says.text("a"), says.text("ü")],
   },
 ]);
 
-/** Octets that could begin good text, then the first that cannot go on from them, then more. */
+/** Octets that a valid text can begin with, then the first octet that cannot follow them, then more octets. */
 const invalid: [name: string, good: string, bad: string, rest: string][] = [
   ["a continuation octet with nothing before it, 80", "", "80", ""],
   ["the last continuation octet, bf", "", "bf", ""],
@@ -148,7 +148,7 @@ runCases(
   })),
 );
 
-// The frame says that more will come, and nothing does: only the bad octet can have closed it.
+// The header announces more octets than are sent, so only the bad octet can have closed the connection.
 runCases(
   "refuses bad text before its frame has ended",
   server,
@@ -159,7 +159,7 @@ runCases(
   })),
 );
 
-// The ping's answer shows that what came before was still good; the message never ends.
+// The Pong shows that the octets before the Ping were still valid. The message never ends.
 runCases(
   "refuses bad text before its message has ended",
   server,
@@ -208,20 +208,20 @@ runCases(
 
 runCases("refuses bad text after good messages", server, [
   {
-    name: "which are echoed",
+    name: "after echoing the good ones",
     sends: [text("é"), binary(hex("ff")), text(hex("ff")), text("late")],
     answers: [says.text("é"), says.binary(hex("ff"))],
     fault: 1007,
   },
   {
-    name: "even where the last one's octets would have made it good",
+    name: "also when the octets of the message before would have completed it",
     sends: [text("a"), text(hex("80"))],
     answers: [says.text("a")],
     fault: 1007,
   },
 ]);
 
-runCases("asks nothing of binary data", server, [
+runCases("lets binary data be no UTF-8", server, [
   ...invalid.filter((_, i) => i % 7 === 0).map(([name, good, bad, rest]): Case => ({
     name,
     sends: [binary(hex(good + bad + rest))],
@@ -233,7 +233,7 @@ runCases("asks nothing of binary data", server, [
     answers: [says.binary(hex("c0eda080ff"))],
   },
   {
-    name: "every octet there is",
+    name: "all 256 octets",
     sends: [binary(Uint8Array.from({ length: 256 }, (_, i) => i))],
     answers: [says.binary(Uint8Array.from({ length: 256 }, (_, i) => i))],
   },
@@ -244,7 +244,7 @@ describe("fails at the bad octet and not one later", () => {
     const { client, report, reported } = await server.connect();
     client.send(ping("here"));
     await client.nextFrame();
-    // The zero key leaves the payload as it is, so that the frame can be sent one octet at a time as it stands here.
+    // The zero key leaves the payload as it is written here, so that the last octet sent is the bad one.
     const bytes = frame(opcodes.text, hex(good + bad), { payloadLength: 4000, maskingKey: hex("00000000") });
     await client.sendOctets(bytes.subarray(0, -1));
     expect(client.closeFrame, "closed before the bad octet").toBeUndefined();

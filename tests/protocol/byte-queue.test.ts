@@ -16,48 +16,48 @@ function drain(queue: ByteQueue): string[] {
   return chunks;
 }
 
-test("gives chunks in the order in which they came", () => {
+test("a queue gives chunks in the order in which they came", () => {
   expect(drain(queueOf("01", "0203", "04"))).toEqual(["01", "0203", "04"]);
 });
 
-test("gives nothing when nothing is there", () => {
+test("an empty queue gives undefined", () => {
   const queue = new ByteQueue();
   expect(queue.shift()).toBeUndefined();
   expect(queue.isEmpty).toBe(true);
 });
 
-test("is empty once everything has been taken", () => {
+test("a queue is empty once every chunk has been taken", () => {
   const queue = queueOf("01");
   expect(queue.isEmpty).toBe(false);
   queue.shift();
   expect(queue.isEmpty).toBe(true);
 });
 
-test("puts the rest of a chunk back in front of all others", () => {
+test("unshift puts the rest of a chunk in front of all others", () => {
   const queue = queueOf("0102", "03");
   queue.unshift(queue.shift()!.subarray(1));
   expect(drain(queue)).toEqual(["02", "03"]);
 });
 
-test("joins the start of a header with the chunk behind it, and with that one only", () => {
+test("unshiftJoined joins the start of a header with the next chunk and with no other", () => {
   const queue = queueOf("0203", "04");
   expect(queue.unshiftJoined(hex("01"), Buffer.alloc)).toBe(true);
   expect(drain(queue)).toEqual(["010203", "04"]);
 });
 
-test("keeps the start of a header while nothing is behind it", () => {
+test("unshiftJoined keeps the start of a header when no chunk follows", () => {
   const queue = new ByteQueue();
   expect(queue.unshiftJoined(hex("0102"), Buffer.alloc)).toBe(false);
   expect(drain(queue)).toEqual(["0102"]);
 });
 
-test("joins with an empty chunk", () => {
+test("unshiftJoined joins the start of a header with an empty chunk", () => {
   const queue = queueOf("");
   expect(queue.unshiftJoined(hex("01"), Buffer.alloc)).toBe(true);
   expect(drain(queue)).toEqual(["01"]);
 });
 
-test("lets go of the chunk that the start of a header came in", () => {
+test("unshiftJoined copies the start of a header and does not keep its chunk", () => {
   const chunk = hex("ffffff01");
   const queue = new ByteQueue();
   const asked: number[] = [];

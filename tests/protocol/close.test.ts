@@ -29,11 +29,11 @@ function mayBeSent(code: number): boolean {
 }
 
 describe("close codes, §7.4", () => {
-  test("exactly the registered ones and those of libraries and applications may be sent", () => {
+  test("isValidCloseCode allows exactly the registered codes and those of libraries and applications", () => {
     expect(allCodes.filter((code) => isValidCloseCode(code) !== mayBeSent(code))).toEqual([]);
   });
 
-  test("each of the 65,536 is read or refused by that rule", () => {
+  test("decodeClose reads the allowed ones of all 65,536 codes and refuses the others", () => {
     const wrong = allCodes.filter((code) => {
       const fault = faultOf(() => decodeClose(closeBody(code), decodeUtf8));
       return fault !== (mayBeSent(code) ? undefined : 1002);
@@ -41,13 +41,13 @@ describe("close codes, §7.4", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("those the engine sends itself are valid, the two that never go out are not", () => {
+  test("all codes in CloseCode may be sent, except the two that only report an end", () => {
     const invalid = Object.entries(CloseCode).filter(([, code]) => !isValidCloseCode(code)).map(([name]) => name);
     expect(invalid).toEqual(["NO_STATUS", "ABNORMAL"]);
   });
 });
 
-describe("the body of a Close frame, §5.5.1", () => {
+describe("the payload of a Close frame, §5.5.1", () => {
   test.each<[string, Uint8Array, number, string]>([
     ["nothing", hex(""), 1005, ""],
     ["a code", hex("03e8"), 1000, ""],
@@ -81,11 +81,11 @@ describe("the body of a Close frame, §5.5.1", () => {
     expect(Buffer.from(encodeClose(code, Buffer.from(reason)))).toEqual(hex(body));
   });
 
-  test("writes 1005 as no body, because it must not stand in one", () => {
+  test("is empty for the code 1005, which must not be sent", () => {
     expect(encodeClose(1005, Buffer.from("unsaid"))).toHaveLength(0);
   });
 
-  test("what is written is read again, up to the longest reason", () => {
+  test("is read as it was written, up to the longest reason", () => {
     const reason = "r".repeat(MAX_REASON_BYTES);
     const body = encodeClose(4000, Buffer.from(reason));
     expect(body).toHaveLength(MAX_CONTROL_PAYLOAD_BYTES);

@@ -10,7 +10,7 @@ function offer(name: string, ...parameters: [name: string, value?: string][]): E
 describe("parseExtensions reads", () => {
   test.each<[name: string, value: string, offers: ExtensionOffer[]]>([
     ["a name", "foo", [offer("foo")]],
-    ["what Chrome sends", "permessage-deflate; client_max_window_bits", [
+    ["the offer of Chrome", "permessage-deflate; client_max_window_bits", [
       offer("permessage-deflate", ["client_max_window_bits"]),
     ]],
     ["a parameter with a value", "foo; bar=1", [offer("foo", ["bar", "1"])]],
@@ -76,7 +76,7 @@ describe("parseExtensions refuses", () => {
     refusal.toThrow(expect.objectContaining({ status: 400 }));
   });
 
-  test("and says where", () => {
+  test("a malformed header and names the place", () => {
     expect(() => parseExtensions("foo; a=/")).toThrow("Sec-WebSocket-Extensions is malformed at character 8");
   });
 });
@@ -84,7 +84,7 @@ describe("parseExtensions refuses", () => {
 describe("parseExtensions takes eight times as long, not sixty-four, for eight times as many", () => {
   test.each<[name: string, make: (size: number) => string]>([
     ["spaces", (size) => " ".repeat(size)],
-    ["spaces before what is wrong", (size) => `foo;${" ".repeat(size)}/`],
+    ["spaces before an error", (size) => `foo;${" ".repeat(size)}/`],
     ["spaces and tabs around an equals sign", (size) => `foo; a${" \t".repeat(size / 4)}=${" \t".repeat(size / 4)}1`],
     ["commas", (size) => ", ".repeat(size / 2)],
     ["extensions", (size) => "a,".repeat(size / 2)],

@@ -24,7 +24,11 @@ const readable: [name: string, header: string, Partial<FrameHeader>][] = [
   ["an empty Close", `8880 ${key}`, { opcode: Opcode.CLOSE, payloadLength: 0 }],
   ["a Ping", `8984 ${key}`, { opcode: Opcode.PING, payloadLength: 4 }],
   ["the longest Pong", `8afd ${key}`, { opcode: Opcode.PONG, payloadLength: 125 }],
-  ["RSV1, for an extension to judge", `c181 ${key}`, { rsv1: true, opcode: Opcode.TEXT, payloadLength: 1 }],
+  ["a frame with RSV1, which only an extension can allow", `c181 ${key}`, {
+    rsv1: true,
+    opcode: Opcode.TEXT,
+    payloadLength: 1,
+  }],
   ["the lowest key", "8280 00000000", { payloadLength: 0, maskingKey: 0 }],
   ["the highest key", "8280 ffffffff", { payloadLength: 0, maskingKey: -1 }],
   ["a key with its last octet first in a 32-bit number", "8280 000000ff", {
@@ -44,13 +48,13 @@ const readable: [name: string, header: string, Partial<FrameHeader>][] = [
   ["2^53 - 1 bytes, the last exact number", `82ff 001fffffffffffff ${key}`, { payloadLength: 2 ** 53 - 1 }],
 ];
 
-describe("reads the header of", () => {
+describe("decodeHeader reads the header of", () => {
   test.each(readable)("%s", (_name, header, fields) => {
     const bytes = hex(header);
     expect(decodeHeader(bytes)).toEqual({ ...plain, byteLength: bytes.length, ...fields });
   });
 
-  test.each(readable)("%s, once the last byte is there", (_name, header) => {
+  test.each(readable)("%s, and gives undefined for each shorter prefix", (_name, header) => {
     const bytes = hex(header);
     const prefixes = Array.from(bytes, (_, length) => decodeHeader(bytes.subarray(0, length)));
     expect(prefixes).toEqual(Array(bytes.length).fill(undefined));
@@ -66,7 +70,7 @@ describe("reads the header of", () => {
   });
 });
 
-/** Each with the number of bytes that prove the fault. */
+/** Each header with the number of its bytes that prove the fault. */
 const refused: [name: string, header: string, provenBytes: number, fault: number][] = [
   ["RSV2", `a180 ${key}`, 2, 1002],
   ["RSV3", `9180 ${key}`, 2, 1002],
@@ -104,7 +108,7 @@ const refused: [name: string, header: string, provenBytes: number, fault: number
   ["2^63 - 1 bytes", `82ff 7fffffffffffffff ${key}`, 3, 1009],
 ];
 
-describe("refuses", () => {
+describe("decodeHeader refuses", () => {
   test.each(refused)("%s", (_name, header, _provenBytes, fault) => {
     expect(faultOf(() => decodeHeader(hex(header)))).toBe(fault);
   });
@@ -114,7 +118,7 @@ describe("refuses", () => {
     for (let length = 0; length < bytes.length; length++) {
       const read = (): unknown => decodeHeader(bytes, 0, length);
       if (length < provenBytes) expect(read()).toBeUndefined();
-      // What the first two bytes prove must not wait; a length may wait for the whole header.
+      // A fault in the first two bytes is found at once. A fault in the length may be found with the whole header only.
       else if (provenBytes === 2) expect(faultOf(read)).toBe(fault);
       else expect([undefined, fault]).toContain(faultOf(read));
     }
@@ -123,7 +127,7 @@ describe("refuses", () => {
 
 const lengths = [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1];
 
-describe("writes", () => {
+describe("encodeHeader writes", () => {
   test.each(lengths)("a header of the shortest form for %i bytes", (payloadLength) => {
     for (const opcode of Object.values(Opcode)) {
       const target = Buffer.alloc(20, 0xee);

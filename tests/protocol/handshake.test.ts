@@ -10,7 +10,7 @@ import {
   validateUpgrade,
 } from "../../src/protocol/handshake.ts";
 
-/** The client's key in the RFC's example, and the server's answer to it. */
+/** The client's key in the example of RFC 6455 §1.3, and the server's Sec-WebSocket-Accept for it. */
 const key = "dGhlIHNhbXBsZSBub25jZQ==";
 const accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -43,12 +43,12 @@ function refusalOf(request: UpgradeRequest): HandshakeError {
   throw new Error("The handshake was accepted");
 }
 
-test("the RFC's example key gives the RFC's example answer, §1.3", () => {
+test("the example key of §1.3 gives the example's accept value", () => {
   expect(acceptKey(key)).toBe(accept);
 });
 
 describe("validateUpgrade accepts, §4.2.1", () => {
-  test("the least that a client must send", () => {
+  test("a request with only the required headers", () => {
     expect(validateUpgrade(request())).toEqual({ key, subprotocols: [], extensions: [] });
   });
 
@@ -69,7 +69,7 @@ describe("validateUpgrade accepts, §4.2.1", () => {
     ["a body of no bytes", { "content-length": "0" }],
     ["a Host with a port", { host: "server.example.com:8080" }],
     ["a key with every kind of digit", { "sec-websocket-key": "AZaz09+/AAAAAAAAAAAAAA==" }],
-    ["headers of others", { "sec-websocket-accept": "?", cookie: "a=b", "__proto__x": "y" }],
+    ["headers that are not part of the handshake", { "sec-websocket-accept": "?", cookie: "a=b", "__proto__x": "y" }],
   ])("%s", (_name, headers) => {
     expect(validateUpgrade(request(headers))).toMatchObject({ subprotocols: [], extensions: [] });
   });
@@ -101,7 +101,7 @@ describe("validateUpgrade refuses", () => {
     ["an empty Host", 400, request({ host: "" })],
     ["two Hosts", 400, request({ host: ["a", "b"] })],
     ["two Hosts in one line", 400, request({ host: "a, b" })],
-    ["a Host that is none", 400, request({ host: "a/b" })],
+    ["a Host with a path", 400, request({ host: "a/b" })],
     ["no Upgrade", 400, request({ upgrade: undefined })],
     ["an empty Upgrade", 400, request({ upgrade: "" })],
     ["another Upgrade", 400, request({ upgrade: "h2c" })],
@@ -143,16 +143,16 @@ describe("validateUpgrade refuses", () => {
     expect(refusalOf(request).status).toBe(status);
   });
 
-  test("a wrong version with the right one, §4.4", () => {
+  test("a wrong version, and names the right one, §4.4", () => {
     const { headers } = refusalOf(request({ "sec-websocket-version": "8" }));
     expect(headers).toMatchObject({ "Sec-WebSocket-Version": "13", Upgrade: "websocket" });
   });
 
-  test("another method with the right one", () => {
+  test("another method, and names the right one", () => {
     expect(refusalOf(request({}, { method: "POST" })).headers).toEqual({ Allow: "GET" });
   });
 
-  test("without repeating what a stranger wrote in a header", () => {
+  test("a header without repeating its text, which anybody can have written", () => {
     const secret = "stranger\r\nX: y";
     for (const name of Object.keys(request().headers).concat("content-length", "sec-websocket-protocol")) {
       if (name === "host") continue;
@@ -161,7 +161,7 @@ describe("validateUpgrade refuses", () => {
   });
 });
 
-describe("the 101 answer, §4.2.2", () => {
+describe("the 101 response, §4.2.2", () => {
   test("is the RFC's example, §1.2", () => {
     expect(encodeHandshakeResponse({ accept, subprotocol: "chat" })).toBe(
       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
@@ -181,7 +181,7 @@ describe("the 101 answer, §4.2.2", () => {
     ]);
   });
 
-  test("refuses a header that would break out of its line", () => {
+  test("refuses a header that could begin another line", () => {
     const headers: [string, string][] = [["X-Fine", "fine"], ["X-Name", "a\r\nSet-Cookie: b"]];
     expect(() => encodeHandshakeResponse({ accept, headers })).toThrow(TypeError);
   });

@@ -26,7 +26,7 @@ describe("isHost: RFC 3986 §3.2.2 and §3.2.3", () => {
     "[::ffff:129.144.52.38]:80",
     "[1:2:3:4:5:6:255.249.199.9]",
     "[v7.a:b;c]",
-  ])("%s", (host) => {
+  ])("takes %s", (host) => {
     expect(isHost(host)).toBe(true);
   });
 
@@ -90,7 +90,7 @@ describe("isHost: RFC 3986 §3.2.2 and §3.2.3", () => {
     "[fe80::1%eth0]",
     "[v.a]",
     "[v7.]",
-  ])("not %j", (host) => {
+  ])("refuses %j", (host) => {
     expect(isHost(host)).toBe(false);
   });
 
@@ -100,7 +100,7 @@ describe("isHost: RFC 3986 §3.2.2 and §3.2.3", () => {
     ["colons", ":"],
     ["percent signs", "%41"],
     ["groups", "[1:"],
-  ])("of many %s takes no longer than they are many", (_name, unit) => {
+  ])("takes linear time for many %s", (_name, unit) => {
     const timeOf = (count: number): number => {
       const text = `[${unit.repeat(count)}`;
       const before = performance.now();
@@ -108,7 +108,7 @@ describe("isHost: RFC 3986 §3.2.2 and §3.2.3", () => {
       return performance.now() - before;
     };
     timeOf(1_000);
-    // 100 ms are for the machine's own hiccups; a quadratic pattern would take seconds.
+    // The 100 ms allow for pauses of the machine. A pattern of quadratic time would take seconds.
     expect(timeOf(100_000)).toBeLessThan(20 * timeOf(10_000) + 100);
   });
 });

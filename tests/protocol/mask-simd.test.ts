@@ -5,7 +5,7 @@ import { hex } from "../support/hex.ts";
 const unmaskBlocks = loadSimd()!;
 const keys = ["00000000", "ffffffff", "9b24e750", "00000080"].map((digits) => hex(digits));
 
-/** Octets that repeat at no power of two. */
+/** Octets whose pattern does not repeat after a power of two. */
 function payload(size: number): Buffer {
   return Buffer.from(Array.from({ length: size }, (_, i) => i * 167 + (i >> 3)));
 }

@@ -7,7 +7,7 @@ const keys = ["00000000", "ffffffff", "9b24e750", "00000080", "80000000", "37fa2
 const keyOffsets = [0, 1, 2, 3];
 const alignments = [0, 1, 2, 3, 4, 5, 6, 7];
 
-/** §5.3, word by word as it stands there. */
+/** The algorithm of §5.3 as the RFC describes it, octet by octet. */
 function slowTwin(masked: Uint8Array, key: Uint8Array, keyOffset: number): { octets: Buffer; or: number } {
   const octets = Buffer.alloc(masked.length);
   let or = 0;
@@ -18,7 +18,7 @@ function slowTwin(masked: Uint8Array, key: Uint8Array, keyOffset: number): { oct
   return { octets, or };
 }
 
-/** Octets that repeat at no power of two. */
+/** Octets whose pattern does not repeat after a power of two. */
 function payload(size: number): Buffer {
   return Buffer.from(Array.from({ length: size }, (_, i) => i * 167 + (i >> 3)));
 }
@@ -29,8 +29,8 @@ class RefusedInstance {
   }
 }
 
-/** Every way in which `unmask` differs from its twin over all alignments and keys, in words. */
-function differences(size: number, way: typeof unmask = unmask): string[] {
+/** Describes each alignment and key for which the function and its slow twin differ. */
+function differences(size: number, unmaskOf: typeof unmask = unmask): string[] {
   const found: string[] = [];
   const masked = payload(size);
   const memory = Buffer.alloc(size + 24);
@@ -43,8 +43,8 @@ function differences(size: number, way: typeof unmask = unmask): string[] {
           const end = start + size;
           const bytes = memory.fill(0xa5).subarray(alignment);
           masked.copy(bytes, start);
-          const seen = way(bytes, start, end, rotateKey(key.readInt32LE(), keyOffset));
-          const isRight = bytes.subarray(start, end).equals(expected.octets) && (seen & 0xff) === expected.or &&
+          const allBits = unmaskOf(bytes, start, end, rotateKey(key.readInt32LE(), keyOffset));
+          const isRight = bytes.subarray(start, end).equals(expected.octets) && (allBits & 0xff) === expected.or &&
             border.equals(Buffer.concat([memory.subarray(0, alignment + start), bytes.subarray(end)]));
           const shown = key.toString("hex");
           if (!isRight) found.push(`${size} bytes at ${alignment} + ${start}, key ${shown} from ${keyOffset}`);
@@ -74,7 +74,7 @@ describe("unmask agrees with its slow twin over every alignment, key and key off
   });
 });
 
-describe("unmaskInto leaves the source as it is, and the target's other bytes", () => {
+describe("unmaskInto changes neither the source nor the target's other bytes", () => {
   const key = hex("9b24e750");
 
   test.each([0, 1, 31, 200, 2047, 2048, 2081, 32_800, 65_537])("for %i bytes", (size) => {
@@ -99,7 +99,7 @@ describe("without WebAssembly", () => {
 
   test.each([
     ["which a flag has turned off", undefined],
-    ["whose memory does not fit", { ...WebAssembly, Module: WebAssembly.Module, Instance: RefusedInstance }],
+    ["whose memory cannot be allocated", { ...WebAssembly, Module: WebAssembly.Module, Instance: RefusedInstance }],
   ])("%s, large payloads are unmasked in JavaScript", async (_reason, stub) => {
     vi.stubGlobal("WebAssembly", stub);
     expect(loadSimd()).toBeUndefined();
@@ -109,37 +109,41 @@ describe("without WebAssembly", () => {
   });
 });
 
-describe("unmask tells whether all bytes are ASCII", () => {
+describe("unmask tells a payload that is not ASCII from one that is", () => {
   const key = hex("9b24e750");
   const maskingKey = key.readInt32LE();
 
-  test.each([1, 3, 63, 64, 65, 100, 131, 1000, 2051, 2080])("wherever in %i bytes the other one stands", (size) => {
-    const ascii = Buffer.alloc(size, 0x7f);
-    const seenIn = (octets: Uint8Array): number => unmask(slowTwin(octets, key, 0).octets, 0, size, maskingKey) & 0x80;
-    expect(seenIn(ascii)).toBe(0);
-    const missed = Array.from(ascii.keys()).filter((at) => {
-      const octets = Buffer.from(ascii);
-      octets[at] = 0x80;
-      return seenIn(octets) === 0;
-    });
-    expect(missed).toEqual([]);
-  });
+  test.each([1, 3, 63, 64, 65, 100, 131, 1000, 2051, 2080])(
+    "wherever among %i bytes the other octet stands",
+    (size) => {
+      const ascii = Buffer.alloc(size, 0x7f);
+      const highBitOf = (octets: Uint8Array): number =>
+        unmask(slowTwin(octets, key, 0).octets, 0, size, maskingKey) & 0x80;
+      expect(highBitOf(ascii)).toBe(0);
+      const missed = Array.from(ascii.keys()).filter((at) => {
+        const octets = Buffer.from(ascii);
+        octets[at] = 0x80;
+        return highBitOf(octets) === 0;
+      });
+      expect(missed).toEqual([]);
+    },
+  );
 });
 
 describe("rotateKey", () => {
-  test("moves the key on by the octets that have been used", () => {
+  test("moves the key on by the octets that were unmasked before", () => {
     const key = hex("01020384").readInt32LE();
     const first = Array.from({ length: 9 }, (_, offset) => rotateKey(key, offset) & 0xff);
     expect(first).toEqual([0x01, 0x02, 0x03, 0x84, 0x01, 0x02, 0x03, 0x84, 0x01]);
   });
 
-  test("keeps to the last two bits of an offset beyond 32 bits", () => {
+  test("uses the last two bits of an offset beyond 32 bits", () => {
     const key = hex("9b24e750").readInt32LE();
     expect(rotateKey(key, 2 ** 40 + 3) | 0).toBe(rotateKey(key, 3) | 0);
   });
 
   test.each([[1, 2, 3], [5, 64, 200], [70, 1, 129]])(
-    "lets a payload come in pieces of %i, %i and the rest",
+    "makes the key right for pieces of %i, %i and %i bytes",
     (...sizes) => {
       const key = hex("9b24e750");
       const masked = payload(sizes[0] + sizes[1] + sizes[2]);

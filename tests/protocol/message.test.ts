@@ -8,9 +8,9 @@ const boundless: MessageLimits = { maxMessageBytes: Number.MAX_SAFE_INTEGER, max
 
 interface Spied {
   message: PartialMessage;
-  /** The sizes of all memory that was asked for. */
+  /** The sizes of all memory that was allocated. */
   allocated: number[];
-  /** The sizes of all memory that was given back. */
+  /** The sizes of all memory that was freed. */
   freed: number[];
 }
 
@@ -43,7 +43,7 @@ function messageOf(isText: boolean, ...fragments: Uint8Array[]): PartialMessage 
   return message;
 }
 
-describe("joins what has come", () => {
+describe("a message joins the bytes", () => {
   test("of one frame in pieces, each unmasked at its place in the payload", () => {
     const { message } = begin(false);
     const key = hex("9b24e750");
@@ -73,7 +73,7 @@ describe("joins what has come", () => {
     expect(allocated).toEqual([0]);
   });
 
-  test("without changing or keeping the chunk that it came in", () => {
+  test("without changing the chunk in which they came, and without keeping it", () => {
     const chunk = hex("616263");
     const { message } = begin(false);
     message.addFragment(3, true);
@@ -84,13 +84,13 @@ describe("joins what has come", () => {
   });
 });
 
-describe("holds memory for what has come, not for what was announced", () => {
+describe("memory is allocated for received bytes and not for announced ones", () => {
   test.each([
     ["a frame of 1 GiB", 2 ** 30, [1, 1, 1]],
     ["a frame of 2^53 - 1 bytes", 2 ** 53 - 1, [1, 255, 1, 1023, 3000]],
     ["a frame of 1 MiB in large pieces", 2 ** 20, [65_536, 65_536, 131_072, 786_432]],
     ["a frame of 100 KB in small pieces", 100_000, Array<number>(1000).fill(100)],
-  ])("%s, the last or not", (_name, announced, pieces) => {
+  ])("for %s, the last frame or not", (_name, announced, pieces) => {
     for (const isLast of [true, false]) {
       const { message, allocated } = begin(false, boundless);
       message.addFragment(announced, isLast);
@@ -104,7 +104,7 @@ describe("holds memory for what has come, not for what was announced", () => {
     }
   });
 
-  test("a large frame behind many small ones", () => {
+  test("for a large frame behind many small ones", () => {
     const { message, allocated } = begin(false, boundless);
     for (let received = 1; received <= 1000; received++) {
       message.addFragment(1, false);
@@ -116,7 +116,7 @@ describe("holds memory for what has come, not for what was announced", () => {
     expect(allocated.at(-1)).toBeLessThanOrEqual(4 * 1100 + 256);
   });
 
-  test("a message of one frame takes its own size", () => {
+  test("for a message of one frame in its own size", () => {
     const { message, allocated } = begin(false);
     message.addFragment(1000, true);
     message.append(new Uint8Array(400), 0, 0);
@@ -125,7 +125,7 @@ describe("holds memory for what has come, not for what was announced", () => {
     expect(message.finish()).toHaveLength(1000);
   });
 
-  test("a message never takes more than the largest may", () => {
+  test("for a message never beyond maxMessageBytes", () => {
     const { message, allocated } = begin(false, { maxMessageBytes: 1000 });
     message.addFragment(400, false);
     message.append(new Uint8Array(400), 0, 0);
@@ -135,13 +135,13 @@ describe("holds memory for what has come, not for what was announced", () => {
     expect(message.finish()).toHaveLength(1000);
   });
 
-  // Otherwise 1 MiB in 16,384 fragments copies 8 GiB.
+  // With memory that grows by each fragment, 1 MiB in 16,384 fragments would copy 8 GiB.
   test.each([
     ["1,000 fragments of 1 byte", 1000, 1],
     ["16,384 fragments of 1 byte", 16_384, 1],
     ["4,000 fragments of 25 bytes", 4000, 25],
     ["1,000 fragments of 1,000 bytes", 1000, 1000],
-  ])("%s: all memory ever asked for grows with the bytes, not with their square", (_name, count, size) => {
+  ])("for %s in an amount that grows with the bytes and not with their square", (_name, count, size) => {
     const { message, allocated } = begin(false);
     const fragment = new Uint8Array(size);
     for (let i = 0; i < count; i++) {
@@ -153,7 +153,7 @@ describe("holds memory for what has come, not for what was announced", () => {
     expect(message.finish()).toHaveLength(count * size);
   });
 
-  test("a frame that trickles in is copied only now and then", () => {
+  test("for a frame in many small pieces only a few times", () => {
     const { message, allocated } = begin(false);
     message.addFragment(100_000, true);
     for (let received = 0; received < 100_000; received += 10) message.append(new Uint8Array(10), received, 0);
@@ -161,8 +161,8 @@ describe("holds memory for what has come, not for what was announced", () => {
   });
 });
 
-describe("gives back", () => {
-  test("all memory but the last, and that when it is told to", () => {
+describe("a message frees", () => {
+  test("each buffer that it has outgrown, and the last one when free is called", () => {
     const { message, allocated, freed } = begin(false);
     const fragment = Buffer.alloc(1000, "x");
     for (let i = 0; i < 20; i++) {
@@ -178,7 +178,7 @@ describe("gives back", () => {
     expect(freed).toEqual(allocated);
   });
 
-  test("what was taken for fragments that never came", () => {
+  test("memory that was allocated for fragments that never came", () => {
     const { message, allocated, freed } = begin(false);
     message.addFragment(1000, false);
     message.append(Buffer.alloc(1000, "x"), 0, 0);
@@ -189,14 +189,14 @@ describe("gives back", () => {
   });
 });
 
-describe("keeps to its limits before it asks for memory", () => {
+describe("a message keeps to its limits before it allocates memory", () => {
   test.each<[name: string, limits: Partial<MessageLimits>, fragments: number[], fault: number | undefined]>([
     ["a frame of the largest size", { maxMessageBytes: 100 }, [100], undefined],
     ["a frame one byte above", { maxMessageBytes: 100 }, [101], 1009],
     ["a frame far above", { maxMessageBytes: 100 }, [2 ** 53 - 1], 1009],
     ["frames of the largest size together", { maxMessageBytes: 100 }, [60, 40, 0], undefined],
     ["frames one byte above together", { maxMessageBytes: 100 }, [60, 40, 1], 1009],
-    ["frames whose sum is no exact number any more", {}, [1, 2 ** 53 - 1], 1009],
+    ["frames whose lengths together are no exact number any more", {}, [1, 2 ** 53 - 1], 1009],
     ["the largest number of frames", { maxFragments: 3 }, [1, 0, 1], undefined],
     ["one frame too many", { maxFragments: 3 }, [1, 0, 1, 1], 1008],
     ["an empty frame too many", { maxFragments: 3 }, [0, 0, 0, 0], 1008],
@@ -212,14 +212,14 @@ describe("keeps to its limits before it asks for memory", () => {
     expect(faultOf(() => checkMessageBytes(defaultLimits.maxMessageBytes + 1, defaultLimits, false))).toBe(1009);
   });
 
-  test("checkMessageBytes allows compressed messages what their blocks cost, and no more", () => {
+  test("checkMessageBytes allows a compressed payload a 32nd part and 64 bytes more, and nothing beyond", () => {
     const limits = { ...defaultLimits, maxMessageBytes: 64 * 1024 };
     expect(faultOf(() => checkMessageBytes(66 * 1024 + 64, limits, true))).toBeUndefined();
     expect(faultOf(() => checkMessageBytes(66 * 1024 + 65, limits, true))).toBe(1009);
   });
 });
 
-describe("checks text as it comes", () => {
+describe("a text is checked piece by piece: it", () => {
   test.each<[name: string, fragments: string[], isAscii: boolean]>([
     ["ASCII", ["6162", "63"], true],
     ["nothing", [""], true],
@@ -248,7 +248,7 @@ describe("checks text as it comes", () => {
     expect(faultOf(() => message.finish())).toBe(1007);
   });
 
-  test("asks nothing of binary data", () => {
+  test("lets binary data be no UTF-8", () => {
     expect(messageOf(false, hex("c0"), hex("eda0")).finish()).toEqual(hex("c0eda0"));
   });
 });

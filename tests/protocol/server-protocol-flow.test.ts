@@ -1,4 +1,5 @@
-// What a connection does when its surroundings step in: pausing, closing and failing, also in the middle of a chunk.
+// `ServerProtocol` when the application pauses, closes, fails or terminates the connection, also in the middle of a
+// chunk.
 
 import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/protocol/errors.ts";
@@ -9,7 +10,7 @@ import { chunkOf, everyCut, failed, record, type Recording } from "../support/pr
 const more = { fin: false };
 const fault = new ProtocolError(1008, "Enough");
 
-/** A connection of which a handler does something once, when it is given this line. */
+/** A connection whose handler calls `act` when it records this line. */
 function doing(line: string, act: (recording: Recording) => void): Recording {
   const recording = record();
   recording.handler.onHandedOut = (said) => {
@@ -19,7 +20,7 @@ function doing(line: string, act: (recording: Recording) => void): Recording {
 }
 
 describe("a pause from inside a handler", () => {
-  test("holds back the rest of the chunk, and a resume hands it out", () => {
+  test("keeps the rest of the chunk unread, and resume hands it out", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.pause());
     protocol.receive(chunkOf(text("1"), ping("p"), text("2"), pong("q"), text("3")));
     expect(lines).toEqual(["text 1"]);
@@ -29,7 +30,7 @@ describe("a pause from inside a handler", () => {
     expect(protocol.isPaused).toBe(false);
   });
 
-  test("holds back what comes during it, in order", () => {
+  test("keeps the bytes that come during the pause, in order", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.pause());
     const third = text("third");
     protocol.receive(chunkOf(text("1"), text("2"), third.subarray(0, 3)));
@@ -52,7 +53,7 @@ describe("a pause from inside a handler", () => {
     expect(lines).toEqual([...said, "text rest"]);
   });
 
-  test("leaves nothing to do when it is taken back at once", () => {
+  test("changes nothing when resume follows at once", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => {
       protocol.pause();
       protocol.resume();
@@ -62,7 +63,7 @@ describe("a pause from inside a handler", () => {
     expect(lines).toEqual(["text 1", "text 2", "text 3"]);
   });
 
-  test("keeps the order when it is taken back while older chunks are read", () => {
+  test("keeps the order when resume follows at once while older chunks are read", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => {
       protocol.pause();
       protocol.resume();
@@ -110,13 +111,13 @@ describe("a pause from inside a handler", () => {
 });
 
 describe("bytes that come while others are read", () => {
-  test("are read behind them, without waiting for more", () => {
+  test("are read behind those others, without waiting for more bytes", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.receive(text("3")));
     protocol.receive(chunkOf(text("1"), text("2")));
     expect(lines).toEqual(["text 1", "text 2", "text 3"]);
   });
 
-  test("are read behind the start of a header that ends the chunk", () => {
+  test("are read behind the start of a header at the end of the chunk", () => {
     const second = text("2");
     const { protocol, lines } = doing(
       "text 1",
@@ -139,7 +140,7 @@ describe("bytes that come while others are read", () => {
 });
 
 describe("close", () => {
-  test("waits for the peer's Close, and messages still come until then, §7.1.2", () => {
+  test("waits for the peer's Close, and reads messages until then, §7.1.2", () => {
     const { protocol, lines } = record();
     protocol.close(1001, "bye", Buffer.from("bye"));
     expect(protocol.state).toBe("closing");
@@ -153,20 +154,20 @@ describe("close", () => {
     expect(protocol.state).toBe("closed");
   });
 
-  test("from inside a handler goes out at once, and the rest of the chunk is read", () => {
+  test("from inside a handler sends its Close at once, and the rest of the chunk is read", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.close(1000, "", hex("")));
     protocol.receive(chunkOf(text("1"), text("2"), close(1000)));
     expect(lines).toEqual(["text 1", "> close 1000", "text 2", "finished"]);
   });
 
-  test("is followed by nothing that is sent: Pings are only handed out", () => {
+  test("is the last to send a frame: a later Ping is handed out and not answered", () => {
     const { protocol, lines } = record();
     protocol.close(1000, "", hex(""));
     protocol.receive(ping("p"));
     expect(lines).toEqual(["> close 1000", "ping 70"]);
   });
 
-  test("without a status sends an empty body", () => {
+  test("with the code 1005 sends an empty Close", () => {
     const { protocol, lines } = record();
     protocol.close(1005, "", hex(""));
     expect(lines).toEqual(["> close"]);
@@ -183,7 +184,7 @@ describe("close", () => {
   test.each<[string, (recording: Recording) => void]>([
     ["the peer's Close", ({ protocol }) => protocol.receive(close(1001))],
     ["a fault", ({ protocol }) => protocol.receive(hex("ffff"))],
-    ["an end without Close", ({ protocol }) => protocol.terminate()],
+    ["terminate", ({ protocol }) => protocol.terminate()],
   ])("after %s does nothing", (_name, end) => {
     const recording = record();
     end(recording);
@@ -195,7 +196,7 @@ describe("close", () => {
     expect(recording.protocol.state).toBe("closed");
   });
 
-  test("behind which the peer breaks a rule ends there, without a second Close", () => {
+  test("sends no second Close for a later fault of the peer", () => {
     const { protocol, lines } = record();
     protocol.close(1000, "", hex(""));
     protocol.receive(hex("ffff"));
@@ -206,7 +207,7 @@ describe("close", () => {
 });
 
 describe("fail", () => {
-  test("says why and reads nothing more", () => {
+  test("sends the code of the error and reads nothing more", () => {
     const { protocol, lines } = record();
     protocol.fail(fault);
     protocol.receive(chunkOf(text("late"), close(1000)));
@@ -224,7 +225,7 @@ describe("fail", () => {
     expect(protocol.isMidMessage).toBe(false);
   });
 
-  test("drops what was held back", () => {
+  test("drops the bytes that were kept during a pause", () => {
     const { protocol, lines } = record();
     protocol.pause();
     protocol.receive(text("late"));
@@ -243,9 +244,12 @@ describe("fail", () => {
     expect(protocol.error).toBe(fault);
   });
 
-  test("after the peer's Close or an end without one does nothing", () => {
+  test("after the peer's Close or after terminate does nothing", () => {
     for (
-      const end of [(it: Recording) => it.protocol.receive(close(1000)), (it: Recording) => it.protocol.terminate()]
+      const end of [
+        ({ protocol }: Recording) => protocol.receive(close(1000)),
+        ({ protocol }: Recording) => protocol.terminate(),
+      ]
     ) {
       const recording = record();
       end(recording);
@@ -257,8 +261,8 @@ describe("fail", () => {
   });
 });
 
-describe("abandon", () => {
-  test("from inside a handler drops the rest of the chunk and says nothing", () => {
+describe("terminate", () => {
+  test("from inside a handler drops the rest of the chunk and sends nothing", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.terminate());
     protocol.receive(chunkOf(text("1"), ping("p"), text("2")));
     protocol.receive(text("3"));
@@ -267,7 +271,7 @@ describe("abandon", () => {
     expect(protocol.closeSent).toBeUndefined();
   });
 
-  test("from inside a handler drops the chunks that were held back", () => {
+  test("from inside a handler drops the chunks that were kept during a pause", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.terminate());
     protocol.pause();
     protocol.receive(text("1"));
@@ -277,7 +281,7 @@ describe("abandon", () => {
     expect(protocol.isMidMessage).toBe(false);
   });
 
-  test("in the middle of a message forgets it", () => {
+  test("in the middle of a message drops the message", () => {
     const { protocol, lines } = record();
     protocol.receive(text("a", more));
     protocol.terminate();
@@ -288,7 +292,7 @@ describe("abandon", () => {
   });
 });
 
-describe("the clock's questions", () => {
+describe("the getters for the message timer", () => {
   test("isMidMessage is true from a message's first byte to its last", () => {
     const { protocol } = record();
     const steps: [frame: Uint8Array, endsMessage: boolean][] = [
@@ -300,11 +304,11 @@ describe("the clock's questions", () => {
     ];
     expect(protocol.isMidMessage).toBe(false);
     for (const [frame, endsMessage] of steps) {
-      const answers = Array.from(frame, (octet) => {
+      const values = Array.from(frame, (octet) => {
         protocol.receive(Buffer.of(octet));
         return protocol.isMidMessage;
       });
-      expect(answers).toEqual(answers.map((_, i) => i < frame.length - 1 || !endsMessage));
+      expect(values).toEqual(values.map((_, i) => i < frame.length - 1 || !endsMessage));
     }
   });
 
@@ -322,7 +326,7 @@ describe("the clock's questions", () => {
     }
   });
 
-  test("a control frame outside of a message counts too: what follows it has only just begun", () => {
+  test("completedUnits also counts a control frame outside of a message", () => {
     const { protocol } = record();
     const [first, second] = [pong("p"), text("a")];
     protocol.receive(Buffer.from(first.subarray(0, 4)));

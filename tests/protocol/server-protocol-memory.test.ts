@@ -1,4 +1,4 @@
-// Who owns the bytes that a connection hands out, and how many it holds.
+// Which memory `ServerProtocol` hands out, keeps, allocates and frees.
 
 import { describe, expect, test } from "vitest";
 import { codec } from "../../src/platform.ts";
@@ -6,7 +6,7 @@ import { binary, fragmented, opcodes, pieces, ping, text } from "../support/fram
 import { hex } from "../support/hex.ts";
 import { chunkOf, defaultLimits, failed, record, type Recording } from "../support/protocol.ts";
 
-/** A connection that also tells how much memory it has asked for. */
+/** A connection that records the size of each allocation. */
 function spied(maxMessageBytes = defaultLimits.maxMessageBytes): Recording & { asked: number[] } {
   const asked: number[] = [];
   const allocate = (byteLength: number): Uint8Array => {
@@ -16,8 +16,8 @@ function spied(maxMessageBytes = defaultLimits.maxMessageBytes): Recording & { a
   return { ...record({ maxMessageBytes }, { allocate }), asked };
 }
 
-describe("what is handed out", () => {
-  test("a payload lies in its chunk, which is then not free", () => {
+describe("memory that is handed out", () => {
+  test("is the chunk itself for a binary message, so the chunk is not free", () => {
     const { protocol, handler } = record();
     const chunk = chunkOf(text("before"), binary("abc"), text("after"));
     expect(protocol.receive(chunk)).toBe(false);
@@ -32,11 +32,11 @@ describe("what is handed out", () => {
     ["fragments", chunkOf(...fragmented(opcodes.binary, ["a", "b"])), true],
     ["a binary message", chunkOf(text("a"), binary("b")), false],
     ["a Ping", chunkOf(ping("a")), false],
-  ])("a chunk is free, or not, after %s", (_name, chunk, isFree) => {
+  ])("is free again, or not, with the chunk of %s", (_name, chunk, isFree) => {
     expect(record().protocol.receive(chunk)).toBe(isFree);
   });
 
-  test("a chunk that came during a pause, or was put back for one, is not free", () => {
+  test("is not free while the chunk waits for the end of a pause", () => {
     const { protocol } = record();
     protocol.pause();
     expect(protocol.receive(chunkOf(text("a")))).toBe(false);
@@ -45,7 +45,7 @@ describe("what is handed out", () => {
     expect(pausing.protocol.receive(chunkOf(text("a"), text("b")))).toBe(false);
   });
 
-  test("a payload that is most of its chunk is handed out without a copy", () => {
+  test("is not copied for a payload that is most of its chunk", () => {
     const { protocol, handler, asked } = spied();
     const chunk = chunkOf(binary("a".repeat(1000)), text("b"));
     protocol.receive(chunk);
@@ -55,7 +55,7 @@ describe("what is handed out", () => {
     expect(asked).toEqual([]);
   });
 
-  test("a message that was handed out is not changed by what comes later", () => {
+  test("is not changed by later chunks", () => {
     const { protocol, handler } = record();
     const chunk = chunkOf(binary("first ".repeat(20)), binary("second"));
     protocol.receive(chunk);
@@ -72,14 +72,14 @@ describe("what is handed out", () => {
     ["fragmented and empty", fragmented(opcodes.binary, ["", ""])],
     ["in two chunks", [Buffer.from(binary("abcdef").subarray(0, 8)), Buffer.from(binary("abcdef").subarray(8))]],
     ["behind a cut header", [Buffer.from(binary("abcdef").subarray(0, 3)), Buffer.from(binary("abcdef").subarray(3))]],
-  ])("binary data are a Buffer: %s", (_name, chunks) => {
+  ])("is a Buffer for binary data: %s", (_name, chunks) => {
     const { protocol, handler } = record();
     for (const chunk of chunks) protocol.receive(chunk);
     expect(handler.messages[0]).toBeInstanceOf(Buffer);
   });
 });
 
-describe("memory is given back", () => {
+describe("memory is freed", () => {
   test.each<[string, Uint8Array[], expected: number[]]>([
     ["of a text", fragmented(opcodes.text, ["a".repeat(5000), "é".repeat(5000)]), [20_000]],
     ["not of a binary message", fragmented(opcodes.binary, ["a".repeat(5000), "b".repeat(5000)]), []],
@@ -96,10 +96,10 @@ describe("memory is given back", () => {
   });
 });
 
-describe.each([true, false])("a large text of which the payload is in use: %s", (isInUse) => {
+describe.each([true, false])("a large text whose payload the handler keeps: %s", (isInUse) => {
   const large = "é".repeat(10_000);
 
-  test("in its chunk, which is free or not", () => {
+  test("comes in a chunk, which is free or not", () => {
     const { protocol, handler } = record();
     handler.keepsPayloads = isInUse;
     expect(protocol.receive(chunkOf(text(large)))).toBe(!isInUse);
@@ -107,7 +107,7 @@ describe.each([true, false])("a large text of which the payload is in use: %s", 
     expect(handler.messages).toEqual([large, "small"]);
   });
 
-  test("in memory of its own, which is given back or not", () => {
+  test("comes in memory of its own, which is freed or not", () => {
     const freed: number[] = [];
     const { protocol, handler } = record({}, { free: (bytes) => void freed.push(bytes.length) });
     handler.keepsPayloads = isInUse;
@@ -117,12 +117,12 @@ describe.each([true, false])("a large text of which the payload is in use: %s", 
   });
 });
 
-describe("memory is not asked for", () => {
+describe("memory is not allocated", () => {
   test.each<[string, Uint8Array, number]>([
     ["a message above the limit", hex("82ff 0000000040000000 00000000"), 1009],
     ["a fragment above the limit", chunkOf(text("", { fin: false }), hex("80ff 0000000040000000 00000000")), 1009],
     ["a Ping of 126 bytes", hex("89fe 007e 00000000"), 1002],
-    ["a frame whose end is beyond all numbers", hex("82ff ffffffffffffffff 00000000"), 1002],
+    ["a frame whose length is beyond all numbers", hex("82ff ffffffffffffffff 00000000"), 1002],
   ])("for %s, which is refused", (_name, chunk, closeCode) => {
     const { protocol, lines, asked } = spied();
     protocol.receive(chunk);
@@ -130,7 +130,7 @@ describe("memory is not asked for", () => {
     expect(asked).toEqual([]);
   });
 
-  test("for an announcement, before its first byte comes", () => {
+  test("for an announced payload before its first byte comes", () => {
     const { protocol, asked } = spied(2 ** 40);
     protocol.receive(hex("82ff 0000004000000000 00000000"));
     expect(asked).toEqual([]);

@@ -1,4 +1,4 @@
-// What holds for every conversation, tried with random ones.
+// Properties of `ServerProtocol` that hold for every conversation, checked with random ones.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -6,7 +6,7 @@ import { isValidCloseCode } from "../../src/protocol/close.ts";
 import { close, frame, opcodes } from "../support/frames.ts";
 import { cutAt, record, type Recording, run } from "../support/protocol.ts";
 
-/** What a client sends, and what the connection must make of it. */
+/** Frames of a client, and the lines that the handler must record for them. */
 interface Scene {
   frames: Uint8Array[];
   lines: string[];
@@ -15,7 +15,7 @@ interface Scene {
 const maskingKey = fc.uint8Array({ minLength: 4, maxLength: 4 });
 const positions = fc.array(fc.nat(), { maxLength: 20 });
 
-/** Sizes on both sides of every border: loops and words, 7-bit and 16-bit lengths. */
+/** Sizes on both sides of every limit between two ways: loops and words, 7-bit and 16-bit lengths. */
 const sizes = [{ maxLength: 4 }, { maxLength: 70 }, { minLength: 120, maxLength: 135 }, { maxLength: 600 }];
 const binaryPayload = fc.oneof(...sizes.map((size) => fc.uint8Array({ ...size, size: "max" })));
 const textPayload = fc.oneof(
@@ -84,7 +84,7 @@ describe("valid frames give the same messages", () => {
     );
   });
 
-  test("with a pause after any of them", () => {
+  test("with a pause after any of the frames", () => {
     fc.assert(
       fc.property(conversation, positions, fc.infiniteStream(fc.boolean()), ({ frames, lines }, positions, pauses) => {
         const { protocol, handler, lines: said } = record();
@@ -115,12 +115,12 @@ describe("valid frames give the same messages", () => {
   });
 });
 
-describe("any bytes at all end in messages, a wait, or a Close with a right code", () => {
+describe("any bytes lead to messages, to waiting, or to a Close with a valid code", () => {
   const limits = { maxMessageBytes: 100, maxFragments: 3 };
 
   const anyBytes = fc.uint8Array({ maxLength: 120, size: "max" });
 
-  /** Mostly right, so that what is wrong with it is found late. */
+  /** Frames of which most are valid, so that a fault comes late. */
   const anyFrame = fc.record({
     opcode: fc.oneof({ weight: 9, arbitrary: fc.constantFrom(0, 0, 1, 1, 2, 8, 9, 10) }, fc.nat(15)),
     payload: fc.oneof(
@@ -163,7 +163,7 @@ describe("any bytes at all end in messages, a wait, or a Close with a right code
   }
 
   test.each([["random bytes", anyBytes], ["random frames", anyFrames], ["damaged conversations", damaged]])(
-    "%s, and the same however they are cut",
+    "%s, in the same way however the bytes are cut",
     (_name, bytes) => {
       fc.assert(
         fc.property(bytes, positions, (bytes: Uint8Array, positions) => {

@@ -1,4 +1,4 @@
-// A connection whose reading takes long gives way to others, and goes on where it has stopped.
+// `ServerProtocol` stops reading when its turn is over, and goes on at the same place after others have had their turn.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -12,42 +12,42 @@ import { chunkOf, cutAt, defaultLimits, failed, record, RecordingHandler, run } 
 const texts = (count: number): Uint8Array[] => Array.from({ length: count }, (_, i) => text(`${i}`));
 const linesOf = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => `text ${from + i}`);
 
-/** The most frames that are read before the clock is asked again. */
-const FRAMES_PER_LOOK = 32;
+/** The most frames that are read between two calls of `isTurnOver`. */
+const FRAMES_PER_CHECK = 32;
 
-describe("a connection whose time is up", () => {
+describe("a connection whose turn is over", () => {
   test("stops within a few frames, in the middle of a chunk, and goes on with the next one", () => {
     const { protocol, handler, lines } = record();
     handler.isTurnOver = () => true;
     protocol.receive(chunkOf(...texts(100)));
     expect(protocol.isBusy).toBe(true);
     let read = lines.length - 1;
-    expect(read).toBeLessThanOrEqual(FRAMES_PER_LOOK);
+    expect(read).toBeLessThanOrEqual(FRAMES_PER_CHECK);
     expect(lines).toEqual([...linesOf(0, read), "busy"]);
     while (protocol.isBusy) {
       handler.resume();
       const now = lines.filter((line) => line.startsWith("text")).length;
-      expect(now - read).toBeLessThanOrEqual(FRAMES_PER_LOOK);
+      expect(now - read).toBeLessThanOrEqual(FRAMES_PER_CHECK);
       read = now;
     }
     expect(lines.filter((line) => line.startsWith("text"))).toEqual(linesOf(0, 100));
     expect(lines.at(-1)).toBe("free");
   });
 
-  test("is asked for as long as its time is not up, and never held", () => {
+  test("is not stopped as long as isTurnOver is false", () => {
     const { protocol, handler, lines } = record();
     let asked = 0;
     handler.isTurnOver = () => (asked++, false);
     protocol.receive(chunkOf(...texts(100)));
     expect(lines).toEqual(linesOf(0, 100));
-    expect(asked).toBe(Math.floor(100 / FRAMES_PER_LOOK));
+    expect(asked).toBe(Math.floor(100 / FRAMES_PER_CHECK));
   });
 
-  test("counts frames over all chunks, so that it is also asked where each brings one", () => {
+  test("counts frames over all chunks, so that isTurnOver is also called when each chunk has one frame", () => {
     const { protocol, handler } = record();
     let asked = 0;
     handler.isTurnOver = () => (asked++, false);
-    for (const each of texts(10 * FRAMES_PER_LOOK + 1)) protocol.receive(each);
+    for (const each of texts(10 * FRAMES_PER_CHECK + 1)) protocol.receive(each);
     expect(asked).toBe(10);
   });
 
@@ -64,11 +64,11 @@ describe("a connection whose time is up", () => {
     protocol.receive(Buffer.alloc(1000 * each.length, each));
     expect([asked, protocol.isBusy]).toEqual([1, true]);
     for (; protocol.isBusy; handler.resume()) asked++;
-    expect(asked).toBeGreaterThanOrEqual(1000 / FRAMES_PER_LOOK);
+    expect(asked).toBeGreaterThanOrEqual(1000 / FRAMES_PER_CHECK);
     expect(protocol.state).toBe("open");
   });
 
-  test("hands nothing out, and answers nothing, until others have had their turn", () => {
+  test("hands nothing out and sends nothing until others have had their turn", () => {
     const { protocol, handler, lines } = record();
     handler.isTurnOver = () => true;
     protocol.receive(chunkOf(...texts(40), ping("p"), text("last").subarray(0, 7)));
@@ -88,7 +88,7 @@ describe("a connection whose time is up", () => {
     ]);
   });
 
-  test("finds a fault, or a Close, behind what it had read", () => {
+  test("finds a fault or a Close behind the frames that it has read", () => {
     for (
       const [bytes, end] of [[Buffer.of(0xff, 0xff), failed(1002)], [close(1000), [
         "> close 1000",
@@ -105,9 +105,9 @@ describe("a connection whose time is up", () => {
   });
 
   test.each<[string, (protocol: ServerProtocol) => void]>([
-    ["abandoned", (protocol) => protocol.terminate()],
+    ["terminated", (protocol) => protocol.terminate()],
     ["failed", (protocol) => protocol.fail(new ProtocolError(1008, "Enough"))],
-  ])("says nothing more when it is %s meanwhile, and keeps nothing", (_name, end) => {
+  ])("calls nothing more when it is %s meanwhile, and keeps no bytes", (_name, end) => {
     const { protocol, handler, lines } = record();
     handler.isTurnOver = () => true;
     protocol.receive(chunkOf(...texts(100)));
@@ -118,7 +118,7 @@ describe("a connection whose time is up", () => {
     expect(lines).toEqual(said);
   });
 
-  test("may be paused and resumed meanwhile: neither hands anything out", () => {
+  test("may be paused and resumed meanwhile, and neither call hands anything out", () => {
     const { protocol, handler, lines } = record();
     handler.isTurnOver = () => true;
     protocol.receive(chunkOf(...texts(40)));
@@ -135,27 +135,27 @@ describe("a connection whose time is up", () => {
     expect(lines.filter((line) => line.startsWith("text"))).toEqual(linesOf(0, 40));
   });
 
-  test("may have been resumed from a pause: what waited is read in turns too", () => {
+  test("may have been resumed from a pause, and the bytes that waited are read in turns too", () => {
     const { protocol, handler, lines } = record();
     protocol.pause();
     protocol.receive(chunkOf(...texts(100)));
     handler.isTurnOver = () => true;
     protocol.resume();
     expect(protocol.isBusy).toBe(true);
-    expect(lines.length).toBeLessThanOrEqual(FRAMES_PER_LOOK + 1);
+    expect(lines.length).toBeLessThanOrEqual(FRAMES_PER_CHECK + 1);
     while (protocol.isBusy) handler.resume();
     expect(lines.filter((line) => line.startsWith("text"))).toEqual(linesOf(0, 100));
   });
 });
 
-describe("an inflated message counts as many", () => {
+describe("a decompressed message counts as many frames", () => {
   const compressed = (payload: string): Uint8Array => text(payload, { rsv: 4 });
   const inflating = (inflater: Inflater): { protocol: ServerProtocol; handler: RecordingHandler } => {
     const handler = new RecordingHandler();
     return { handler, protocol: new ServerProtocol(handler, codec, defaultLimits, inflater) };
   };
 
-  test("at once", () => {
+  test("when it is decompressed synchronously", () => {
     const { protocol, handler } = inflating({ inflate: (payload) => payload, close() {} });
     let asked = 0;
     handler.isTurnOver = () => ++asked === 3;
@@ -165,7 +165,7 @@ describe("an inflated message counts as many", () => {
     expect(handler.lines.slice(4)).toEqual(["text 3", "text 4", "free"]);
   });
 
-  test("or elsewhere, also where that takes no turn of the event loop: one wait follows the other", async () => {
+  test("when it is decompressed asynchronously, so that one wait directly follows another", async () => {
     const { protocol, handler } = inflating({ inflate: (payload) => Promise.resolve(payload), close() {} });
     handler.isTurnOver = () => true;
     protocol.receive(chunkOf(...Array.from({ length: 3 }, (_, i) => compressed(`${i}`))));
@@ -180,7 +180,7 @@ describe("an inflated message counts as many", () => {
   });
 });
 
-test("the result never depends on where reading was interrupted", () => {
+test("the result does not depend on the places where reading was interrupted", () => {
   const wire = chunkOf(
     ...texts(40),
     text("a", { fin: false }),

@@ -1,5 +1,6 @@
-// What a connection makes of the bytes it gets, by section of RFC 6455. Every vector runs whole, cut in two at every byte, and
-// octet by octet; the payloads that stand here in hexadecimal are masked with the key 00000000, which leaves them readable.
+// Which messages, control frames and faults `ServerProtocol` reads from bytes, by section of RFC 6455. Every vector
+// runs as one chunk, cut in two at every byte, and octet by octet. Frames in hexadecimal are masked with the key
+// 00000000, which leaves their payloads readable.
 
 import { describe, expect, test } from "vitest";
 import type { MessageLimits } from "../../src/protocol/message.ts";
@@ -17,7 +18,7 @@ function bytesOf(wire: Wire): Buffer {
 
 type Readable = [name: string, wire: Wire, lines: string[]];
 
-/** Each vector leaves the connection open, with these lines said. */
+/** Each vector leaves the connection open and makes the handler record these lines. */
 function reads(title: string, vectors: Readable[]): void {
   describe(title, () => {
     test.each(vectors)("%s", (_name, wire, lines) => {
@@ -32,7 +33,7 @@ function reads(title: string, vectors: Readable[]): void {
 
 type Fault = [name: string, wire: Wire, closeCode: number, before?: string[]];
 
-/** Each vector fails the connection with this code, after these lines. What comes behind it is not read. */
+/** Each vector fails the connection with this code, after these lines. Bytes behind the fault are not read. */
 function fails(title: string, vectors: Fault[], limits: Partial<MessageLimits> = {}): void {
   describe(title, () => {
     test.each<Fault>(vectors)("%s", (...[_name, wire, closeCode, before = []]: Fault) => {
@@ -86,7 +87,7 @@ reads("§5.2 framing: waits for the rest of", [
 ]);
 
 fails("§5.2 framing: refuses", [
-  ["RSV1, which nothing has given a meaning", `c181 ${zeroKey} 61`, 1002],
+  ["RSV1 without an extension that defines it", `c181 ${zeroKey} 61`, 1002],
   ["RSV1 on a Ping", `c980 ${zeroKey}`, 1002],
   ["RSV1 on a continuation", [text("a", more), `c081 ${zeroKey} 61`], 1002],
   ["RSV2", `a181 ${zeroKey} 61`, 1002],
@@ -190,7 +191,7 @@ fails("§5.5.1 and §7.4 Close: refuses", [
   ["a reason that ends inside a character", close(1000, hex("61e282")), 1007],
 ]);
 
-describe("§5.5.1 and §7.1.5 Close: is answered with the same", () => {
+describe("§5.5.1 and §7.1.5 Close: answers with the same Close", () => {
   test.each<[name: string, wire: Wire, line: string, code: number, reason: string, before?: string[]]>([
     ["nothing", close(), "> close", 1005, ""],
     ["a code", close(1000), "> close 1000", 1000, ""],
@@ -217,7 +218,7 @@ describe("§5.5.1 and §7.1.5 Close: is answered with the same", () => {
     }
   });
 
-  test("also where more follows in the same chunk", () => {
+  test("a Close with more bytes behind it in the same chunk", () => {
     const { lines } = run([bytesOf([text("a"), close(1000), text("late"), "ffff"])]);
     expect(lines).toEqual(["text a", "> close 1000", "finished"]);
   });

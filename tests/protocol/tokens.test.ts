@@ -6,7 +6,7 @@ const allCharacters = Array.from({ length: 0x180 }, (_, charCode) => String.from
 const tokenCharacters = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 describe("isToken, RFC 9110 §5.6.2", () => {
-  test("knows every character of a token", () => {
+  test("allows every character of a token and no other", () => {
     expect(allCharacters.filter(isToken).toSorted()).toEqual([...tokenCharacters].toSorted());
   });
 
@@ -23,7 +23,7 @@ describe("isToken, RFC 9110 §5.6.2", () => {
 });
 
 describe("isHeaderValue, RFC 9110 §5.5", () => {
-  test("knows every character that none may have", () => {
+  test("refuses every character that a header value must not have, and no other", () => {
     const refused = allCharacters.filter((character) => !isHeaderValue(character));
     const controls = allCharacters.filter((character) => character < " " && character !== "\t" || character === "\x7f");
     expect(refused).toEqual([...controls, ...allCharacters.slice(0x100)]);

@@ -25,7 +25,7 @@ const valid: [name: string, text: string][] = [
   ["characters of one to four bytes", "61 c3a9 e282ac f09f8c8d e282ac c3a9 61"],
 ];
 
-/** Bytes that could still become a text, then the first that cannot go on from them, then more. */
+/** Bytes that a valid text can begin with, then the first byte that cannot follow them, then more bytes. */
 const invalid: [name: string, good: string, bad: string, rest: string][] = [
   ["a lone continuation byte, 80", "", "80", "61"],
   ["a lone continuation byte, bf", "61", "bf", ""],
@@ -70,7 +70,7 @@ const truncated = [
   "f48fbf",
 ];
 
-/** What stands before and after a text: nothing, and enough for the native check, also behind other characters. */
+/** Bytes before and after a text: none, or enough for the native check, of ASCII or of other characters. */
 const paddings: [name: string, before: Uint8Array, after: Uint8Array][] = [
   ["alone", hex(""), hex("")],
   ["after 64 bytes", Buffer.alloc(64, "a"), hex("")],
@@ -80,14 +80,14 @@ const paddings: [name: string, before: Uint8Array, after: Uint8Array][] = [
   ["between characters of four bytes", Buffer.from("🌍".repeat(20)), Buffer.from("🌍".repeat(20))],
 ];
 
-/** How many of the pieces are taken before one is refused, and whether the text could end there. */
+/** The number of pieces that are taken before one is refused, and whether the text may end there. */
 function push(pieces: readonly Uint8Array[]): { taken: number; isComplete: boolean } {
   const validator = new Utf8Validator(isUtf8);
   const refusedAt = pieces.findIndex((piece) => !validator.push(piece));
   return { taken: refusedAt === -1 ? pieces.length : refusedAt, isComplete: validator.isComplete };
 }
 
-/** Whether the pieces together are a text. */
+/** True when the pieces together are a valid text. */
 function accepts(pieces: readonly Uint8Array[]): boolean {
   const { taken, isComplete } = push(pieces);
   return taken === pieces.length && isComplete;
@@ -116,7 +116,7 @@ describe.each(paddings)("a text %s", (_name, before, after) => {
     }
   });
 
-  test.each(truncated)("is unfinished where a character is: %s", (character) => {
+  test.each(truncated)("is taken but not complete when its last character is not: %s", (character) => {
     const bytes = Buffer.concat([before, hex(character)]);
     for (let at = 0; at <= bytes.length; at++) {
       expect(push(cutAt(bytes, [at])), `cut at ${at}`).toEqual({ taken: 2, isComplete: false });
@@ -124,7 +124,7 @@ describe.each(paddings)("a text %s", (_name, before, after) => {
   });
 });
 
-describe("agrees with the native check", () => {
+describe("the validator agrees with the native check", () => {
   const options = { numRuns: 500 };
   const cuts = fc.array(fc.nat(400), { maxLength: 8 });
   const longText = fc.string({ unit: "binary", minLength: 30, maxLength: 150 });

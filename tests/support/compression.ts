@@ -1,4 +1,4 @@
-/** Apps that compress, and what is sent through them, for one test each. */
+/** Apps that compress, clients for them, and messages to send. Apps and clients close when their test ends. */
 
 import { onTestFinished } from "vitest";
 import type { App, AppOptions, Socket } from "../../mod.ts";
@@ -8,13 +8,13 @@ import { Random } from "./random.ts";
 
 const random = new Random(7692);
 
-/** A text of so many bytes that shrinks well and is no other's. */
+/** A text of this many bytes that compresses well and differs from all others. */
 export function prose(bytes: number): string {
   const words = Array.from({ length: Math.ceil(bytes / 8) }, () => `word${1000 + random.below(9000)}`);
   return words.join("").slice(0, bytes);
 }
 
-/** Bytes that do not shrink. */
+/** Bytes that cannot be compressed. */
 export function noise(bytes: number): Buffer {
   return random.bytes(bytes);
 }
@@ -36,7 +36,7 @@ export interface DeflatePair {
 /** The settings of an app that compresses. */
 export type Compression = Exclude<AppOptions["compression"], boolean | undefined>;
 
-/** One connection that has agreed on compression, with both of its ends. */
+/** Both ends of one connection with compression. */
 export async function deflatePair(compression: Compression = {}, options: AppOptions = {}): Promise<DeflatePair> {
   const { promise, resolve } = Promise.withResolvers<{ socket: Socket; seen: Seen }>();
   const app = await listeningApp({ compression, ...options }, (app) => {
@@ -46,7 +46,7 @@ export async function deflatePair(compression: Compression = {}, options: AppOpt
   return { app, client, ...await promise };
 }
 
-/** Without state, and with a window on each side. */
+/** Compression without context takeover, and with it on both sides. */
 export const deflateModes: readonly [name: string, compression: Compression][] = [
   ["no takeover", {}],
   ["takeover", { contextTakeover: true }],

@@ -1,4 +1,4 @@
-/** Runs tables of wire cases against an echo server: each case whole, in frames, and octet by octet. */
+/** Runs tables of cases against an echo server. Each case is sent in one write, frame by frame, and octet by octet. */
 
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
@@ -8,17 +8,20 @@ import type { RawClient } from "./raw-client.ts";
 
 export interface Case {
   name: string;
-  /** One element a frame, or a part of one. */
+  /** The bytes to send: each element is a frame or a part of one. */
   sends: readonly Uint8Array[];
-  /** What the server must say before the end, each as `says.…` writes it. */
+  /** The frames that the server must send before its Close, as lines that `says` makes. */
   answers?: readonly string[];
-  /** The code of the protocol fault the server must find. */
+  /** The close code with which the server must fail the connection. */
   fault?: number;
-  /** The Close the server must report, for cases that send one. Without this and `fault`, the connection must still be open. */
+  /**
+   * The Close that the server must report, for cases that send one. Without this and `fault`, the connection must stay
+   * open.
+   */
   closed?: { code: number; reason: string };
 }
 
-/** One answer of the server as a line of text; long payloads are shown by their digest. */
+/** A message or a control frame of the server as a line of text. A long payload is shown by its digest. */
 export const says = {
   text: (payload: string | Uint8Array): string => line("text", Buffer.from(payload)),
   binary: (payload: string | Uint8Array): string => line("binary", Buffer.from(payload)),
@@ -26,10 +29,10 @@ export const says = {
   close: (code: number): string => `close ${code}`,
 };
 
-/** Above this many bytes a case is not sent octet by octet. */
+/** Cases with more bytes than this are not sent octet by octet. */
 const octetLimit = 400;
 
-/** Tests every case of the table, three ways where its size allows. */
+/** Tests every case of the table, in all three ways if its size allows. */
 export function runCases(title: string, server: EchoServer, cases: readonly Case[]): void {
   describe(title, () => {
     describe.each(cases.map((each) => [each.name, each] as const))("%s", (_name, each) => {
@@ -63,12 +66,15 @@ async function runCase(
   expect(report.errors).toHaveLength(fault ? 1 : 0);
 }
 
-/** A case that ends neither in a fault nor in its own Close must have left the connection open: close it now. */
+/**
+ * The bytes of a case. A case with neither a fault nor a Close of its own gets a Close, since it must leave the
+ * connection open.
+ */
 function closing({ sends, fault, closed }: Case): readonly Uint8Array[] {
   return fault || closed ? sends : [...sends, close(1000)];
 }
 
-/** The server's frames as lines, fragments joined. */
+/** The frames of the server as lines, with the fragments of a message joined. */
 export function transcript(frames: readonly ServerFrame[]): string[] {
   const lines: string[] = [];
   let fragments: ServerFrame[] = [];

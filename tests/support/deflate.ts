@@ -1,6 +1,7 @@
 /**
- * The client's side of permessage-deflate, RFC 7692, by zlib alone: what was agreed on, both windows, and a client that keeps the
- * server to all of it. Written apart from `src/protocol`, so that a mistake there cannot hide itself here.
+ * The client's side of permessage-deflate, RFC 7692, with zlib: the agreement, both windows, and a client that checks
+ * that the server keeps to the agreement. The code shares nothing with `src/protocol`, so that a mistake there is not
+ * repeated here.
  */
 
 import { randomBytes } from "node:crypto";
@@ -11,7 +12,7 @@ import { frame, opcodes, type ServerFrame, ServerFrameReader } from "./frames.ts
 import { type Closed, headerOf, statusOf, upgradeRequest } from "./raw-client.ts";
 import { type Chunks, Connection } from "./tcp.ts";
 
-/** What an answer says, §7.1. */
+/** The parameters in the Sec-WebSocket-Extensions of a response, §7.1. */
 export interface Agreement {
   readonly serverNoContextTakeover: boolean;
   readonly clientNoContextTakeover: boolean;
@@ -19,17 +20,17 @@ export interface Agreement {
   readonly clientMaxWindowBits: number;
 }
 
-/** Reads an answer, and throws at one that no client may take. */
-export function readAgreement(answer: string): Agreement {
-  const [name, ...parameters] = answer.split(";").map((part) => part.trim());
-  if (name !== "permessage-deflate") throw new Error(`The server answers with "${name}"`);
+/** Reads the Sec-WebSocket-Extensions of a response, and throws at one that no client may accept. */
+export function readAgreement(header: string): Agreement {
+  const [name, ...parameters] = header.split(";").map((part) => part.trim());
+  if (name !== "permessage-deflate") throw new Error(`The response has "${name}"`);
   const agreed = new Map<string, number | undefined>();
   for (const parameter of parameters) {
     const [, key, , bits] = /^(\w+)(=(\d+))?$/.exec(parameter) ?? [];
     const isKnown = bits === undefined
       ? key === "server_no_context_takeover" || key === "client_no_context_takeover"
       : key === "server_max_window_bits" || key === "client_max_window_bits";
-    if (!isKnown || agreed.has(key)) throw new Error(`The server answers with the parameter "${parameter}"`);
+    if (!isKnown || agreed.has(key)) throw new Error(`The response has the parameter "${parameter}"`);
     agreed.set(key, bits === undefined ? undefined : Number(bits));
   }
   return {
@@ -40,32 +41,32 @@ export function readAgreement(answer: string): Agreement {
   };
 }
 
-/** §7.2.1: what a sync flush ends with, and no message carries. */
+/** The end of a sync flush, which is removed from every message (§7.2.1). */
 const TAIL = Buffer.of(0x00, 0x00, 0xff, 0xff);
-/** An empty last block: with it behind the tail, zlib tells a message that ends inside a block. */
+/** An empty final block. With it behind the tail, zlib throws for a message that ends inside a block. */
 const LAST_BLOCK = Buffer.of(0x03, 0x00);
-/** §7.2.3.6: an empty message. */
+/** The payload of an empty message, §7.2.3.6. */
 const EMPTY = Buffer.of(0x00);
 
 const { Z_SYNC_FLUSH } = constants;
 
-/** A message as its sender compresses it without a window of earlier ones, §7.2.1. */
+/** Compresses a message without context takeover, §7.2.1. */
 export function deflated(data: string | Uint8Array, level: number = 6, windowBits: number = 15): Buffer {
   if (data.length === 0) return EMPTY;
   return deflateRawSync(data, { level, windowBits, finishFlush: Z_SYNC_FLUSH }).subarray(0, -TAIL.length);
 }
 
-/** What lies in a compressed message, without a window of earlier ones. Throws at what is no whole message. */
+/** Decompresses a message without context takeover. Throws when the payload is not a whole message. */
 export function inflated(payload: Uint8Array, windowBits: number = 15): Buffer {
   return inflateRawSync(Buffer.concat([payload, TAIL, LAST_BLOCK]), strict(windowBits));
 }
 
-/** With chunks no larger than the window, zlib refuses what refers to more than a window and a chunk before. */
+/** With chunks that are no larger than the window, zlib refuses references further back than a window and a chunk. */
 function strict(windowBits: number): { windowBits: number; chunkSize: number } {
   return { windowBits, chunkSize: Math.max(512, 2 ** windowBits / 2) };
 }
 
-/** One direction whose window lives on from message to message. */
+/** One direction with context takeover: the window is kept from message to message. */
 class Window {
   readonly #stream: Transform & Zlib;
   #output: Buffer[] = [];
@@ -93,7 +94,7 @@ class Window {
   }
 }
 
-/** Both windows of a client. */
+/** Compresses and decompresses for a client, with or without a window in each direction. */
 export class ClientCodec {
   readonly #agreement: Agreement;
   readonly #outgoing: Window | undefined;
@@ -128,14 +129,16 @@ export interface DeflatedFrame extends ServerFrame {
   rsv1: boolean;
 }
 
-/** Takes RSV1 off the frames that may have it, and leaves all other rules to the strict reader. */
+/**
+ * Removes RSV1 from the frames that may have it, and passes them to the strict reader, which checks all other rules.
+ */
 export class DeflatedFrameReader {
   readonly #reader = new ServerFrameReader();
   readonly #rsv1: boolean[] = [];
   #header: number[] = [];
   #payloadLeft = 0;
 
-  /** The frames that are complete now. */
+  /** Takes the next bytes and gives the frames that are complete now. */
   *read(chunk: Uint8Array): Generator<DeflatedFrame> {
     const bytes = Buffer.from(chunk);
     for (let at = 0; at < bytes.length;) {
@@ -163,7 +166,7 @@ export class DeflatedFrameReader {
   }
 }
 
-/** The length that a header states, once all of the header is there. */
+/** The payload length in a header, or `undefined` while the header is not complete. */
 function payloadLengthOf(header: Buffer): number | undefined {
   const length = header.length < 2 ? undefined : header[1] & 0x7f;
   if (length === undefined || length < 126) return length;
@@ -174,16 +177,16 @@ function payloadLengthOf(header: Buffer): number | undefined {
 export interface ReceivedMessage {
   readonly data: string | Buffer;
   readonly isCompressed: boolean;
-  /** Bytes of its payloads on the wire. */
+  /** The length of the payloads of its frames, added up. */
   readonly wireBytes: number;
 }
 
 export interface SendOptions {
-  /** Default true. */
+  /** Default: true when the server has agreed on compression. */
   readonly compress?: boolean;
-  /** How the payload, compressed or not, is cut into fragments. Default: not at all. */
+  /** Cuts the payload, compressed or not, into fragments. Default: one frame. */
   readonly cut?: (payload: Uint8Array) => readonly Uint8Array[];
-  /** A frame that is sent between any two fragments. */
+  /** A frame to send between any two fragments. */
   readonly between?: Uint8Array;
 }
 
@@ -194,7 +197,7 @@ export interface DeflateConnectOptions {
   readonly timeoutMs?: number;
 }
 
-/** The client's frames of one message, the first with RSV1 where the payload is compressed. */
+/** The frames of one message of a client. The first has RSV1 when the payload is compressed. */
 export function framesOf(opcode: number, fragments: readonly Uint8Array[], isCompressed: boolean): Buffer[] {
   return fragments.map((fragment, i) =>
     frame(i === 0 ? opcode : opcodes.continuation, fragment, {
@@ -204,13 +207,13 @@ export function framesOf(opcode: number, fragments: readonly Uint8Array[], isCom
   );
 }
 
-/** A WebSocket client over a bare TCP connection that compresses, and checks all that comes back. */
+/** A WebSocket client over a plain TCP connection that compresses, and checks every frame of the server. */
 export class DeflateClient {
   /** Every frame received so far. */
   readonly frames: DeflatedFrame[] = [];
-  /** The answered Sec-WebSocket-Extensions, or `""`. */
+  /** The Sec-WebSocket-Extensions of the response, or `""`. */
   readonly extensions: string;
-  /** Undefined when the server has agreed to nothing. */
+  /** Undefined when the response has no Sec-WebSocket-Extensions. */
   readonly agreement: Agreement | undefined;
   readonly #codec: ClientCodec | undefined;
   readonly #connection: Connection;
@@ -239,7 +242,7 @@ export class DeflateClient {
     connection.onBytes((bytes) => this.frames.push(...this.#reader.read(bytes)));
   }
 
-  /** Bytes that have come from the server, its answer to the handshake included. */
+  /** How many bytes the server has sent, its response to the handshake included. */
   get bytesReceived(): number {
     return this.#connection.socket.bytesRead;
   }
@@ -248,7 +251,7 @@ export class DeflateClient {
     return this.frames.find(({ opcode }) => opcode === opcodes.close);
   }
 
-  /** The frames of a message, as they would be sent now. */
+  /** Encodes a message into frames. With context takeover, the frames must be sent in the order of these calls. */
   async encode(data: string | Uint8Array, options: SendOptions = {}): Promise<Buffer[]> {
     const { compress = this.#codec !== undefined, cut = (payload) => [payload], between } = options;
     const bytes = typeof data === "string" ? Buffer.from(data) : data;
@@ -263,19 +266,19 @@ export class DeflateClient {
     this.sendBytes(Buffer.concat(await this.encode(data, options)));
   }
 
-  /** Sends each argument in a write of its own. */
+  /** Sends each chunk in a write of its own. */
   sendBytes(...chunks: Uint8Array[]): void {
     for (const chunk of chunks) this.#connection.write(chunk);
   }
 
-  /** Sends each chunk in a turn of its own; stops when the server has closed. */
+  /** Sends each chunk in a turn of its own. Stops when the server has sent a Close. */
   async sendApart(chunks: Chunks): Promise<void> {
     await this.#connection.writeApart(chunks, () => this.closeFrame !== undefined);
   }
 
-  /** Resolves once the system has taken all that was sent. */
+  /** Resolves when the operating system has taken all bytes that were sent. */
   async written(): Promise<void> {
-    // A write of nothing is done when all before it are, and fails when they can be done no more.
+    // An empty write is done when all writes before it are done, and calls back with an error when they cannot be done.
     await new Promise<void>((resolve) => this.#connection.socket.write(Buffer.alloc(0), () => resolve()));
   }
 
@@ -284,7 +287,7 @@ export class DeflateClient {
     return this.frames[this.#handedOut++];
   }
 
-  /** The next whole message. Pings and Pongs are passed over. */
+  /** Waits for the next whole message. Pings and Pongs are skipped. */
   async next(): Promise<ReceivedMessage> {
     const fragments: DeflatedFrame[] = [];
     do {
@@ -342,7 +345,9 @@ export interface DeflateConnection extends Omit<EchoConnection, "client"> {
   readonly client: DeflateClient;
 }
 
-/** A connection to an echo server that offers compression, with both of its ends. No other may be made at the same time. */
+/**
+ * Both ends of a connection with an offer of compression to an echo server. No other may be opened at the same time.
+ */
 export async function deflateConnection(server: EchoServer, offer?: string): Promise<DeflateConnection> {
   const client = await DeflateClient.connect(server.port, { offer });
   const socket = [...server.app.sockets].at(-1)!;

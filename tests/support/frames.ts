@@ -1,6 +1,6 @@
 /**
- * The wire format as a client sees it: builds masked frames, right or deliberately wrong, and reads the server's
- * frames strictly. Written apart from `src/protocol`, so that a mistake there cannot hide itself here.
+ * Frames as a client sees them: builds masked frames, valid or deliberately invalid, and reads the server's frames
+ * strictly. The code shares nothing with `src/protocol`, so that a mistake there is not repeated here.
  */
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
@@ -11,9 +11,9 @@ export interface FrameOptions {
   rsv?: number;
   /** The masking key, or `false` for a frame that is not masked. */
   maskingKey?: Uint8Array | false;
-  /** Which of the three encodings of the length to use; the shortest that fits when left out. */
+  /** Which of the three encodings of the length to use. The default is the shortest that fits. */
   lengthBits?: 7 | 16 | 64;
-  /** The length the header states, where it differs from the payload's. */
+  /** The length in the header, if it is not that of the payload. */
   payloadLength?: number | bigint;
 }
 
@@ -50,7 +50,7 @@ export function pong(payload: string | Uint8Array = "", options: FrameOptions = 
   return frame(opcodes.pong, payload, options);
 }
 
-/** A Close frame; without a code its body is empty. */
+/** A Close frame. Without a code, its payload is empty. */
 export function close(code?: number, reason: string | Uint8Array = "", options: FrameOptions = {}): Buffer {
   return frame(opcodes.close, closeBody(code, reason), options);
 }
@@ -60,14 +60,14 @@ export function closeBody(code?: number, reason: string | Uint8Array = ""): Buff
   return Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]);
 }
 
-/** One message as frames: the first carries the opcode, the last carries FIN. */
+/** One message in fragments: the first has the opcode, and the last has FIN. */
 export function fragmented(opcode: number, payloads: readonly (string | Uint8Array)[]): Buffer[] {
   return payloads.map((payload, index) =>
     frame(index === 0 ? opcode : opcodes.continuation, payload, { fin: index === payloads.length - 1 })
   );
 }
 
-/** The bytes cut into pieces of `size`; the last may be shorter. */
+/** The bytes cut into pieces of `size` bytes. The last piece may be shorter. */
 export function pieces(bytes: Uint8Array, size: number): Uint8Array[] {
   const result: Uint8Array[] = [];
   for (let offset = 0; offset < bytes.length; offset += size) result.push(bytes.subarray(offset, offset + size));
@@ -96,14 +96,14 @@ export interface ServerFrame {
   payload: Buffer;
 }
 
-/** Reads a server's frames, and throws at the first that breaks a rule every server frame must keep. */
+/** Reads the frames of a server, and throws at the first frame that breaks a rule of RFC 6455. */
 export class ServerFrameReader {
   #chunks: Buffer[] = [];
   #length = 0;
   #wanted = 2;
   #fragmented = false;
 
-  /** The frames that are complete now. */
+  /** Takes the next bytes and gives the frames that are complete now. */
   *read(chunk: Uint8Array): Generator<ServerFrame> {
     this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     this.#length += chunk.length;
@@ -149,7 +149,7 @@ function readHeader(bytes: Buffer): Header {
   if (second & 0x80) throw new Error(`The server masked a frame: ${shown}`);
   if (opcode >= 8 && (!fin || second > 125)) throw new Error(`The server sent a bad control frame: ${shown}`);
   const headerLength = second < 126 ? 2 : second === 126 ? 4 : 10;
-  // Not yet whole: ask for the rest of the header, and be called again.
+  // The header is not complete yet. The caller waits for `headerLength` bytes and calls again.
   if (bytes.length < headerLength) return { fin, opcode, headerLength, payloadLength: 0 };
   const payloadLength = headerLength === 2
     ? second

@@ -1,6 +1,6 @@
 /**
- * DEFLATE (RFC 1951) read bit by bit, and the messages of RFC 7692 on top of it: slow, and written apart from zlib, which does not tell where a block ends and whether the data
- * end there.
+ * Reads DEFLATE (RFC 1951) bit by bit, and the messages of RFC 7692 on top of it. This code is slow, and does not use
+ * zlib, which does not tell where a block ends and whether the data end there.
  */
 
 const TAIL = [0x00, 0x00, 0xff, 0xff];
@@ -11,16 +11,18 @@ const DISTANCE_BASE = Array.from({ length: 30 }, (_, i) => i < 2 ? 1 + i : 1 + (
 const CODE_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const END_OF_BLOCK = 256;
 
-/** What is no DEFLATE. */
+/** The data are not valid DEFLATE. */
 class Bad extends Error {}
 
-/** Bytes that end inside a block. */
+/** The bytes end inside a block. */
 class Cut extends Error {}
 
 /**
- * The message that a payload stands for: §7.2.2 puts the tail behind it; behind a final block another stream may begin (§7.2.3.4).
+ * Decompresses the payload of a message. The tail is appended to the payload first (RFC 7692 §7.2.2), and another
+ * stream may begin behind a final block (§7.2.3.4).
  *
- * @returns `cut` where the bytes end inside a block, `bad` for all else that is no message
+ * @returns the message, `cut` when the bytes end inside a block, or `bad` when the payload is no message for another
+ * reason
  */
 export function messageOf(payload: Uint8Array): Buffer | "bad" | "cut" {
   const bytes = [...payload, ...TAIL];
@@ -31,7 +33,7 @@ export function messageOf(payload: Uint8Array): Buffer | "bad" | "cut" {
       const stream = readStream(bytes, at);
       output.push(...stream.output);
       at = stream.end;
-      // What is left of the tail is no block, unless nothing of the tail was needed.
+      // The rest of the tail is not a block, unless the stream has used nothing of the tail.
       if (at > payload.length && at < bytes.length) return "bad";
     }
   } catch (error) {
@@ -42,7 +44,7 @@ export function messageOf(payload: Uint8Array): Buffer | "bad" | "cut" {
   return Buffer.from(output);
 }
 
-/** Blocks up to a final one, or up to the end of the bytes where a block ends there. */
+/** Reads blocks up to a final one, or up to the end of the bytes if a block ends there. */
 function readStream(bytes: readonly number[], start: number): { output: number[]; end: number } {
   const output: number[] = [];
   const bits = new Bits(bytes, start * 8);
@@ -105,10 +107,10 @@ function readCodes(bits: Bits, output: number[], literals: Table, distances: Tab
   }
 }
 
-/** From a code, with a 1 in front of it, to its symbol. */
+/** Maps each code, with a 1 bit in front of it, to its symbol. */
 type Table = ReadonlyMap<number, number>;
 
-/** §3.2.2. */
+/** The Huffman codes that belong to these code lengths, RFC 1951 §3.2.2. */
 function tableOf(lengths: readonly number[]): Table {
   const table = new Map<number, number>();
   let code = 0;
@@ -122,7 +124,7 @@ function tableOf(lengths: readonly number[]): Table {
     }
     if (room < 0) throw new Bad();
   }
-  // §3.2.7 lets one code, or none, stand alone; other codes must leave nothing out.
+  // RFC 1951 §3.2.7 allows a table with one code or none. All other tables must use every code.
   if (room > 0 && table.size > 1) throw new Bad();
   return table;
 }

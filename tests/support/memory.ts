@@ -1,4 +1,4 @@
-/** What tests need to see of memory, on any runtime. */
+/** Garbage collection and memory use, for tests on any runtime. */
 
 import process from "node:process";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -7,16 +7,16 @@ import { runInNewContext } from "node:vm";
 
 const collect = findCollector();
 
-/** Frees what nobody holds, and lets what hears of it run. */
+/** Collects garbage, and lets the finalizers run. */
 export async function collectGarbage(): Promise<void> {
-  // What one round finalises may hold more, and streams let go of their buffers a turn later.
+  // Objects that one round finalizes may refer to others, and streams free their buffers a turn later.
   for (let round = 0; round < 4; round++) {
     collect();
     await nextTurn();
   }
 }
 
-/** Bytes in use, on the heap and beside it, once the garbage is gone. */
+/** The bytes in use on the heap and beside it, after a collection. */
 export async function usedBytes(): Promise<number> {
   await collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
@@ -24,8 +24,9 @@ export async function usedBytes(): Promise<number> {
 }
 
 /**
- * Counts objects that exist: what is tracked and not collected is held by somebody. A collector that looks for references on
- * the stack by guessing, as Bun's does, may take a stray number for one: expect a few to be left, where a leak leaves all.
+ * Counts the tracked objects that still exist, since something still refers to them. A conservative collector, such as
+ * Bun's, may take a number on the stack for a reference: a test must allow a few objects to be left, while a leak
+ * leaves all of them.
  */
 export class Census {
   #alive = 0;
@@ -36,7 +37,7 @@ export class Census {
     this.#registry.register(object);
   }
 
-  /** How many of them are left. A collector may take a few rounds until it has found all that it can. */
+  /** How many tracked objects are left. The collector runs several times, since one run may not find them all. */
   async count(): Promise<number> {
     for (let round = 0; round < 20 && this.#alive > 0; round++) await collectGarbage();
     return this.#alive;

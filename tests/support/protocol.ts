@@ -1,4 +1,6 @@
-/** Runs the protocol without any I/O: a handler that writes down what it is told, and the ways to cut bytes into chunks. */
+/**
+ * Runs `ServerProtocol` without any I/O: a handler that records its calls, and functions that cut bytes into chunks.
+ */
 
 import { codec } from "../../src/platform.ts";
 import type { Codec } from "../../src/protocol/codec.ts";
@@ -10,16 +12,17 @@ import { ServerProtocol } from "../../src/protocol/server-protocol.ts";
 export const defaultLimits: MessageLimits = { maxMessageBytes: 1 << 20, maxFragments: 16_384 };
 
 /**
- * What a connection says, one line each and in order: `text Hello`, `binary 00ff`, `ping 61` and `pong 61` for what is handed
- * out, `> pong 61` and `> close 1000 bye` for what is sent, `finished` for the end.
+ * Records the calls of the protocol in order, one line each: `text Hello`, `binary 00ff`, `ping 61` and `pong 61` for
+ * messages and control frames that were read, `> pong 61` and `> close 1000 bye` for frames that are to be sent, `busy`
+ * and `free` for `onBusy`, and `finished` for `onFinished`.
  */
 export class RecordingHandler implements ProtocolHandler {
   readonly lines: string[] = [];
   readonly messages: (string | Uint8Array)[] = [];
-  /** Called after each message, Ping and Pong has been written down. */
+  /** Called with its line after each message, Ping and Pong has been recorded. */
   onHandedOut: (line: string) => void = () => {};
 
-  /** What the handler says of the payload of a large text. */
+  /** The result of `onText` for a large text. */
   keepsPayloads = false;
 
   onBinary(payload: Uint8Array): void {
@@ -48,14 +51,14 @@ export class RecordingHandler implements ProtocolHandler {
     this.lines.push(isBusy ? "busy" : "free");
   }
 
-  /** What the clock says when the connection asks it. */
+  /** Never true, unless a test replaces it. */
   isTurnOver: () => boolean = () => false;
 
   yieldTurn(resume: () => void): void {
     this.resume = resume;
   }
 
-  /** Lets a connection go on that has given way. */
+  /** Lets a connection go on that has called `yieldTurn`. */
   resume: () => void = () => {};
 
   writeControl(opcode: Opcode, payload: Uint8Array): void {
@@ -76,7 +79,7 @@ export class RecordingHandler implements ProtocolHandler {
 export interface Recording {
   readonly protocol: ServerProtocol;
   readonly handler: RecordingHandler;
-  /** The handler's lines. */
+  /** The lines of the handler. */
   readonly lines: string[];
 }
 
@@ -86,7 +89,7 @@ export function record(limits: Partial<MessageLimits> = {}, overrides: Partial<C
   return { protocol, handler, lines: handler.lines };
 }
 
-/** What a connection makes of the chunks. Each is copied first, because payloads are unmasked in place. */
+/** Gives the chunks to a new connection. Each chunk is copied first, because payloads are unmasked in place. */
 export function run(chunks: Iterable<Uint8Array>, limits: Partial<MessageLimits> = {}): Recording {
   const recording = record(limits);
   for (const chunk of chunks) recording.protocol.receive(Buffer.from(chunk));
@@ -98,15 +101,15 @@ export function chunkOf(...frames: Uint8Array[]): Buffer {
   return Buffer.concat(frames);
 }
 
-/** The lines of a connection that fails the peer. */
+/** The lines of a connection that fails with this close code. */
 export function failed(closeCode: number): string[] {
   return [`> close ${closeCode}`, "finished"];
 }
 
-/** Above this many bytes only the places where headers and characters are likely to stand are tried as cuts. */
+/** Above this many bytes, only the places where headers and characters are likely to stand are tried as cuts. */
 const allCutsBytes = 300;
 
-/** The bytes whole, cut in two at every place, and octet by octet, each with its name. */
+/** The bytes as one chunk, cut in two at every place, and octet by octet, each way with its name. */
 export function* everyCut(bytes: Uint8Array): Generator<[name: string, chunks: Uint8Array[]]> {
   yield ["whole", [bytes]];
   for (let at = 1; at < bytes.length; at++) {
@@ -122,7 +125,7 @@ export function cutAt(bytes: Uint8Array, positions: readonly number[]): Uint8Arr
   return bounds.slice(1).map((end, i) => bytes.subarray(bounds[i], end));
 }
 
-/** The close code of the fault that `run` throws; `undefined` when it throws nothing. */
+/** The close code of the error that `run` throws, or `undefined` when `run` throws nothing. */
 export function faultOf(run: () => unknown): number | undefined {
   try {
     run();
@@ -132,10 +135,15 @@ export function faultOf(run: () => unknown): number | undefined {
   return undefined;
 }
 
-/** Less time than this is mostly memory's, whose price has steps of its own: from a certain size on, a text lies elsewhere. */
+/**
+ * A shorter time depends mostly on memory, whose cost grows in steps: from a certain size on, a text lies elsewhere.
+ */
 const SHORTEST_MS = 0.05;
 
-/** How many times longer `run` takes for eight times the size, each the best of several runs: at most 8 where time is linear, 64 where it is quadratic. */
+/**
+ * How many times longer `run` takes for eight times the size, each time being the best of several runs. The result is
+ * about 8 when the time is linear, and about 64 when it is quadratic.
+ */
 export function growthOverEight(size: number, run: (size: number) => void): number {
   const best = (of: number): number => {
     let bestMs = Infinity;
@@ -146,8 +154,9 @@ export function growthOverEight(size: number, run: (size: number) => void): numb
     }
     return bestMs;
   };
-  best(size); // until the code is compiled
-  // The least of several: other programs may slow down the longer of two measurements, and what is quadratic is so each time.
+  best(size); // lets the runtime compile the code
+  // Other programs may slow down the longer of two measurements, so the least of several results counts. Quadratic time
+  // shows in each of them.
   return Math.min(...Array.from({ length: 4 }, () => {
     const oneMs = best(size);
     return best(size * 8) / Math.max(oneMs, SHORTEST_MS);

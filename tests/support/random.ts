@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same in every run, so that a failure can be had again. */
+/** Pseudo-random numbers that are the same in every run, so that a failure can be reproduced. */
 export class Random {
   #state: number;
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0 || 1;
   }
 
-  /** A whole number from 0 up to and without `limit`. */
+  /** A whole number from 0 to below `limit`. */
   below(limit: number): number {
     // Marsaglia's xorshift with 32 bits of state.
     let state = this.#state;
