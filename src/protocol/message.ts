@@ -128,8 +128,8 @@ export class PartialMessage {
 
 /**
  * By how much the compressed payload may be longer than the limit of a message: by a 32nd part and 64 bytes. Data that
- * cannot be compressed leaves the compressor in blocks that have a few bytes of their own. A 32nd part is more than any
- * compressor needs for them.
+ * cannot be compressed is sent in DEFLATE blocks that have a few bytes of their own. A 32nd part is more than any
+ * implementation of DEFLATE needs for them.
  */
 const COMPRESSED_SLACK_PARTS = 32;
 const COMPRESSED_SLACK_BYTES = 64;

@@ -1,3 +1,5 @@
+/** The opcodes of frames and their kinds, RFC 6455 §5.2 to §5.6. */
+
 /** The six opcodes that RFC 6455 §5.2 defines. All others are reserved. */
 export const Opcode = {
   CONTINUATION: 0x0,

@@ -1,3 +1,5 @@
+/** The interface between `ServerProtocol` and the code around it, and the states of a connection. */
+
 import { Opcode } from "./opcode.ts";
 
 /**
@@ -35,8 +37,8 @@ export interface ProtocolHandler {
   writeControl(opcode: Opcode, payload: Uint8Array): void;
   /**
    * Nothing more is read or sent, so that the handler can close the TCP connection (§7.1.1). Called at most once,
-   * after the peer's Close frame or a fault of the peer, which `closeReceived` or `error` of the protocol tells.
-   * `ServerProtocol.terminate` does not lead to this call.
+   * after the peer's Close frame or a fault of the peer, which `closeReceived` or `error` of the protocol tells. A call
+   * of `terminate` does not lead to this one.
    */
   onFinished(): void;
 }

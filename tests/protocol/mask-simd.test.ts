@@ -35,6 +35,15 @@ describe("whole blocks are copied and unmasked", () => {
     expect(masked.equals(payload(size))).toBe(true);
   });
 
+  test("and the result has the bits of every octet, wherever the octet stands in a block", () => {
+    const results = Array.from({ length: 2 * BLOCK_BYTES }, (_, at) => {
+      const source = Buffer.alloc(2 * BLOCK_BYTES);
+      source[at] = 0x81;
+      return unmaskBlocks(Buffer.alloc(source.length), 0, source, source.length, 0);
+    });
+    expect(results).toEqual(results.map((_, at) => 0x81 << 8 * (at % 4)));
+  });
+
   test("only as many bytes as are asked for, of a longer source", () => {
     const target = Buffer.alloc(3 * BLOCK_BYTES, 0xa5);
     const source = Buffer.alloc(2 * BLOCK_BYTES, 0xff);
