@@ -3,8 +3,8 @@
  * written into that room, so that header and payload leave in one write without a copy. Nothing uses the bytes in that
  * room: they are the header with which the payload came in, or bytes that were allocated in front of the payload.
  *
- * The module keeps a set of the payloads that have such room. The set is weak: the garbage collector removes a payload
- * that nothing else refers to, so nothing has to reset the set.
+ * Module state: `payloads`, the set of the payloads that have such room. The set is weak: the garbage collector removes
+ * a payload that nothing else refers to, so nothing has to reset the set.
  */
 
 /**

@@ -3,10 +3,10 @@
  * whose lowest eight bits are its first octet. Words of memory have the same order on all machines that the three
  * runtimes support, since these are little-endian.
  *
- * The module keeps the WebAssembly function, which is loaded once, and a view of the memory that was unmasked last,
- * which the next payload in other memory replaces. Nothing has to reset them.
+ * Module state: the WebAssembly function (`unmaskBlocks`, `isSimdLoaded`), which is loaded once, and a view of the
+ * memory that was unmasked last (`lastBuffer`, `lastWords`), which the next payload in other memory replaces. Nothing
+ * has to reset them.
  */
-
 import { BLOCK_BYTES, loadSimd, type UnmaskBlocks } from "./mask-simd.ts";
 
 /** Below this many bytes, a loop over bytes is faster than the preparations for a loop over words. */
