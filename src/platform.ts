@@ -8,7 +8,7 @@
 
 import { Buffer, isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
-import type { Socket as RawSocket } from "node:net";
+import { Socket as RawSocket } from "node:net";
 import { setImmediate } from "node:timers";
 import type { Codec } from "./protocol/codec.ts";
 import { ACCEPT_GUID } from "./protocol/handshake.ts";
@@ -203,3 +203,13 @@ const bun = (globalThis as { Bun?: BunDeflate }).Bun;
  */
 export const deflateWhole: ((bytes: Uint8Array) => Uint8Array) | undefined = bun &&
   ((bytes) => bun.deflateSync(bytes, { level: 1, library: "libdeflate" }));
+
+/**
+ * Whether a raw socket hands its bytes to the operating system itself, so that the memory of a write may be used again
+ * once `writableLength` is 0. The sockets of `node:net` and `node:tls` do so on all three runtimes, those of HTTP
+ * servers included. Any other stream may keep the chunks that were written to it, even after it has called back. The
+ * stream that Node 26 hands out for a handshake whose body has not come yet counts as such a stream too.
+ */
+export function isOperatingSystemSocket(raw: RawSocket): boolean {
+  return raw instanceof RawSocket;
+}

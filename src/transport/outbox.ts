@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
 import process from "node:process";
-import { corksLargeFrames, failsOnEmptyWrite } from "../platform.ts";
+import { corksLargeFrames, failsOnEmptyWrite, isOperatingSystemSocket } from "../platform.ts";
 import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/frame-header.ts";
 import { hasHeadroom, HEADROOM_FROM_BYTES } from "../protocol/headroom.ts";
 import { Opcode } from "../protocol/opcode.ts";
@@ -133,11 +133,14 @@ export class Outbox {
   #onTaken: ((error?: Error | null) => void) | undefined;
   /** Every write calls back, where an empty one cannot be used for that. */
   readonly #failsOnEmptyWrite: boolean;
+  /** The raw socket is no socket of the operating system and may keep its chunks, so it gets only memory that nobody changes later. */
+  readonly #mayKeepChunks: boolean;
 
   constructor(raw: RawSocket, owner: OutboxOwner) {
     this.#raw = raw;
     this.#owner = owner;
     this.#failsOnEmptyWrite = failsOnEmptyWrite(raw);
+    this.#mayKeepChunks = !isOperatingSystemSocket(raw);
   }
 
   /** Bytes, headers included, that were sent and that the operating system has not taken yet. */
@@ -217,10 +220,8 @@ export class Outbox {
   /** Sends a frame behind all that was sent before, and calls back once the operating system has taken it. For a frame that is awaited one at a time. */
   sendAwaited(opcode: number, payload: Uint8Array, onTaken: () => void): void {
     this.writeAll();
-    const frame = Buffer.allocUnsafeSlow(headerBytes(payload.length) + payload.length);
-    frame.set(payload, encodeHeader(frame, 0, opcode, payload.length));
     this.#callbacks++;
-    this.#raw.write(frame, (error) => {
+    this.#raw.write(frameInOwnMemory(opcode, payload), (error) => {
       if ((error ?? null) === null && !this.#raw.destroyed) onTaken();
       this.#afterWrite(error);
     });
@@ -336,7 +337,10 @@ export class Outbox {
     const byteLength = this.#waitingBytes;
     const earlier = this.#earlier;
     this.#waitingBytes = 0;
-    if (earlier === undefined) return viewOf(this.#start, this.#end);
+    if (earlier === undefined) {
+      const range = viewOf(this.#start, this.#end);
+      return this.#mayKeepChunks ? Buffer.from(range) : range;
+    }
     this.#earlier = undefined;
     earlier.push(this.#start, this.#end);
     const bytes = Buffer.allocUnsafe(byteLength);
@@ -365,6 +369,10 @@ export class Outbox {
 
   /** The payload is not copied: unless there is room in front of it, its header joins what waits, and it follows as a write of its own. */
   #sendLargeBytes(opcode: number, payload: Uint8Array): void {
+    if (this.#mayKeepChunks) {
+      this.writeAll();
+      return this.#write(frameInOwnMemory(opcode, payload));
+    }
     if (hasHeadroom(payload)) {
       this.writeAll();
       return this.#write(frameInPlace(opcode, payload));
@@ -403,6 +411,13 @@ function frameInPlace(opcode: number, { buffer, byteOffset, length }: Uint8Array
   const room = headerBytes(length);
   const frame = Buffer.from(buffer as ArrayBuffer, byteOffset - room, room + length);
   encodeHeader(frame, 0, opcode, length);
+  return frame;
+}
+
+/** A frame with a copy of its payload. */
+function frameInOwnMemory(opcode: number, payload: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafeSlow(headerBytes(payload.length) + payload.length);
+  frame.set(payload, encodeHeader(frame, 0, opcode, payload.length));
   return frame;
 }
 

@@ -1,12 +1,9 @@
 /** A raw socket over no wire, which takes what is written to it when a test says so. */
 
-import type { Socket as RawSocket } from "node:net";
-import { Writable } from "node:stream";
+import { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-const HIGH_WATER_MARK = 64 * 1024;
-
-export class StalledSocket extends Writable {
+export class StalledSocket extends Socket {
   /** What has been taken, in order. */
   readonly taken: Buffer[] = [];
   takenBytes = 0;
@@ -14,24 +11,15 @@ export class StalledSocket extends Writable {
   #untaken: { chunks: Buffer[]; done: () => void } | undefined;
   #isStalled = true;
 
-  constructor() {
-    super({ highWaterMark: HIGH_WATER_MARK });
-  }
-
-  /** As an outbox takes it. */
-  get raw(): RawSocket {
-    return this as unknown as RawSocket;
-  }
-
   /** Takes what the stream has handed over so far, or also all that is still to come. */
-  take(isStalled: boolean): void {
+  takeNow(isStalled: boolean): void {
     this.#isStalled = isStalled;
     this.#takeUntaken();
   }
 
   /** Takes everything, and waits until all that follows from it has been taken too. */
   async takeAll(): Promise<void> {
-    this.take(false);
+    this.takeNow(false);
     let before = -1;
     while (before !== this.takenBytes) {
       before = this.takenBytes;

@@ -17,7 +17,7 @@ interface Stalled {
 
 function stalled(socket: StalledSocket = new StalledSocket()): Stalled {
   const onWritten = vi.fn<() => void>();
-  return { socket, onWritten, outbox: new Outbox(socket.raw, { onWritten }) };
+  return { socket, onWritten, outbox: new Outbox(socket, { onWritten }) };
 }
 
 function received({ taken }: StalledSocket): string[] {
@@ -156,7 +156,7 @@ describe("any frames, taken in any portions", () => {
         const { socket, outbox, onWritten } = stalled(Object.assign(new StalledSocket(), marks));
         // It uses the same slab, and what it sends is taken at once.
         const other = stalled();
-        other.socket.take(false);
+        other.socket.takeNow(false);
         const amounts: number[] = [];
         onWritten.mockImplementation(() => void amounts.push(outbox.bufferedAmount));
         const expected: string[] = [];
@@ -174,8 +174,8 @@ describe("any frames, taken in any portions", () => {
           const bytes = arrays[which % arrays.length];
           other.outbox.sendText(`to the other ${which}`);
           if (kind === "turn") await nextTurn();
-          else if (kind === "take") socket.take(true);
-          else if (kind === "open") socket.take(false);
+          else if (kind === "take") socket.takeNow(true);
+          else if (kind === "open") socket.takeNow(false);
           else if (kind === "flush") outbox.flush();
           else if (kind === "drain") {
             isDrainDue = true;
