@@ -8,17 +8,23 @@ import { SerialQueue, type Task } from "./serial-queue.ts";
 
 const NOTHING = new Uint8Array(0);
 
-/** The sending side of a connection with permessage-deflate: what is compressed elsewhere keeps its place among all that is sent. */
+/**
+ * The sending side of a connection with permessage-deflate, in front of its `Outbox`. A message that zlib's threads
+ * compress keeps its place: all that is sent later waits behind it.
+ */
 export class CompressingOutbox {
   readonly #negotiated: NegotiatedDeflate;
   readonly #outbox: Outbox;
   readonly #onIdle: () => void;
   readonly #deflater: Deflater;
-  /** What waits behind a message that is being compressed. Made when the first has to wait. */
+  /**
+   * The message that is being compressed, and all that waits behind it. Made when a message has to wait for the first
+   * time.
+   */
   #queue: SerialQueue | undefined;
   #isDiscarded = false;
 
-  /** `onIdle` is called whenever all that had to wait has gone to the outbox. */
+  /** @param onIdle called whenever the last message that had to wait has gone to the outbox */
   constructor(negotiated: NegotiatedDeflate, outbox: Outbox, onIdle: () => void) {
     this.#negotiated = negotiated;
     this.#outbox = outbox;
@@ -26,22 +32,22 @@ export class CompressingOutbox {
     this.#deflater = negotiated.deflater();
   }
 
-  /** Whether nothing waits here. */
+  /** True when nothing waits here. */
   get isIdle(): boolean {
     return this.#queue?.isIdle ?? true;
   }
 
-  /** Bytes, as they were sent, that the outbox has not got yet. */
+  /** The bytes, before their compression, that the outbox has not got yet. */
   get bufferedAmount(): number {
     return this.#queue?.bufferedAmount ?? 0;
   }
 
-  /** The memory that they take, about. */
+  /** About how many bytes of memory they take. */
   get cost(): number {
     return this.#queue?.cost ?? 0;
   }
 
-  /** Sends a message; `compress` is its sender's wish, if it has one. */
+  /** Sends a message. `compress` is the sender's wish; undefined leaves the decision to the route's settings. */
   send(data: string | Uint8Array, compress: boolean | undefined): void {
     const isCompressed = compress ?? this.#negotiated.isWorthIt(data);
     if (this.isIdle) {
@@ -53,20 +59,20 @@ export class CompressingOutbox {
     }
   }
 
-  /** Does something once all that was sent before is with the outbox; at once when it is. */
+  /** Runs a task once the outbox has got all that was sent before, at once when it has. */
   after(task: () => void): void {
     if (this.isIdle) task();
     else this.#run(task, NOTHING);
   }
 
-  /** Nothing that waits is sent any more. */
+  /** Drops all that waits here. */
   discard(): void {
     this.#isDiscarded = true;
     this.#queue?.discard();
     this.#queue = undefined;
   }
 
-  /** The connection has ended. */
+  /** Discards all that waits, and frees the deflater, because the connection has ended. */
   close(): void {
     this.discard();
     this.#deflater.close();
@@ -75,7 +81,7 @@ export class CompressingOutbox {
   #run(task: Task, data: string | Uint8Array): void {
     this.#queue ??= new SerialQueue(() => this.#isDiscarded || this.#onIdle());
     const byteLength = typeof data === "string" ? Buffer.byteLength(data) : data.length;
-    // A text that is not ASCII may take two bytes for each of its UTF-16 code units.
+    // In memory, a text that is not ASCII may take two bytes for each of its UTF-16 code units.
     this.#queue.run(
       task,
       byteLength,
@@ -90,7 +96,7 @@ export class CompressingOutbox {
     this.#sendFrame(data, deflated);
   }
 
-  /** Sends the compressed payload, or the message as it is when there is none. */
+  /** Sends the compressed payload, or the message itself when there is none. */
   #sendFrame(data: string | Uint8Array, payload: Uint8Array | undefined): void {
     if (this.#isDiscarded) return;
     const isText = typeof data === "string";

@@ -1,29 +1,36 @@
 import type { MessageLimits } from "../protocol/message.ts";
 import type { ConnectionTimers } from "./timers/connection-timers.ts";
 
-/** What a connection may use, and what its timers are. */
+/** The limits and timers of a connection. */
 export interface ConnectionSettings extends MessageLimits {
-  /** Above it `send` asks the sender to wait. */
+  /** Above this many waiting bytes, `send` asks the sender to wait. */
   readonly highWaterMark: number;
-  /** Above it the peer is a slow consumer. */
+  /** Above this many waiting bytes, the peer is a slow consumer. */
   readonly maxBufferedBytes: number;
+  /** A slow consumer's connection fails with 1013, or the messages that do not fit are dropped. */
   readonly slowConsumer: "close" | "drop";
   readonly timers: ConnectionTimers;
 }
 
-/** What became of a message: `full` is sent too, but more than `highWaterMark` bytes wait now. */
+/**
+ * The result of sending a message. With `full` the message was sent, and more than `highWaterMark` bytes wait now. With
+ * `refused` it was not: the connection is not open, or the peer is a slow consumer.
+ */
 export type SendResult = "sent" | "full" | "refused";
 
-/** Who hears of what comes in. Nothing here may throw. */
+/** The layer above a connection, which gets its messages and events. Its methods must not throw. */
 export interface ConnectionHandler {
   onMessage(data: string | Uint8Array, isBinary: boolean): void;
   onPing(payload: Uint8Array): void;
   onPong(payload: Uint8Array): void;
-  /** All that was sent has been taken by the operating system, after `send` had returned false. */
+  /** The operating system has taken all that was sent. Called after a `send` that returned `full`, or `notifyDrain`. */
   onDrain(): void;
+  /** The connection has failed for a fault of the peer. */
   onError(error: Error): void;
-  /** Nothing more can be sent. Called at least once before `onClose`, and at once when it is so. */
+  /**
+   * Nothing more can be sent. Called as soon as that is so, at least once before `onClose`, and maybe several times.
+   */
   onClosing(): void;
-  /** The TCP connection has ended. Called once, after all others. */
+  /** The TCP connection has ended. Called once, after all other events. */
   onClose(code: number, reason: string, wasClean: boolean): void;
 }

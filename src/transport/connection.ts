@@ -16,28 +16,32 @@ import { cork, Outbox, type OutboxOwner, uncork } from "./outbox.ts";
 import type { HeartbeatTarget } from "./timers/heartbeat.ts";
 
 /**
- * A socket whose reading has taken so long gives way to the others. What was sent until then is written, so a shorter turn
- * would cut a burst to many sockets into more writes: with 1 ms, twice as many bursts to 200 sockets are cut.
+ * After this time the reading of one socket gives way to the other sockets. The frames that were sent until then are
+ * written at that point, so a shorter turn would cut a burst to many sockets into more writes: with 1 ms, twice as many
+ * bursts to 200 sockets are cut.
  */
 const TURN_MS = 4;
 /**
- * Chunks of this size and more are timed. A runtime reads one socket several times in a turn only while each time fills its buffer, of 64 KiB and more. For 16 messages of 1 KiB, two
- * calls of a clock would be 2 % of the work.
+ * The reading of chunks from this size on is timed. A runtime reads one socket several times in a turn only while each
+ * read fills its buffer, which has 64 KiB and more. Two calls of a clock would be 2 % of the work for a chunk with 16
+ * messages of 1 KiB.
  */
 const TIMED_FROM_BYTES = 32 * 1024;
-/** Other sockets have had their turn when this one has rested for so many times as long as it was read. */
+/** Other sockets have had their turn when this one has rested for this many times as long as it was read. */
 const REST_FACTOR = 4;
 
-/** One property on the raw socket instead of a closure for each of its events. */
-const CONNECTION = Symbol("duplex");
+/** The connection of a raw socket is a property of it, which costs less than a closure for each of its events. */
+const CONNECTION = Symbol("connection");
 
 interface OwnedSocket extends RawSocket {
   [CONNECTION]: Connection;
 }
 
-/** Pongs that wait: the answer to the newest Ping, and the newest one that the application has sent of its own accord. */
+/** The payloads of the Pongs that wait until the operating system has taken the Pong before them. */
 interface WaitingPongs {
+  /** The answer to the newest Ping. */
   reply?: Uint8Array;
+  /** The newest Pong that the application has sent of its own accord. */
   own?: Uint8Array;
 }
 
@@ -54,26 +58,31 @@ function onClose(this: RawSocket): void {
 }
 
 /**
- * The pump between one raw socket and the protocol: chunks in, batched writes out, and the end of both. It starts paused, so that
- * nothing is read before its receiver is ready.
+ * One WebSocket connection after its handshake. It moves bytes between the raw socket and the `ServerProtocol`, calls
+ * the `ConnectionHandler`, and applies the limits of memory and time. It starts paused, so that nothing is read before
+ * the handler is ready. In which order a connection ends is explained at "The raw socket" below.
  */
 export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner {
   #isAlive = true;
-  /** Set while the operating system has not taken a Pong: then the next ones wait here. */
+  /** Set while the operating system has not taken a Pong that was sent with a callback: the next ones wait here. */
   #waitingPongs: WaitingPongs | undefined;
+  /** True when the TCP connection has ended and `onClose` has been called, or is about to be. */
   isClosed = false;
-  /** Whether reading has begun; a pause does not end it. */
+  /** True when reading has begun. A pause does not change it. */
   isStarted = false;
-  /** What the message clock was last set for, see `#watchMessage`. */
+  /** The message that has a deadline, counted as `completedUnits` counts; -1 when none has. See `#watchMessage`. */
   #watchedMessage = -1;
   #droppedMessages = 0;
-  /** Whether the present reading is timed, from when on, and when the timed reading before it has ended. */
+  /** Whether the present reading is timed, when it has begun, and when the timed reading before it has ended. */
   #isTimed = false;
   #timedFromMs = 0;
   #timedToMs = 0;
-  /** The reading of chunks from this size on is timed. Under TLS each record is a chunk, however small, and one turn of the event loop may bring thousands of them. */
+  /**
+   * The reading of chunks from this size on is timed. Under TLS all of it is: each record is a chunk, however small,
+   * and one turn of the event loop may bring thousands of them.
+   */
   readonly #timedFromBytes: number;
-  /** An event of the raw socket that is handled when all that came before it has been read. */
+  /** An event of the raw socket that waits until all bytes that came before it have been read. See `#defers`. */
   #deferredEvent: "end" | "close" | undefined;
   #bytesReadAtPause = 0;
   readonly #raw: RawSocket;
@@ -82,10 +91,13 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   readonly #protocol: ServerProtocol;
   readonly #outbox: Outbox;
   readonly #compressingOutbox: CompressingOutbox | undefined;
-  /** Somebody waits for `onDrain`, and the compressor has something left. */
+  /** True when `onDrain` is awaited while messages still wait for their compression. */
   #isDrainDue = false;
 
-  /** The raw socket must have had an `error` listener from its first moment. `head` are bytes that came with the handshake. */
+  /**
+   * @param raw must have had an `error` listener since it was accepted
+   * @param head the bytes that came directly behind the handshake
+   */
   constructor(
     raw: RawSocket,
     head: Buffer,
@@ -104,7 +116,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     (raw as OwnedSocket)[CONNECTION] = this;
     raw.setTimeout(0);
     raw.setNoDelay(true);
-    // A TLS socket would otherwise end itself with the peer, before what came ahead of that end is read and answered.
+    // A TLS socket would otherwise end its own side with the peer's, before the last messages are read and answered.
     raw.allowHalfOpen = true;
     this.#timedFromBytes = "encrypted" in raw ? 0 : TIMED_FROM_BYTES;
     raw.on("end", onEnd);
@@ -118,9 +130,12 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     return this.#isAlive;
   }
 
-  /** A peer that does not take the Pongs that it asks for is not heard: it could otherwise hold its connection without ever reading. */
-  set isAlive(isHeard: boolean) {
-    if (!isHeard || this.#waitingPongs === undefined) this.#isAlive = isHeard;
+  /**
+   * Bytes from a peer that does not take its Pongs do not make it alive: such a peer could otherwise keep its
+   * connection by sending Pings, without ever reading.
+   */
+  set isAlive(isAlive: boolean) {
+    if (!isAlive || this.#waitingPongs === undefined) this.#isAlive = isAlive;
   }
 
   get isOpen(): boolean {
@@ -135,18 +150,18 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     return this.#protocol.isBusy;
   }
 
-  /** Bytes that were sent and that the operating system has not taken. */
+  /** The bytes that were sent and that the operating system has not taken yet. */
   get bufferedAmount(): number {
     if (this.isClosed) return 0;
     return this.#outbox.bufferedAmount + (this.#compressingOutbox?.bufferedAmount ?? 0);
   }
 
-  /** Messages that `slowConsumer: "drop"` has thrown away. */
+  /** How many messages `slowConsumer: "drop"` has dropped. */
   get droppedMessages(): number {
     return this.#droppedMessages;
   }
 
-  /** Begins to read. Later calls do nothing. */
+  /** Begins to read. Does nothing once reading has begun. */
   start(): void {
     if (!this.isStarted) this.resume();
   }
@@ -162,7 +177,10 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     this.#settings.timers.pauses.add(this);
   }
 
-  /** Ends a pause that does not hold the peer back before it costs more memory than a slow consumer may. */
+  /**
+   * Looks at a paused connection whose runtime reads on into memory. The connection fails when that costs more memory
+   * than a slow consumer may cost.
+   */
   checkPause(): void {
     if (!this.isPaused || this.isClosed) return;
     const { maxBufferedBytes, timers } = this.#settings;
@@ -172,7 +190,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
 
   resume(): void {
     if (this.isClosed) return;
-    // The silence was ours, not the peer's.
+    // Nothing was read during the pause, so the peer cannot be blamed for its silence.
     this.isAlive = true;
     this.#begin();
     cork();
@@ -181,7 +199,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     } finally {
       uncork();
     }
-    // What had waited may have made the receiver pause again.
+    // A message that had waited may have made the handler pause again.
     if (this.#protocol.isSuspended) return;
     this.#endTime();
     this.#watchMessage();
@@ -189,6 +207,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     this.#runDeferredEvent();
   }
 
+  /** Reads a chunk of the raw socket. The chunk belongs to the connection, which may change and free its memory. */
   receive(chunk: Buffer): void {
     this.isAlive = true;
     let isFree = false;
@@ -208,13 +227,13 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     this.#watchMessage();
   }
 
-  /** Sends a message, compressed or not as `compress` says, or as was agreed on. */
+  /** Sends a message. `compress` decides whether it is compressed; undefined leaves that to the route's settings. */
   send(data: string | Uint8Array, compress?: boolean): SendResult {
     if (!this.isOpen) return "refused";
     const { highWaterMark, maxBufferedBytes } = this.#settings;
     const cost = this.#outbox.bufferedAmount +
       (this.#compressingOutbox === undefined ? 0 : this.#compressingOutbox.cost);
-    // A text has at most so many bytes; `#isSlow` counts them.
+    // This is the most that a text can take as UTF-8. `#isSlow` counts its bytes.
     if (cost + data.length * MAX_UTF8_BYTES_PER_CHAR > maxBufferedBytes && this.#isSlow(data)) return "refused";
     if (this.#compressingOutbox !== undefined) this.#compressingOutbox.send(data, compress);
     else if (typeof data === "string") this.#outbox.sendText(data);
@@ -224,7 +243,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     return "full";
   }
 
-  /** Calls the receiver's `onDrain` as soon as nothing waits any more. */
+  /** Asks for one call of `onDrain`, which comes once nothing waits to be sent. */
   notifyDrain(): void {
     if (this.#compressingOutbox?.isIdle === false) this.#isDrainDue = true;
     else this.#outbox.notifyDrain();
@@ -234,12 +253,15 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     if (this.isOpen) this.writeControl(Opcode.PING, payload);
   }
 
-  /** Sends a Pong that is no answer. */
+  /** Sends a Pong that answers no Ping. */
   pong(payload: Uint8Array): void {
     if (this.isOpen) this.#sendPong(payload, "own");
   }
 
-  /** Starts the closing handshake with a reason of at most 123 bytes. Reading goes on, also after a pause: the peer's Close has to be seen. Its caller may bound the wait itself. */
+  /**
+   * Starts the closing handshake with a reason of at most 123 bytes of UTF-8. It ends a pause, because the peer's Close
+   * has to be read. With `isTimed` false the caller bounds the wait for the peer's Close itself.
+   */
   close(code: number, reason: string, isTimed = true): void {
     if (!this.isOpen) return;
     this.#protocol.close(code, reason, Buffer.from(reason));
@@ -248,18 +270,19 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     this.resume();
   }
 
-  /** Ends the connection for a fault of the peer. */
+  /** Fails the connection for a fault of the peer, with the Close code of the error. */
   fail(error: ProtocolError): void {
     this.#protocol.fail(error);
   }
 
-  /** Cuts the TCP connection. What waits is lost. */
+  /** Cuts the TCP connection. All that waits to be sent is lost. */
   terminate(): void {
     this.#protocol.terminate();
     this.#compressingOutbox?.discard();
     this.#outbox.discard();
     this.#raw.destroy();
     this.#handler.onClosing();
+    // The raw socket has closed already and emits no second event.
     if (this.#deferredEvent === "close") queueMicrotask(() => this.#runDeferredEvent());
   }
 
@@ -270,7 +293,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   }
 
   onHeartbeatTimeout(): void {
-    // While we do not read, no answer can be seen.
+    // While reading is suspended, no answer of the peer can be seen.
     if (this.#protocol.isSuspended) this.#settings.timers.heartbeat?.add(this);
     else this.terminate();
   }
@@ -297,7 +320,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
 
   onBusy(isBusy: boolean): void {
     if (isBusy) return interruptReading(this.#raw);
-    // The server has not listened meanwhile, so that the peer counts as heard.
+    // The server has not read meanwhile, so the peer cannot be blamed for its silence.
     this.isAlive = true;
     this.#endTime();
     this.#watchMessage();
@@ -308,7 +331,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
 
   isTurnOver(): boolean {
     const nowMs = performance.now();
-    // The chunk is small, and the frames before this one took too little time to be counted.
+    // The chunk is small, and the frames before this one took too little time to count.
     if (!this.#isTimed) this.#beginTime(nowMs);
     return nowMs - this.#timedFromMs >= TURN_MS;
   }
@@ -330,16 +353,20 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   writeControl(opcode: Opcode, payload: Uint8Array): void {
     if (opcode === Opcode.PONG) return this.#sendPong(payload, "reply");
     if (opcode !== Opcode.CLOSE) {
-      // One more Ping would tell nothing of a slow consumer.
+      // Behind so many bytes, another Ping would tell nothing about the peer and would cost memory.
       if (this.#outbox.bufferedAmount <= this.#settings.maxBufferedBytes) this.#outbox.sendBytes(opcode, payload);
       return;
     }
-    // A Close is always said: after a fault at once, else behind all that was sent.
+    // A Close is always sent: after a fault without the messages that wait for compression, otherwise behind them.
     if (this.#protocol.error !== undefined) this.#compressingOutbox?.discard();
     this.#afterSends(() => this.#outbox.sendBytes(opcode, payload));
   }
 
-  /** §7.1.1: the server ends the TCP connection, and reads until the peer has done so too: a reset could overtake our Close. */
+  /**
+   * The closing handshake is done, or the connection has failed. RFC 6455 §7.1.1: the server ends its side of the TCP
+   * connection first. It reads until the peer has ended its side too, since bytes that are not read would cause a
+   * reset, and a reset could overtake the server's Close.
+   */
   onFinished(): void {
     const { error } = this.#protocol;
     this.#afterSends(() => {
@@ -355,9 +382,29 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
 
   // The raw socket
 
+  /*
+   * How a connection ends. Each of the steps 1 to 4 calls `onClosing`, and each of the steps 1 to 3 sets the `closings`
+   * timer, which cuts the connection after `closeTimeoutMs`. (`close` with `isTimed` false does not set it.)
+   *
+   * 1. The server's Close (`close`) goes out behind all that was sent. Reading goes on until the peer's Close is in.
+   * 2. The peer's Close is answered by the protocol, unless the server has sent its own. A fault of the peer sends a
+   *    Close too. Both end in `onFinished`: nothing more is read as frames, the server ends its side of the TCP
+   *    connection behind its last write, and `onError` reports a fault.
+   * 3. The peer's FIN (`onPeerEnded`) comes behind 2, or instead of it. What was sent is still written, and the raw
+   *    socket is destroyed after that.
+   * 4. `terminate`, which a timer may call as well, destroys the raw socket at once.
+   * 5. The raw socket has closed (`onRawClosed`), after any of these or by a reset. All timers forget the connection,
+   *    and `onClose` is called, once: with the peer's Close if it was read, otherwise with the peer's fault, otherwise
+   *    with 1006.
+   *
+   * The events of 3 and 5 may come while bytes that came before them are still to be read: reading is paused, another
+   * socket has its turn, or a message is being inflated. `#defers` keeps such an event back until they are read, so
+   * that no message is lost that came before the end.
+   */
+
   /**
-   * The peer sends nothing more. What it has sent before is read first. What it was sent is still written, for as long as
-   * `closeTimeoutMs`: a peer that does not read would otherwise keep its socket.
+   * The peer has ended its side and sends nothing more. All that the peer was sent before is still written, for at most
+   * `closeTimeoutMs`: a peer that does not read could otherwise keep its socket.
    */
   onPeerEnded(): void {
     if (this.#defers("end")) return;
@@ -370,6 +417,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     this.#handler.onClosing();
   }
 
+  /** The TCP connection has ended. */
   onRawClosed(): void {
     if (this.#defers("close")) {
       this.#outbox.discard();
@@ -393,13 +441,15 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   }
 
   /**
-   * Keeps an event of the raw socket back while something that came before it is still to be read. The closing clock bounds that.
+   * Keeps an event of the raw socket back while bytes that came before it are still to be read, for at most
+   * `closeTimeoutMs`.
    *
-   * @returns whether the event waits
+   * @returns true when the event waits
    */
   #defers(event: "end" | "close"): boolean {
     const { state, isBusy, isSuspended, hasUnread } = this.#protocol;
-    // `for await` pauses after each message, and goes on as soon as its body has ended.
+    // A pause counts for `end`, since `for await` pauses after each message. It does not count for a `close` without an
+    // `end` before it, which is a reset: that connection is gone at once.
     const waits = isBusy || (isSuspended && hasUnread && (event === "end" || this.#deferredEvent === "end"));
     if (!waits || state === "closed") return false;
     this.#deferredEvent = event;
@@ -414,14 +464,20 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     else if (event === "close") this.onRawClosed();
   }
 
-  /** Until somebody listens, a stream reads no more than its buffer holds: to pause it costs a system call that this does not. */
+  /**
+   * Begins to listen for chunks. Until then the stream reads no more than its own buffer takes, so that an idle
+   * connection need not be paused, which would cost a system call.
+   */
   #begin(): void {
     if (this.isStarted) return;
     this.isStarted = true;
     this.#raw.on("data", onData);
   }
 
-  /** Begins to time the reading. What was read shortly before counts too: one turn of the event loop may bring many chunks of one socket. */
+  /**
+   * Begins to time the reading. Reading that has ended shortly before counts too, because one turn of the event loop
+   * may bring many chunks of one socket.
+   */
   #beginTime(nowMs: number): void {
     const spentMs = this.#timedToMs - this.#timedFromMs;
     const hasRested = nowMs - this.#timedToMs >= REST_FACTOR * spentMs;
@@ -435,7 +491,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     this.#isTimed = false;
   }
 
-  /** The clock runs from a message's first byte to its last, so it is set anew when another message has begun. */
+  /** Sets the deadline of each message at its first byte, and removes it after the last one and during a pause. */
   #watchMessage(): void {
     const protocol = this.#protocol;
     const { messages } = this.#settings.timers;
@@ -449,7 +505,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     }
   }
 
-  /** Nothing more is read, so only the closing clock still has something to watch. */
+  /** Leaves the connection to the `closings` timer alone, because no frames are read any more. */
   #awaitClose(): void {
     const { timers } = this.#settings;
     timers.messages.delete(this);
@@ -458,11 +514,12 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   }
 
   /**
-   * §5.5.3: of several Pings only the newest need be answered. While the peer reads, all of them are. Behind what the peer has not read there is one Pong at a time, and
-   * one of each kind waits for that to be taken: a peer that sends Pings and never reads costs a few hundred bytes.
+   * RFC 6455 §5.5.3: of several Pings only the newest need be answered. While the peer reads, all of them are. Behind
+   * bytes that the peer does not read there is one Pong at a time, and the newest of each kind waits until that one is
+   * taken. A peer that sends Pings and never reads thus costs a few hundred bytes.
    */
   #sendPong(payload: Uint8Array, kind: keyof WaitingPongs): void {
-    // A copy, since the payload may lie in a large chunk.
+    // A copy, since the payload may be a view of a large chunk.
     if (this.#waitingPongs !== undefined) this.#waitingPongs[kind] = new Uint8Array(payload);
     else if (!this.#outbox.isStalled) this.#outbox.sendBytes(Opcode.PONG, payload);
     else {
@@ -475,34 +532,38 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     const { reply, own } = this.#waitingPongs!;
     this.#waitingPongs = undefined;
     this.isAlive = true;
-    // Nothing follows a Close.
+    // No frame follows a Close.
     if (!this.isOpen) return;
     if (reply !== undefined) this.#sendPong(reply, "reply");
     if (own !== undefined) this.#sendPong(own, "own");
   }
 
+  /** Runs a task behind the messages that are being compressed. */
   #afterSends(task: () => void): void {
     if (this.#compressingOutbox === undefined) task();
     else this.#compressingOutbox.after(task);
   }
 
-  /** The operating system has taken all that was written. */
+  /** The operating system has taken all that was handed to the outbox. */
   onWritten(): void {
     if (this.isClosed) return;
     if (this.#compressingOutbox?.isIdle === false) this.#isDrainDue = true;
     else this.#handler.onDrain();
   }
 
-  /** All that was being compressed is in the outbox. */
+  /** All messages that waited for their compression are in the outbox. */
   #onCompressed(): void {
     if (!this.#isDrainDue) return;
     this.#isDrainDue = false;
     this.#outbox.notifyDrain();
   }
 
-  /** Decides about a message that does not fit, and deals with the peer that has let it come so far. */
+  /**
+   * Decides whether a message would take more memory than `maxBufferedBytes`. If so, the message is dropped, or the
+   * connection fails, as `slowConsumer` says.
+   */
   #isSlow(data: string | Uint8Array): boolean {
-    // What waits only for the end of the turn is not the peer's fault.
+    // Frames that wait only for the end of the turn are not the peer's fault.
     this.#outbox.flush();
     const cost = this.#outbox.bufferedAmount + (this.#compressingOutbox?.cost ?? 0);
     if (cost === 0 || cost + Buffer.byteLength(data) <= this.#settings.maxBufferedBytes) return false;

@@ -6,24 +6,30 @@ import type { HandshakeError } from "../protocol/errors.ts";
 import type { UpgradeOffer } from "../protocol/handshake.ts";
 import { acceptUpgrade, refuseUpgrade, type UpgradeExtras, writeRefusal } from "./handshake-response.ts";
 
-/** The side of a guard that a handshake attempt needs: the guard watches the connection until somebody has responded. */
+/**
+ * The part of a handshake guard that an attempt needs. The guard watches the connection until a response is written.
+ */
 export interface HandshakeClaims {
-  /** Whether another listener of the same server has responded to the handshake. */
+  /** True when another listener of the same server has responded to the handshake. */
   isTakenByOther(raw: RawSocket): boolean;
-  /** Reserves the response for this app, just before the response is written. False when another listener has responded. */
+  /**
+   * Reserves the response for this app, just before the response is written.
+   *
+   * @returns false when another listener has responded
+   */
   claim(raw: RawSocket): boolean;
-  /** Ends the watch over the connection: the handshake is done. */
+  /** Ends the watch over the connection, because the handshake is done. */
   unwatch(raw: RawSocket): void;
 }
 
 /**
- * One opening handshake, from its `upgrade` event to the response. Services, an `upgrade` hook or another listener may
- * take their time in between, so the attempt looks at its connection again each time before it writes.
+ * One opening handshake, from its `upgrade` event to the response. Services and an `upgrade` hook may take time in
+ * between, and another listener may respond, so the attempt checks its connection again each time before it writes.
  */
 export class HandshakeAttempt {
   readonly message: IncomingMessage;
   readonly raw: RawSocket;
-  /** Bytes that came directly behind the request. */
+  /** The bytes that came directly behind the request. */
   readonly head: Buffer;
   readonly #claims: HandshakeClaims;
 
@@ -35,8 +41,8 @@ export class HandshakeAttempt {
   }
 
   /**
-   * Whether the handshake can still be accepted: the connection is there, nobody has ended it or responded on the
-   * server's side, and the client has not ended its own side.
+   * True while the handshake can still be accepted: the connection exists, the server's side is not ended and has no
+   * response, and the client has not ended its own side.
    */
   get canAccept(): boolean {
     const { raw } = this;
@@ -54,7 +60,11 @@ export class HandshakeAttempt {
     this.#claims.unwatch(this.raw);
   }
 
-  /** Refuses the handshake. False when nobody waits for the refusal any more. */
+  /**
+   * Refuses the handshake with the status and message of the error.
+   *
+   * @returns false when the connection is gone or another listener has responded
+   */
   refuse(error: HandshakeError): boolean {
     if (!this.#claimRefusal()) return false;
     refuseUpgrade(this.raw, error);
@@ -62,8 +72,9 @@ export class HandshakeAttempt {
   }
 
   /**
-   * Refuses the handshake with a whole HTTP response. False when nobody waits for the response any more.
+   * Refuses the handshake with a whole HTTP response.
    *
+   * @returns false when the connection is gone or another listener has responded
    * @throws TypeError for a header that would break out of its line; nothing has been written then
    */
   respond(status: number, body: Uint8Array, headers: Iterable<readonly [name: string, value: string]>): boolean {
@@ -73,13 +84,14 @@ export class HandshakeAttempt {
   }
 
   /**
-   * Lets go of a handshake that nobody waits for any more, or to which another listener has responded. A response that
-   * is under way, such as the 408 of the guard, still goes out.
+   * Gives no response to a handshake: the connection is cut, unless another listener has responded. A response that has
+   * been written already, such as the 408 of the guard, still goes out.
    */
   abandon(): void {
     if (this.#claims.claim(this.raw) && !this.raw.writableEnded) this.raw.destroy();
   }
 
+  /** Reserves the response; cuts the connection instead where nothing can be written any more. */
   #claimRefusal(): boolean {
     if (this.raw.writable) return this.#claims.claim(this.raw);
     this.abandon();

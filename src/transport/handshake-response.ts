@@ -5,7 +5,11 @@ import { acceptKey, hasPeerEnded } from "../platform.ts";
 import type { HandshakeError } from "../protocol/errors.ts";
 import { encodeHandshakeResponse, encodeHeaders, type UpgradeOffer } from "../protocol/handshake.ts";
 
-/** What an application adds to the 101 answer. */
+/*
+ * Writes the response to an opening handshake: the 101, or an HTTP response that refuses the handshake.
+ */
+
+/** The parts of the 101 response that depend on the application. */
 export interface UpgradeExtras {
   readonly subprotocol?: string | undefined;
   readonly extensions?: string | undefined;
@@ -13,7 +17,7 @@ export interface UpgradeExtras {
 }
 
 /**
- * Accepts a handshake: the 101 answer of RFC 6455 §4.2.2.
+ * Accepts a handshake with the 101 response of RFC 6455 §4.2.2.
  *
  * @throws TypeError for a header that would break out of its line; nothing has been written then
  */
@@ -22,14 +26,18 @@ export function acceptUpgrade(raw: RawSocket, offer: UpgradeOffer, extras: Upgra
 }
 
 /**
- * Refuses a handshake with an HTTP answer that says why. The connection ends with it: what a client sends after a handshake is no
- * HTTP. Reading goes on until the client ends its side, since a reset could overtake the answer; the caller's clock bounds that.
+ * Refuses a handshake with an HTTP response that says why. The connection ends with it, because the bytes that a client
+ * sends after a handshake are not HTTP. Reading goes on until the client ends its side, since a reset could overtake
+ * the response; the caller bounds that time.
  */
 export function refuseUpgrade(raw: RawSocket, { status, message, headers }: HandshakeError): void {
   writeRefusal(raw, status, message, Object.entries(headers));
 }
 
-/** Writes a whole HTTP answer where no `ServerResponse` exists. A string is sent as plain text, a line of its own. */
+/**
+ * Writes a whole HTTP response where no `ServerResponse` exists, and ends the connection as `refuseUpgrade` does. A
+ * string as body is sent as plain text with a line break behind it.
+ */
 export function writeRefusal(
   raw: RawSocket,
   status: number,
@@ -43,15 +51,15 @@ export function writeRefusal(
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}\r\nConnection: close\r\n${type}` +
     `Content-Length: ${bytes.length}\r\n${encodeHeaders(own)}\r\n`;
   raw.end(Buffer.concat([Buffer.from(head, "latin1"), bytes]));
-  // An `end` that has come already comes no second time.
+  // An `end` that was emitted before is not emitted again.
   if (hasPeerEnded(raw)) return destroyAfterWrites(raw);
   raw.once("end", () => destroyAfterWrites(raw));
   raw.resume();
 }
 
 /**
- * Cuts a connection once all that was written to it is out. `destroySoon` would do the same, but what Node hands out for a handshake that has a body
- * is no `net.Socket` and has none.
+ * Ends a connection, and destroys it once all that was written to it is out. `destroySoon` of `net.Socket` would do the
+ * same, but the stream that Node 26 hands out for a handshake with a body is no `net.Socket` and does not have it.
  */
 export function destroyAfterWrites(raw: RawSocket): void {
   if (!raw.writableEnded) raw.end();
@@ -59,5 +67,7 @@ export function destroyAfterWrites(raw: RawSocket): void {
   else raw.once("finish", () => raw.destroy());
 }
 
-/** How long the answer is, and that the connection ends with it, is said here and nowhere else. */
+/**
+ * The headers that only `writeRefusal` itself sets: the length of the response, and that the connection ends with it.
+ */
 const FRAMING = /^(?:connection|content-length|transfer-encoding)$/i;

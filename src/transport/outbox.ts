@@ -9,51 +9,79 @@ import { MAX_UTF8_BYTES_PER_CHAR } from "../protocol/utf8.ts";
 import { type LentText, sourceBytesOf } from "./lent-text.ts";
 
 /*
- * Where frames wait for the end of the turn. Everything that is sent in one turn of the event loop leaves each socket in one write,
- * and frames cost no memory of their own: they are encoded one behind the other into a slab that all sockets share. What a socket has
- * to write is then usually one range of the slab. Of a message that many sockets send, one encoding serves them all, and after a burst
- * to many sockets they all have the same range.
+ * The sending side of a connection. Everything that is sent to one socket in one turn of the event loop leaves in one
+ * write, and frames cost no memory of their own: they are encoded one behind the other into a slab that all sockets
+ * share. The bytes that a socket has to write are then usually one range of the slab. A message that goes to many
+ * sockets is encoded once, and after a burst to many sockets all of them have the same range.
  *
- * A write that waits in the raw socket costs a few hundred bytes more than it has. While the operating system takes nothing, the frames
- * of many turns are therefore gathered into blocks, so that what waits costs about as many bytes as it is counted for.
+ * A write that waits in the raw socket costs a few hundred bytes more than its bytes. While the operating system takes
+ * nothing, the frames of many turns are therefore gathered into blocks, so that waiting frames cost about as many bytes
+ * as they are counted for.
+ *
+ * The memory of a write may be used again once `writableLength` is 0, because a socket of `node:net` or `node:tls` has
+ * handed its bytes to the operating system by then. Any other stream may keep its chunks, so it gets copies: see
+ * `isOperatingSystemSocket`.
+ *
+ * Module state, shared by all connections of the process. `flushAll` resets it at the end of each turn in which
+ * something was sent, where nothing else is said:
+ *
+ * - `slab`, `slabEnd`: the memory of the turn's frames, and how far they fill it. The next turn begins at 0 again, in a
+ *   new slab if one of the `slabReaders` has still to read from this one.
+ * - `slabReaders`: the raw sockets that did not take all of their range at once.
+ * - `lastText`, `lastTextStart`, `lastTextEnd`: the newest text in the slab, and the range of its frame.
+ * - `recent`, `oldest`: the newest payloads of bytes, with the ranges of their frames, and which of them is replaced
+ *   next. `flushAll` resets the payloads.
+ * - `lastLargeText`, `lastLargeFrame`: the newest large text, and its frame.
+ * - `view`, `viewStart`, `viewEnd`: the `Buffer` over the range that was written last. As with the text, the numbers
+ *   are left as they are and mean nothing any more.
+ * - `waiting`: the outboxes that have sent something in this turn.
+ * - `isFlushScheduled`: true from `scheduleFlush` until `flushScheduled` runs, which resets it.
+ * - `corks`: how many calls of `cork` have no `uncork` yet. `uncork` counts it down.
  */
 
-/** Room for the frames of a turn; when it is full, what waits is written at once. */
+/** The size of the slab. When the frames of a turn do not fit, the waiting ones are written before the turn ends. */
 const SLAB_BYTES = 64 * 1024;
-/** A block of gathered frames begins with this size and doubles until it has the largest; then it is written, full. */
+/** A block of gathered frames begins with this size and doubles up to `MAX_BLOCK_BYTES`. A full block is written. */
 const MIN_BLOCK_BYTES = 512;
 const MAX_BLOCK_BYTES = 64 * 1024;
-/** From here on a payload is not copied into the slab but written from where it lies, behind its headroom where it has any. */
+/**
+ * From this size on a payload is not copied into the slab. A payload with headroom gets its header in front and is
+ * written in place; another one follows its header as a write of its own.
+ */
 export const LARGE_FROM_BYTES: number = HEADROOM_FROM_BYTES;
-/** Up to here a loop encodes ASCII faster than a call into native code. */
+/** Up to this length a loop encodes ASCII faster than a call into native code. */
 const LOOP_UP_TO_CHARS = 64;
+
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
 let slabEnd = 0;
-/** Sockets that may still have to read from the slab. If one does, it keeps the slab, and the next turn gets a new one. */
 const slabReaders: RawSocket[] = [];
 
-/** The last text in the slab and its frame, for who sends the same to many. */
+// A message that is sent to many sockets is encoded for the first of them only.
+
 let lastText: string | undefined;
 let lastTextStart = 0;
 let lastTextEnd = 0;
 
-/** The last few payloads and their frames, likewise: where compression is not the same for all receivers, a message has as many. */
+/** A payload of bytes, and the range of its frame. */
 interface Encoded {
   payload: Uint8Array | undefined;
   opcode: number;
   start: number;
   end: number;
 }
+/**
+ * Several payloads, because a broadcast to sockets with different compression sends as many payloads of one message in
+ * turn.
+ */
 const recent: readonly Encoded[] = Array.from(
   { length: 4 },
   () => ({ payload: undefined, opcode: 0, start: 0, end: 0 }),
 );
 let oldest = 0;
 
-/** The last large text and its frame, likewise. */
 let lastLargeText: string | undefined;
 let lastLargeFrame: Buffer | undefined;
-/** The last range that was written, so that sockets with the same range share the view of it. */
+/** Sockets with the same range share one `Buffer` over it. */
 let view: Buffer | undefined;
 let viewStart = 0;
 let viewEnd = 0;
@@ -62,19 +90,19 @@ const waiting: Outbox[] = [];
 let isFlushScheduled = false;
 let corks = 0;
 
-/** Until `release`, frames wait even longer than the end of the turn's current step: more are about to come. */
+/** Keeps frames waiting until `uncork`, because more are about to come. Calls may be nested. */
 export function cork(): void {
   corks++;
 }
 
-/** Ends a `hold` and writes what waits. */
+/** Ends one `cork`. The end of the outermost one writes the waiting frames of all outboxes. */
 export function uncork(): void {
   if (--corks === 0) flushAll();
 }
 
-/** Writes what waits, socket by socket. */
+/** Writes the waiting frames of all outboxes, and ends the turn for the slab. */
 function flushAll(): void {
-  // By index, since a write may make others send: they join the end of this list.
+  // A write may make others send, and their outboxes join the end of this list while the loop runs.
   for (let i = 0; i < waiting.length; i++) waiting[i].flush();
   waiting.length = 0;
   if (slabReaders.some((raw) => raw.writableLength > 0)) slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
@@ -98,15 +126,15 @@ function flushScheduled(): void {
   flushAll();
 }
 
-/** Makes room for a frame and gives where it begins. */
+/** Makes room for a frame in the slab and returns where the frame begins. */
 function reserve(byteLength: number): number {
   if (slabEnd + byteLength > SLAB_BYTES) flushAll();
   return slabEnd;
 }
 
-/** Whom an outbox belongs to. */
+/** The connection that an outbox belongs to. */
 export interface OutboxOwner {
-  /** Called once `bufferedAmount` has fallen to zero, after `notifyDrain`. */
+  /** Called when `bufferedAmount` has fallen to zero after a call of `notifyDrain`. */
   onWritten(): void;
 }
 
@@ -114,26 +142,31 @@ export interface OutboxOwner {
 export class Outbox {
   readonly #raw: RawSocket;
   readonly #owner: OutboxOwner;
-  /** The range of the slab that waits to be written, empty when nothing does. */
+  /** The range of the slab that waits to be written. It means nothing while `#waitingBytes` is 0. */
   #start = 0;
   #end = 0;
-  /** Earlier ranges, as pairs, when other sockets' frames lie between. */
+  /** The ranges before that one, as pairs of start and end, when frames of other sockets lie between them. */
   #earlier: number[] | undefined;
   #waitingBytes = 0;
-  /** The operating system did not take all of the last write, or frames are gathered. Looked at again where it matters. */
+  /**
+   * True when the operating system has not taken all of the last write, or when frames are gathered. The field may be
+   * true for longer than the state; the getter `isStalled` looks again.
+   */
   #isStalled = false;
-  /** Frames that are gathered while the raw socket is stalled, and how far they fill the block. */
+  /** The frames that were gathered while the raw socket was stalled, and how far they fill their block. */
   #block: Buffer | undefined;
   #blockEnd = 0;
-  /** Writes that will call `#onTaken`. While there are any, gathered frames need no write of their own to be remembered. */
+  /** How many writes will still call back. Such a callback writes the gathered frames. */
   #callbacks = 0;
-  /** The owner waits for `onWritten`. */
+  /** True when the owner waits for `onWritten`. */
   #isDrainDue = false;
-  /** Made when a write has to call back for the first time. */
+  /** The callback of all writes, made when a write has to call back for the first time. */
   #onTaken: ((error?: Error | null) => void) | undefined;
-  /** Every write calls back, where an empty one cannot be used for that. */
+  /**
+   * Where an empty write fails, it cannot be used as a callback behind earlier writes, so that every write calls back.
+   */
   readonly #failsOnEmptyWrite: boolean;
-  /** The raw socket is no socket of the operating system and may keep its chunks, so it gets only memory that nobody changes later. */
+  /** True for a raw socket that may keep its chunks: it gets only memory that nobody changes later. */
   readonly #mayKeepChunks: boolean;
 
   constructor(raw: RawSocket, owner: OutboxOwner) {
@@ -143,23 +176,23 @@ export class Outbox {
     this.#mayKeepChunks = !isOperatingSystemSocket(raw);
   }
 
-  /** Bytes, headers included, that were sent and that the operating system has not taken yet. */
+  /** The bytes, headers included, that were sent and that the operating system has not taken yet. */
   get bufferedAmount(): number {
     if (!this.#isStalled || !this.isStalled) return this.#waitingBytes;
     return this.#waitingBytes + this.#blockEnd + this.#raw.writableLength;
   }
 
-  /** Whether the operating system has left something of what was written. */
+  /** True while the operating system has not taken all that was written, gathered frames included. */
   get isStalled(): boolean {
     if (!this.#isStalled) return false;
     return this.#isStalled = this.#blockEnd > 0 || this.#raw.writableLength > 0;
   }
 
-  /** Calls `onWritten` once `bufferedAmount` has fallen to zero. */
+  /** Asks for one call of `onWritten`, which comes once `bufferedAmount` has fallen to zero. */
   notifyDrain(): void {
     if (this.#isDrainDue) return;
     this.#isDrainDue = true;
-    // What waits for the end of the turn calls back when it is written.
+    // Frames that wait for the end of the turn are written with a callback.
     if (this.#waitingBytes === 0) this.#ensureCallback();
   }
 
@@ -179,7 +212,10 @@ export class Outbox {
     this.#add(start, slabEnd);
   }
 
-  /** Sends a frame with a payload of bytes. `RSV1` may be added to the opcode. */
+  /**
+   * Sends a frame with a payload of bytes. `RSV1` may be added to the opcode. The caller must not change a payload of
+   * `LARGE_FROM_BYTES` and more until it has been taken; a smaller one may be changed at once.
+   */
   sendBytes(opcode: number, payload: Uint8Array): void {
     for (let i = 0; i < recent.length; i++) {
       const encoded = recent[i];
@@ -202,7 +238,7 @@ export class Outbox {
     this.#add(start, slabEnd);
   }
 
-  /** Ends the turn for what waits: it is written, or gathered while the raw socket is stalled. */
+  /** Ends the turn for this outbox: its waiting frames are written, or gathered while the raw socket is stalled. */
   flush(): void {
     if (this.#waitingBytes === 0) return;
     if (this.#raw.destroyed) return this.#dropWaiting();
@@ -211,13 +247,16 @@ export class Outbox {
     if (this.#isStalled) slabReaders.push(this.#raw);
   }
 
-  /** Hands everything to the raw socket: something else is about to be written to it, or its end. */
+  /** Hands everything to the raw socket, which is about to be ended or to get a write from elsewhere. */
   writeAll(): void {
     this.flush();
     this.#writeBlock();
   }
 
-  /** Sends a frame behind all that was sent before, and calls back once the operating system has taken it. For a frame that is awaited one at a time. */
+  /**
+   * Sends a frame behind all that was sent before, and calls back once the operating system has taken the frame. It
+   * costs a write and memory of its own, so it is meant for one frame at a time.
+   */
   sendAwaited(opcode: number, payload: Uint8Array, onTaken: () => void): void {
     this.writeAll();
     this.#callbacks++;
@@ -228,7 +267,7 @@ export class Outbox {
     this.#isStalled = this.#raw.writableLength > 0;
   }
 
-  /** Nothing that waits is written any more. */
+  /** Drops the frames that the raw socket has not got yet, and the wish for a drain. */
   discard(): void {
     this.#dropWaiting();
     this.#block = undefined;
@@ -253,22 +292,22 @@ export class Outbox {
     return this.#onTaken ??= (error) => this.#afterWrite(error);
   }
 
-  /** Some write is to call back once all that was handed to the raw socket so far has been taken. */
+  /** Makes sure that a callback comes once all that was handed to the raw socket so far has been taken. */
   #ensureCallback(): void {
     if (this.#callbacks > 0 || this.#raw.destroyed) return;
     const onTaken = this.#newCallback();
     if (this.#raw.writableEnded) this.#raw.once("finish", onTaken);
-    // Every write calls back there, so nothing is under way.
+    // Every write calls back there, and no callback is due, so all writes have been taken.
     else if (this.#failsOnEmptyWrite) process.nextTick(onTaken);
     else this.#raw.write(NO_BYTES, onTaken);
   }
 
-  /** The operating system has taken a write, unless the raw socket has failed. */
+  /** Called when the operating system has taken a write, or when the raw socket has failed. */
   #afterWrite(error: Error | null | undefined): void {
     this.#callbacks--;
-    // What was thrown away with its socket has not been taken.
+    // The bytes of a socket that has failed were thrown away, not taken.
     if ((error ?? null) !== null || this.#raw.destroyed) return;
-    // Later writes call back too: until the last of them has, more frames may be gathered.
+    // While later writes have still to call back, more frames may be gathered.
     if (this.#raw.writableLength === 0 || this.#callbacks === 0) this.#writeBlock();
     if (!this.#isDrainDue) return;
     if (this.bufferedAmount > 0) {
@@ -279,14 +318,14 @@ export class Outbox {
     this.#owner.onWritten();
   }
 
-  /** Puts what waits behind the frames that are gathered already. */
+  /** Moves the waiting frames behind those that are gathered already. */
   #gather(): void {
     const ranges = this.#earlier;
     const [lastStart, lastEnd] = [this.#start, this.#end];
     this.#dropWaiting();
     for (let i = 0; ranges !== undefined && i < ranges.length; i += 2) this.#gatherRange(ranges[i], ranges[i + 1]);
     this.#gatherRange(lastStart, lastEnd);
-    // The block is written by the write before it, when that calls back; the first has to be such a write.
+    // A callback writes the block. Where none is due, the block is written now, and its write calls back.
     if (this.#callbacks === 0) this.#writeBlock();
   }
 
@@ -300,7 +339,7 @@ export class Outbox {
     }
   }
 
-  /** The block with room for so many bytes more, or as many as the largest block has. */
+  /** Returns the block, grown so that it has room for that many bytes more, or to the size of the largest block. */
   #blockFor(byteLength: number): Buffer {
     const block = this.#block;
     const needed = this.#blockEnd + byteLength;
@@ -349,7 +388,7 @@ export class Outbox {
     return bytes;
   }
 
-  /** The frame is encoded into memory of its own, header in front, and goes out in one write. */
+  /** Encodes the frame into memory of its own, header in front, so that it goes out in one write. */
   #sendLargeText(text: string): void {
     if (lastLargeFrame === undefined || text !== lastLargeText) {
       const byteLength = Buffer.byteLength(text);
@@ -367,7 +406,10 @@ export class Outbox {
     this.#sendLargeBytes(Opcode.TEXT, payload);
   }
 
-  /** The payload is not copied: unless there is room in front of it, its header joins what waits, and it follows as a write of its own. */
+  /**
+   * Sends a large payload without a copy. A payload with headroom gets its header in front and leaves in one write. The
+   * header of another one joins the waiting frames, and the payload follows as a write of its own.
+   */
   #sendLargeBytes(opcode: number, payload: Uint8Array): void {
     if (this.#mayKeepChunks) {
       this.writeAll();
@@ -387,7 +429,7 @@ export class Outbox {
     const isStalled = this.isStalled;
     this.#raw.cork();
     this.writeAll();
-    // What is corked only waits for the next line but one.
+    // The corked header counts in `writableLength`, but only until `uncork` below: the raw socket is not stalled by it.
     this.#isStalled = isStalled;
     this.#write(payload);
     this.#raw.uncork();
@@ -406,7 +448,10 @@ function viewOf(start: number, end: number): Buffer {
   return view;
 }
 
-/** The frame of a message whose header goes in front of its payload. To many sockets, too: a payload is only ever sent as what it came as, so it is always the same header. */
+/**
+ * Writes the header in front of a payload that has headroom. Several sockets may send the same payload: a payload is
+ * always sent with the opcode with which it came, so the header is the same for all of them.
+ */
 function frameInPlace(opcode: number, { buffer, byteOffset, length }: Uint8Array): Buffer {
   const room = headerBytes(length);
   const frame = Buffer.from(buffer as ArrayBuffer, byteOffset - room, room + length);
@@ -414,24 +459,24 @@ function frameInPlace(opcode: number, { buffer, byteOffset, length }: Uint8Array
   return frame;
 }
 
-/** A frame with a copy of its payload. */
+/** Makes a frame with a copy of the payload, in memory that nothing else uses. */
 function frameInOwnMemory(opcode: number, payload: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafeSlow(headerBytes(payload.length) + payload.length);
   frame.set(payload, encodeHeader(frame, 0, opcode, payload.length));
   return frame;
 }
 
-/** Whether a frame still has the payload's bytes: the same array may have been filled anew, or resized. */
+/** True when the frame still has the payload's bytes: the array may have been filled anew, or resized, since. */
 function isUnchanged(payload: Uint8Array, { start, end }: Encoded): boolean {
   const { length } = payload;
   const from = start + headerBytes(length);
   return from + length === end && slab.compare(payload, 0, length, from, end) === 0;
 }
 
-/** Encodes a text message of less than `LARGE_FROM_BYTES` at `start` of the slab and gives its end. */
+/** Encodes a text message of less than `LARGE_FROM_BYTES` at `start` of the slab and returns where the frame ends. */
 function encodeText(start: number, text: string): number {
   const length = text.length;
-  const guess = start + headerBytes(length); // right for ASCII
+  const guess = start + headerBytes(length); // exact for ASCII
   let end = length <= LOOP_UP_TO_CHARS ? encodeAscii(guess, text) : -1;
   if (end === -1) end = guess + slab.write(text, guess);
   const byteLength = end - guess;
@@ -441,7 +486,7 @@ function encodeText(start: number, text: string): number {
   return end + shift;
 }
 
-/** Writes the characters one by one and gives their end, or -1 when one is not ASCII. */
+/** Writes the characters one by one and returns where they end, or -1 when one of them is not ASCII. */
 function encodeAscii(at: number, text: string): number {
   for (let i = 0; i < text.length; i++) {
     const charCode = text.charCodeAt(i);

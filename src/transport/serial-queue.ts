@@ -1,4 +1,4 @@
-/** Something to be done in its turn. One that takes its time gives a promise, which must not reject. */
+/** A unit of work. A task that takes time returns a promise, which must not reject. */
 export type Task = () => void | Promise<void>;
 
 interface QueuedTask {
@@ -8,12 +8,12 @@ interface QueuedTask {
   next: QueuedTask | undefined;
 }
 
-/** What a task costs besides what it holds: functions and a place in the queue, 200 to 300 bytes on all runtimes. */
+/** The cost of a task besides its data: functions and a place in the queue take 200 to 300 bytes on all runtimes. */
 const TASK_BYTES = 300;
 
-/** Does one thing after another while each may take its time. What it holds is counted in bytes. */
+/** Runs tasks one after another, each of which may take time, and counts the bytes of those that are not done yet. */
 export class SerialQueue {
-  /** The ends of a list: to take the first out of a long array would move all others. */
+  /** The two ends of a linked list: `shift` on a long array would move all other elements. */
   #first: QueuedTask | undefined;
   #last: QueuedTask | undefined;
   readonly #onIdle: () => void;
@@ -21,25 +21,32 @@ export class SerialQueue {
   #bufferedAmount = 0;
   #cost = 0;
 
+  /** @param onIdle called when the queue is empty after a task that took time */
   constructor(onIdle: () => void) {
     this.#onIdle = onIdle;
   }
 
+  /** True when no task is running and none waits. */
   get isIdle(): boolean {
     return !this.#isRunning;
   }
 
-  /** The bytes of the steps that are not done yet. */
+  /** The sum of `byteLength` of the tasks that are not done yet. */
   get bufferedAmount(): number {
     return this.#bufferedAmount;
   }
 
-  /** The memory that these steps take, about. */
+  /** About how many bytes of memory these tasks take. */
   get cost(): number {
     return this.#cost;
   }
 
-  /** Does the task, at once when nothing is before it. Until then it holds `memoryBytes` of memory. */
+  /**
+   * Runs a task behind all others, at once when there are none.
+   *
+   * @param byteLength what the task counts for in `bufferedAmount`
+   * @param memoryBytes how much memory its data takes until it is done
+   */
   run(task: Task, byteLength: number, memoryBytes: number): void {
     this.#bufferedAmount += byteLength;
     this.#cost += memoryBytes + TASK_BYTES;
@@ -50,7 +57,7 @@ export class SerialQueue {
     if (!this.#isRunning) this.#runNext();
   }
 
-  /** Nothing that waits is done any more. */
+  /** Drops all waiting tasks. A task that is running goes on. */
   discard(): void {
     this.#first = this.#last = undefined;
   }

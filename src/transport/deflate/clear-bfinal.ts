@@ -1,32 +1,36 @@
 /*
- * Of a DEFLATE stream that is one final block (RFC 1951 §3.2), a stream that goes on. What compresses a whole text at once ends it with such a block; a message may end so too
- * (RFC 7692 §7.2.3.4), but some clients, Node's own among them, read nothing that comes after.
+ * Turns a DEFLATE stream that is a single final block (RFC 1951 §3.2) into one that may be continued. A compressor
+ * that takes a whole text at once ends its stream with such a block. A message may end with it (RFC 7692 §7.2.3.4),
+ * but some clients, Node's own among them, read no message after that one.
+ *
+ * The sections in this file are those of RFC 1951, if no other RFC is named.
  */
 
 const DYNAMIC = 2;
 const LITERAL_CODES = 257;
 const END_OF_BLOCK = 256;
 const MAX_CODE_BITS = 15;
-/** The lengths of codes have codes themselves, of at most so many bits and in this order (§3.2.7). */
+/** The lengths of the codes are themselves coded, with at most this many bits and in this order (§3.2.7). */
 const MAX_LENGTH_CODE_BITS = 7;
 const LENGTH_CODE_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const REPEAT_LAST = 16;
 const REPEAT_ZERO = 17;
-/** An empty stored block begins with these; four bytes follow from the next whole byte on. */
+/** An empty stored block begins with a header of this many bits. Four bytes follow, from the next whole byte on. */
 const STORED_HEADER_BITS = 3;
 
 /**
- * Takes the final bit from a stream's only block and has an empty stored block follow it, as a flush does.
+ * Clears the final bit of a stream's only block and puts an empty stored block behind it, as a flush does.
  *
- * @param stream may be changed, and be the result
- * @returns the payload of a message: what ends a flush is left out (RFC 7692 §7.2.1); undefined for several blocks, and for one without codes of its own
+ * @param stream may be changed, and may be the memory of the result
+ * @returns the payload of a message, without the end of the flush (RFC 7692 §7.2.1); undefined for a stream of several
+ * blocks and for a block without codes of its own
  */
 export function clearFinalBit(stream: Uint8Array): Uint8Array | undefined {
   const isFinal = (stream[0] & 1) === 1;
   if (!isFinal || (stream[0] >> 1 & 3) !== DYNAMIC) return undefined;
   const code = endOfBlockCode(stream);
   if (code === 0) return undefined;
-  // Behind this code are only zeros, up to a whole byte: the last 1 of the stream is the last 1 of the code.
+  // Behind this code there are only zeros up to a whole byte, so the last 1 of the stream is the last 1 of the code.
   let last = stream.length - 1;
   while (stream[last] === 0) last--;
   const bitLength = 8 * last + highestBit(stream[last]) + 1 + trailingZeros(code);
@@ -37,7 +41,10 @@ export function clearFinalBit(stream: Uint8Array): Uint8Array | undefined {
   return longer;
 }
 
-/** What stands for the end of a dynamic block: §3.2.2 makes codes of their lengths, §3.2.7 says how those are given. */
+/**
+ * The code that ends a dynamic block. §3.2.2 derives the codes from their lengths, and §3.2.7 says how those are
+ * stored.
+ */
 function endOfBlockCode(stream: Uint8Array): number {
   const bits = new BitReader(stream);
   bits.skip(3);
@@ -61,7 +68,7 @@ function endOfBlockCode(stream: Uint8Array): number {
       endLength = length;
       endRank = counts[length] + END_OF_BLOCK - symbol;
     }
-    // The last repetition may reach into the lengths of distance codes.
+    // The last repetition may reach into the lengths of the distance codes.
     counts[length] += Math.min(times, literalCodes - symbol);
     symbol += times;
   }
@@ -70,7 +77,7 @@ function endOfBlockCode(stream: Uint8Array): number {
   return first + endRank;
 }
 
-/** By the next seven bits: the symbol, and in the lowest three bits how many of them are its code. */
+/** A table by the next seven bits: the symbol, and in the three lowest bits how many of the seven are its code. */
 function readLengthCodes(bits: BitReader): Uint8Array {
   const count = 4 + bits.take(4);
   const lengths = new Uint8Array(LENGTH_CODE_ORDER.length);
@@ -88,7 +95,7 @@ function readLengthCodes(bits: BitReader): Uint8Array {
   return table;
 }
 
-/** §3.1.1: from the lowest bit of each byte to its highest. */
+/** Reads each byte from its lowest bit to its highest (§3.1.1). */
 class BitReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -97,7 +104,7 @@ class BitReader {
     this.#bytes = bytes;
   }
 
-  /** At most nine. */
+  /** The next bits, at most nine, which stay unread. */
   peek(count: number): number {
     const byte = this.#at >> 3;
     return (this.#bytes[byte] | this.#bytes[byte + 1] << 8) >> (this.#at & 7) & ((1 << count) - 1);
@@ -114,7 +121,7 @@ class BitReader {
   }
 }
 
-/** Codes stand in the stream with their highest bit first, numbers with their lowest. */
+/** Reverses a code: in the stream, codes have their highest bit first, and numbers their lowest (§3.1.1). */
 function reversed(code: number, length: number): number {
   let result = 0;
   for (let i = 0; i < length; i++) result |= (code >> i & 1) << (length - 1 - i);

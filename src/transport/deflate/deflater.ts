@@ -7,44 +7,54 @@ import type { Deadlines } from "../timers/deadlines.ts";
 import { clearFinalBit } from "./clear-bfinal.ts";
 import { closeStream, openDeflate, passThrough } from "./zlib-stream.ts";
 
-/** How hard to compress. */
+/*
+ * Compression of outgoing messages: `MessageDeflater` compresses each message by itself, `ContextDeflater` keeps the
+ * window from one message of a connection to the next.
+ */
+
+/** The parameters of zlib that trade memory and time for a smaller result. */
 export interface DeflateEffort {
   readonly level: number;
   readonly memLevel: number;
   readonly windowBits: number;
 }
 
-/** The compressed payload of a message, at once or later; undefined when it would not be smaller. */
+/**
+ * The compressed payload of a message, at once or later; undefined when the message is to be sent without compression.
+ */
 export type Deflated = Uint8Array | undefined | Promise<Uint8Array | undefined>;
 
 export interface Deflater {
   deflate(data: string | Uint8Array): Deflated;
-  /** Gives back what it holds. */
+  /** Frees the memory of the deflater. */
   close(): void;
 }
 
 /**
- * From here on zlib's own threads do the work, where the runtime has any (Deno's does it here all the same): it would hold up everybody else for half a millisecond and more. Below, the way to another thread and back costs more than
- * the work itself: 0.1 to 0.2 ms of CPU.
+ * From this size on zlib's own threads do the work, because it would block the event loop for half a millisecond and
+ * more. (Deno has no such threads and blocks all the same.) Below this size the way to another thread and back, 0.1 to
+ * 0.2 ms of CPU, costs more than the work itself.
  */
 const OFF_LOOP_FROM_BYTES = 128 * 1024;
-/** The levels that `deflateWhole` stands for. */
+/** The levels for which `deflateWhole` is used, where the runtime has it. */
 const WHOLE_LEVELS = [2, 3];
-/** Below, it is not faster. */
+/** Below this size `deflateWhole` is not faster than zlib. */
 const WHOLE_FROM_BYTES = 1024;
-/** A flush ends with these bytes, which a message leaves out (RFC 7692 §7.2.1). */
+/** How many bytes at the end of a flush a message leaves out (RFC 7692 §7.2.1): 00 00 ff ff. */
 const TAIL_BYTES = 4;
 const MIN_CHUNK_BYTES = 64;
 const MAX_CHUNK_BYTES = 64 * 1024;
 
 /**
- * Compresses messages by themselves. It has no state but the last result, so that one serves all connections with the same agreement, and who sends the same to many compresses
- * it once.
+ * Compresses each message by itself. Its only state is the last result, so that one deflater serves all connections
+ * with the same agreement, and a message that is sent to many of them is compressed once.
  */
 export class MessageDeflater implements Deflater {
   readonly #effort: DeflateEffort;
   #lastData: string | Uint8Array | undefined;
-  /** The last bytes as they were: the same array may have been filled anew. */
+  /**
+   * A copy of the last bytes, since the array may have been filled anew. A large payload is not copied, see `deflate`.
+   */
   #lastBytes: Uint8Array | undefined;
   #lastResult: Deflated;
 
@@ -61,7 +71,8 @@ export class MessageDeflater implements Deflater {
       this.#lastBytes = isText ? undefined : Buffer.from(data);
       return this.#lastResult = this.#deflateNow(bytes);
     }
-    // So many bytes are left as they are until they are sent: to compare them with themselves is enough until then.
+    // No copy is needed: the caller must not change so many bytes before they are sent, and the result is forgotten
+    // before that.
     this.#lastBytes = isText ? undefined : bytes;
     const result = this.#lastResult = deflateOffLoop(bytes, this.#options(bytes.length));
     void result.then(() => {
@@ -80,14 +91,15 @@ export class MessageDeflater implements Deflater {
   #deflateNow(bytes: Uint8Array): Uint8Array | undefined {
     const { length } = bytes;
     const { level, windowBits } = this.#effort;
-    // It knows of no window but the largest. What fits into a window, 32 KiB at most, also becomes one block.
+    // `deflateWhole` always uses the largest window. For a message that fits into the agreed window, which has 32 KiB
+    // at most, that makes no difference. Such a message also becomes a single block, as `clearFinalBit` needs it.
     const isForWhole = WHOLE_LEVELS.includes(level) && length >= WHOLE_FROM_BYTES && length <= 1 << windowBits;
     const payload = isForWhole && deflateWhole !== undefined ? clearFinalBit(deflateWhole(bytes)) : undefined;
     if (payload === undefined) return withoutTail(deflateRawSync(bytes, this.#options(length)), length);
     return payload.length < length ? payload : undefined;
   }
 
-  /** A window that is larger than the message costs time and brings nothing: at 2 KB it would be a third of the work. */
+  /** A window that is larger than the message wins nothing: for 2 KB, setting it up would be a third of the work. */
   #options(byteLength: number): ZlibOptions {
     const { level, memLevel, windowBits } = this.#effort;
     const enough = Math.max(MIN_WINDOW_BITS, 32 - Math.clz32(byteLength));
@@ -101,34 +113,38 @@ export class MessageDeflater implements Deflater {
   }
 }
 
-/** Compresses messages of one connection, each with what came before it in mind. What it remembers is given back when nothing has been sent for a while. */
+/**
+ * Compresses the messages of one connection, each of which may refer to those before it. The window is freed when
+ * nothing has been sent for a while.
+ */
 export class ContextDeflater implements Deflater {
   readonly #effort: DeflateEffort;
   readonly #idle: Deadlines<ContextDeflater>;
   #stream: DeflateRaw | undefined;
 
+  /** @param idle closes deflaters that have not been used for a while */
   constructor(effort: DeflateEffort, idle: Deadlines<ContextDeflater>) {
     this.#effort = effort;
     this.#idle = idle;
   }
 
   deflate(data: string | Uint8Array): Deflated {
-    // zlib flushes nothing but what it was given: an empty message goes out as it is, and leaves no trace.
+    // Without input zlib flushes nothing, so an empty message is sent without compression and leaves the window alone.
     if (data.length === 0) return undefined;
     const stream = this.#stream ??= openDeflate(this.#effort);
     this.#idle.delete(this);
     return passThrough(stream, keepable(data), Infinity).then(({ bytes }) => {
       if (this.#stream === stream) this.#idle.add(this);
-      // Also when it is longer than it was: the peer needs it for what comes after.
+      // The result is sent even when it is longer than the message: later messages may refer to it.
       return withoutTail(bytes, Infinity);
     }, () => {
-      // Only a lack of memory does this: the message goes out as it is, and the next one refers to nothing.
+      // Only a lack of memory ends here. The message is sent without compression, and the next one has an empty window.
       this.close();
       return undefined;
     });
   }
 
-  /** RFC 7692 §7.1.1.1: a server may forget at any time; the next message then refers to nothing. */
+  /** Frees the window, which RFC 7692 §7.1.1.1 allows at any time: the next message then refers to none before it. */
   close(): void {
     this.#idle.delete(this);
     if (this.#stream !== undefined) closeStream(this.#stream);
@@ -136,14 +152,17 @@ export class ContextDeflater implements Deflater {
   }
 }
 
-/** What can be sent later: few bytes may be changed by their owner as soon as they are sent, many may not. */
+/**
+ * Returns data that may be sent later. The owner of a small array may change it as soon as it is sent, so it is copied;
+ * the owner of a large one must wait.
+ */
 export function keepable(data: string | Uint8Array): string | Uint8Array {
   return typeof data === "string" || data.length >= HEADROOM_FROM_BYTES ? data : Buffer.from(data);
 }
 
 function deflateOffLoop(bytes: Uint8Array, options: ZlibOptions): Promise<Uint8Array | undefined> {
   return new Promise((resolve) => {
-    // An error can only be a lack of memory: the message then goes out as it is.
+    // An error can only be a lack of memory. The message is then sent without compression.
     deflateRaw(
       bytes,
       options,
@@ -152,6 +171,7 @@ function deflateOffLoop(bytes: Uint8Array, options: ZlibOptions): Promise<Uint8A
   });
 }
 
+/** Returns the payload without the end of the flush; undefined when that is not shorter than the message. */
 function withoutTail(deflated: Buffer, byteLength: number): Uint8Array | undefined {
   const length = deflated.length - TAIL_BYTES;
   return length < byteLength ? deflated.subarray(0, length) : undefined;

@@ -5,33 +5,43 @@ import { ProtocolError } from "../../protocol/errors.ts";
 import type { Inflater } from "../../protocol/permessage-deflate.ts";
 import { closeStream, openInflate, passThrough } from "./zlib-stream.ts";
 
-/** From this much compressed data on, zlib's own threads do the work: inflating it here could hold up everybody else for most of a millisecond. */
+/*
+ * Decompression of incoming messages: `MessageInflater` inflates each message by itself, `ContextInflater` keeps the
+ * window from one message of a connection to the next.
+ */
+
+/**
+ * From this compressed size on zlib's own threads do the work, which could block the event loop for most of a
+ * millisecond.
+ */
 const OFF_LOOP_FROM_BYTES = 32 * 1024;
-/** What a sender leaves out of every message, RFC 7692 §7.2.1. */
+/** The end of a flush, which a sender leaves out of every message (RFC 7692 §7.2.1). */
 const TAIL = Buffer.of(0x00, 0x00, 0xff, 0xff);
-/** That, and an empty final block: only if the message ends where a block ends do these say to zlib that all is there. */
+/** The same and an empty final block. zlib takes this as the end only if the message ends where a block ends. */
 const END = Buffer.of(...TAIL, 0x03, 0x00);
 /**
- * RFC 7692 §7.2.3.4 allows final blocks inside a message, with more blocks behind them. Each of them costs another call of zlib with a window of its own, 26 µs on Node,
- * for two bytes of payload. Senders that end a message with a final block make one, so a few are enough.
+ * How many final blocks a message may have with more bytes behind them. RFC 7692 §7.2.3.4 allows such blocks. Each
+ * costs another call of zlib with a window of its own, 26 µs on Node, for two bytes of payload. Senders that use final
+ * blocks put one at the end of a message, so a few are enough.
  */
 const MAX_FINAL_BLOCKS = 8;
-/** How much room a message gets at first, as a multiple of its compressed size. */
+/** The first output buffer has this multiple of the compressed size. */
 const GUESS = 6;
 const NO_BYTES = Buffer.alloc(0);
 const MIN_CHUNK_BYTES = 1024;
 const MAX_CHUNK_BYTES = 64 * 1024;
 
-/** What zlib gives when it is asked for `info`. */
+/** The result of zlib with the option `info`. */
 interface Result {
   readonly buffer: Buffer;
   readonly engine: { readonly bytesWritten: number };
 }
 
-/** Inflates messages that refer to nothing before them. It has no state, so that one serves all connections. */
+/** Inflates messages that refer to none before them. It has no state, so that one inflater serves all connections. */
 export class MessageInflater implements Inflater {
   inflate(payload: Uint8Array, maxBytes: number): Uint8Array | Promise<Uint8Array> {
-    // What was left out begins in the last byte of what was not; where that is nothing, so is the message.
+    // The header of the block whose end the sender leaves out is in the last byte of a payload. A payload of no bytes
+    // has no such block: the message is empty.
     if (payload.length === 0) return Buffer.alloc(0);
     const inflation = new Inflation(payload, maxBytes);
     if (payload.length >= OFF_LOOP_FROM_BYTES) return inflateOffLoop(inflation, maxBytes);
@@ -46,13 +56,14 @@ export class MessageInflater implements Inflater {
     }
   }
 
-  /** There is nothing to be given back. */
+  /** Does nothing: there is no memory to free. */
   close(): void {}
 }
 
 /**
- * Inflates messages that may refer to those before them: a window for each connection, made with the first message. That zlib has got all of a message cannot be seen here, since the
- * stream has no end: what it gives is the message.
+ * Inflates messages of one connection that may refer to those before them. The window is allocated with the first
+ * message. The stream has no end, so zlib cannot tell that a message was cut short: the bytes that come out are the
+ * message.
  */
 export class ContextInflater implements Inflater {
   readonly #windowBits: number;
@@ -74,10 +85,10 @@ export class ContextInflater implements Inflater {
         parts.push(bytes);
         room -= bytes.length;
         const consumed = stream.bytesWritten - before;
-        // Deno tells of bad data only after that.
+        // Deno reports bad data only after its callback, but does not consume all of the input.
         if (!isEnded && consumed < input.length) throw noDeflate();
         if (!isEnded) break;
-        // A final block ends the stream, but not the message, and not the connection.
+        // A final block ends the stream, but neither the message nor the connection.
         this.close();
         rest = behindFinalBlock(rest, consumed, finalBlocks);
       }
@@ -94,7 +105,7 @@ export class ContextInflater implements Inflater {
   }
 }
 
-/** One message on its way through zlib: a call of it for each final block. */
+/** One message that zlib inflates, with one call of zlib for each final block. */
 class Inflation {
   #rest: Uint8Array;
   #room: number;
@@ -111,14 +122,14 @@ class Inflation {
 
   get options(): ZlibOptions {
     return {
-      // zlib takes no 0; what one byte too many is, `accept` sees.
+      // zlib does not accept 0 here. `accept` finds the one byte too many.
       maxOutputLength: Math.min(Math.max(this.#room, 1), bufferLimits.MAX_LENGTH),
       chunkSize: Math.min(Math.max(this.#rest.length * GUESS, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES),
       info: true,
     };
   }
 
-  /** Takes what zlib has made of the input; gives the message, once that was all of it. */
+  /** Takes the output of zlib for `input`. Returns the message once nothing of it is left to inflate. */
   accept({ buffer, engine: { bytesWritten } }: Result): Buffer | undefined {
     this.#parts.push(buffer);
     this.#room -= buffer.length;
@@ -131,12 +142,12 @@ class Inflation {
 }
 
 /**
- * Gives what of a message lies behind a final block of its own.
+ * Returns the part of a message behind a final block.
  *
- * @param rest what was given to zlib, with `TAIL` behind it
- * @param consumed how much zlib took, up to the end of the final block
+ * @param rest the bytes that were given to zlib with `TAIL` behind them
+ * @param consumed how many bytes zlib took, up to the end of the final block
  * @param finalBlocks how many final blocks the message has had, this one included
- * @throws ProtocolError for a block that is not whole, and for a final block too many
+ * @throws ProtocolError for a block that is not whole, and for one final block too many
  */
 function behindFinalBlock(rest: Uint8Array, consumed: number, finalBlocks: number): Uint8Array {
   const behind = rest.subarray(consumed);
@@ -144,7 +155,8 @@ function behindFinalBlock(rest: Uint8Array, consumed: number, finalBlocks: numbe
     if (finalBlocks > MAX_FINAL_BLOCKS) throw tooManyFinalBlocks();
     return behind;
   }
-  // §7.2.1 removes the last four bytes of an empty stored block, also of a final one: such a block takes the whole tail. A block that takes a part of the tail has lost its own end.
+  // RFC 7692 §7.2.1 removes the last four bytes of an empty stored block. If that was a final one, it takes the whole
+  // tail. A block that takes only a part of the tail is a block whose own end is missing.
   const taken = consumed - rest.length;
   if (taken !== 0 && taken !== TAIL.length) throw noDeflate();
   return behind;
@@ -172,7 +184,7 @@ function inflateOnce({ input, options }: Inflation): Promise<Result> {
 
 function toProtocolError(error: unknown, maxBytes: number): ProtocolError {
   if (error instanceof ProtocolError) return error;
-  // zlib says so with ERR_BUFFER_TOO_LARGE.
+  // zlib reports a message that is too big with ERR_BUFFER_TOO_LARGE, which is a RangeError.
   if (!(error instanceof RangeError)) return noDeflate();
   return new ProtocolError(CloseCode.MESSAGE_TOO_BIG, `Inflated, the message has more than ${maxBytes} bytes`);
 }

@@ -11,22 +11,33 @@ import { Deadlines } from "../timers/deadlines.ts";
 import { ContextDeflater, type Deflater, MessageDeflater } from "./deflater.ts";
 import { ContextInflater, MessageInflater } from "./inflater.ts";
 
-/** How messages are compressed where the client agrees, with every default in place. */
+/*
+ * permessage-deflate (RFC 7692) as a route offers it and as a client has agreed to it.
+ *
+ * Module state: `deflaters`, the deflaters without context takeover of the whole process, by their settings. Routes
+ * with the same settings thus share their results as well. Nothing resets it; it has one entry for each combination of
+ * settings and window size that is in use.
+ */
+
+const deflaters = new Map<string, Deflater>();
+
+/** How messages are compressed where the client agrees, with every default filled in. */
 export interface CompressionSettings extends DeflateSettings {
-  /** Bytes of a message below which it goes out as it is. */
+  /** The size in bytes below which a message is sent without compression. */
   readonly threshold: number;
   readonly level: number;
   readonly memLevel: number;
-  /** After so long without sending, what a compressor remembers is given back. */
+  /** With context takeover, a connection's window is freed when it has sent nothing for this time. */
   readonly idleTimeoutMs: number;
+  /** Decides about messages from `threshold` on; undefined compresses all of them. */
   readonly filter: ((data: string | Uint8Array) => boolean) | undefined;
 }
 
-/** permessage-deflate (RFC 7692) for the connections of one route. */
+/** Agrees on permessage-deflate with the clients of one route. */
 export class DeflateNegotiator {
   readonly #settings: CompressionSettings;
   readonly #idle: Deadlines<ContextDeflater>;
-  /** One for each different agreement, of which there are few. */
+  /** One for each different agreement, by its header. There are few. */
   readonly #negotiated = new Map<string, NegotiatedDeflate>();
 
   constructor(settings: CompressionSettings) {
@@ -34,7 +45,7 @@ export class DeflateNegotiator {
     this.#idle = new Deadlines(settings.idleTimeoutMs, (deflater) => deflater.close());
   }
 
-  /** What is agreed on with a client; undefined when it offers nothing that can be. */
+  /** Agrees with a client on one of its offers; undefined when none of them can be accepted. */
   negotiate(offers: readonly ExtensionOffer[]): NegotiatedDeflate | undefined {
     const agreement = negotiateDeflate(offers, this.#settings);
     if (agreement === undefined) return undefined;
@@ -47,9 +58,12 @@ export class DeflateNegotiator {
   }
 }
 
-/** What the connections with one agreement have in common. Without context takeover that is all of it, so that compression costs an idle connection nothing. */
+/**
+ * The state that all connections with the same agreement share. Without context takeover a connection has no state of
+ * its own, so that compression costs an idle connection nothing.
+ */
 export class NegotiatedDeflate {
-  /** The value of Sec-WebSocket-Extensions. */
+  /** The value of `Sec-WebSocket-Extensions` in the response. */
   readonly header: string;
   readonly #agreement: DeflateAgreement;
   readonly #settings: CompressionSettings;
@@ -66,13 +80,13 @@ export class NegotiatedDeflate {
     this.#deflater = sharedDeflater(settings.level, settings.memLevel, agreement.serverMaxWindowBits);
   }
 
-  /** The inflater of one more connection. */
+  /** Returns the inflater for a new connection. */
   inflater(): Inflater {
     const { clientNoContextTakeover, clientMaxWindowBits } = this.#agreement;
     return clientNoContextTakeover ? this.#inflater : new ContextInflater(clientMaxWindowBits);
   }
 
-  /** The deflater of one more connection. */
+  /** Returns the deflater for a new connection. */
   deflater(): Deflater {
     const { serverNoContextTakeover, serverMaxWindowBits: windowBits } = this.#agreement;
     if (serverNoContextTakeover) return this.#deflater;
@@ -80,7 +94,7 @@ export class NegotiatedDeflate {
     return new ContextDeflater({ level, memLevel, windowBits }, this.#idle);
   }
 
-  /** Whether a message is to be compressed, when its sender leaves that open. */
+  /** True when a message is to be compressed whose sender leaves that open. */
   isWorthIt(data: string | Uint8Array): boolean {
     const { threshold, filter } = this.#settings;
     const isLong = data.length >= threshold ||
@@ -89,9 +103,6 @@ export class NegotiatedDeflate {
     return isLong && (filter === undefined || filter(data));
   }
 }
-
-/** Routes with the same settings share their results too. */
-const deflaters = new Map<string, Deflater>();
 
 function sharedDeflater(level: number, memLevel: number, windowBits: number): Deflater {
   const key = `${level} ${memLevel} ${windowBits}`;

@@ -9,25 +9,34 @@ import {
 } from "node:zlib";
 import { MIN_WINDOW_BITS } from "../../protocol/permessage-deflate.ts";
 
-/** What came out of a stream for one message. */
+/*
+ * zlib streams that flush after each message, for connections with context takeover.
+ */
+
+/** The output of a stream for one message. */
 export interface Output {
   readonly bytes: Buffer;
-  /** A final block has ended the stream: it takes nothing more. */
+  /** True when a final block has ended the stream, which takes no more input then. */
   readonly isEnded: boolean;
 }
 
-/** A stream for {@link passThrough}, with the window that the sender was told, as a power of two. */
+/**
+ * Opens a stream for {@link passThrough} that inflates. `windowBits` is the base-2 logarithm of the sender's window.
+ */
 export function openInflate(windowBits: number): InflateRaw {
   const options = { windowBits: Math.max(windowBits, MIN_WINDOW_BITS), flush: constants.Z_SYNC_FLUSH };
   return withoutCrash(createInflateRaw(options));
 }
 
-/** A stream for {@link passThrough}. */
+/** Opens a stream for {@link passThrough} that deflates. */
 export function openDeflate(options: ZlibOptions): DeflateRaw {
   return withoutCrash(createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH }));
 }
 
-/** An error concerns the message at work. Deno also tells of it later, when that has been dealt with, and nobody would listen any more. */
+/**
+ * Adds a listener that ignores errors, since `passThrough` handles the error of its message. Deno emits the error once
+ * more after that, which would end the process without a listener.
+ */
 function withoutCrash<Stream extends DeflateRaw | InflateRaw>(stream: Stream): Stream {
   stream.on("error", () => {});
   return stream;
@@ -36,9 +45,10 @@ function withoutCrash<Stream extends DeflateRaw | InflateRaw>(stream: Stream): S
 /**
  * Passes one message through a stream that flushes after every write, on zlib's threads.
  *
- * @param stream of `openInflate` or `openDeflate`, and idle
- * @param maxBytes what may come out
- * @returns rejects with a RangeError above `maxBytes`, and with the stream's error; need not settle when the stream is closed meanwhile
+ * @param stream a stream of `openInflate` or `openDeflate` that is not passing another message
+ * @param maxBytes how many bytes may come out
+ * @returns rejects with a RangeError above `maxBytes`, and with the stream's error. It may stay pending for ever when
+ * the stream is closed meanwhile.
  */
 export function passThrough(
   stream: DeflateRaw | InflateRaw,
@@ -54,7 +64,7 @@ export function passThrough(
     byteLength += chunk.length;
     if (byteLength <= maxBytes) return;
     finish(new RangeError(`More than ${maxBytes} bytes came out`));
-    // Deno would go on to the end of all that was written.
+    // Without this, Deno would go on to the end of the input.
     closeStream(stream);
   };
   const onEnd = (): void => void (isEnded = true);
@@ -65,14 +75,14 @@ export function passThrough(
   };
   stream.on("data", onData).on("end", onEnd).on("error", finish);
   stream.write(bytes, (error) => {
-    // Takes out, as `data`, what the stream has not handed out yet.
-    while (error == null && stream.read() !== null) { /* more may follow */ }
+    // Each `read` emits `data` with output that the stream has not handed out yet.
+    while (error == null && stream.read() !== null) { /* there may be more output */ }
     finish(error);
   });
   return promise;
 }
 
-/** Closes a stream, whatever it is doing. */
+/** Closes a stream, also while it passes a message. */
 export function closeStream(stream: DeflateRaw | InflateRaw): void {
   stream.removeAllListeners("data");
   stream.close();

@@ -3,9 +3,9 @@ import { ProtocolError } from "../../protocol/errors.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 
-/** A connection that can run out of time. */
+/** The part of a connection that its timers need. */
 export interface TimedConnection {
-  /** Whether reading waits for the server's own work. */
+  /** True while reading waits for the server's own work. */
   readonly isBusy: boolean;
   fail(error: ProtocolError): void;
   terminate(): void;
@@ -18,16 +18,21 @@ export interface TimerOptions {
   readonly closeTimeoutMs: number;
 }
 
+/** How often the memory of a paused connection is looked at, where its runtime reads on during the pause. */
 const PAUSE_CHECK_MS = 100;
 
-/** All that is timed on open connections: a handful of timers, however many connections there are. */
+/** The timers of all connections with the same options: a handful of them, however many connections there are. */
 export class ConnectionTimers {
+  /** Undefined when it is turned off. */
   readonly heartbeat: Heartbeat | undefined;
-  /** From a message's first byte to its last. */
+  /** The time from a message's first byte to its last. When it is over, the connection fails. */
   readonly messages: Deadlines<TimedConnection>;
-  /** From a Close frame, sent or received, or from the peer's end where something before it is still to be read, to the end of the TCP connection. */
+  /**
+   * The time from the first sign that a connection ends to the end of its TCP connection. The signs are a Close frame,
+   * sent or received, and the peer's FIN. When the time is over, the connection is cut.
+   */
   readonly closings: Deadlines<TimedConnection>;
-  /** From one look to the next at a paused connection that cannot really be paused. */
+  /** The time from one look to the next at a paused connection whose runtime reads on into memory. */
   readonly pauses: Deadlines<TimedConnection>;
 
   constructor({ heartbeat, messageTimeoutMs, closeTimeoutMs }: TimerOptions) {
@@ -35,7 +40,7 @@ export class ConnectionTimers {
     this.closings = new Deadlines(closeTimeoutMs, (connection) => connection.terminate());
     this.pauses = new Deadlines(PAUSE_CHECK_MS, (connection) => connection.checkPause());
     this.messages = new Deadlines(messageTimeoutMs, (connection) => {
-      // The rest of the message may have come already, and wait until the server reads on.
+      // The rest of the message may have come already and wait until the server reads on.
       if (connection.isBusy) return this.messages.add(connection);
       const message = `A message was not complete after ${messageTimeoutMs} ms`;
       connection.fail(new ProtocolError(CloseCode.POLICY_VIOLATION, message));

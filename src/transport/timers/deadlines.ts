@@ -1,13 +1,15 @@
-/** Timers are set no finer than this part of their duration, so that ten thousand items cost a few dozen wake-ups, not as many. */
+/**
+ * The slack is this part of the duration: ten thousand items then cost a few dozen wake-ups instead of ten thousand.
+ */
 const SLACK_PARTS = 32;
 const MAX_SLACK_MS = 1_000;
 
 /**
- * Items that are all due the same time after they were added, with one timer for all of them. Because the duration is the
- * same, the order of insertion is the order in which they fall due. An item falls due never early, and late by at most 1/32
- * of the duration, or a second.
+ * Items that fall due a fixed duration after they were added, with one timer for all of them. Because the duration is
+ * the same for all, the items fall due in the order in which they were added. No item falls due early. An item may be
+ * late by the slack, which is 1/32 of the duration and at most one second.
  *
- * The timer keeps no process alive.
+ * The timer does not keep the process alive.
  */
 export class Deadlines<Item> {
   readonly #durationMs: number;
@@ -16,6 +18,7 @@ export class Deadlines<Item> {
   readonly #dueAtMs = new Map<Item, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
+  /** @param onDue called with each item that falls due, which is removed before */
   constructor(durationMs: number, onDue: (item: Item) => void) {
     this.#durationMs = durationMs;
     this.#slackMs = Math.min(durationMs / SLACK_PARTS, MAX_SLACK_MS);
@@ -26,12 +29,12 @@ export class Deadlines<Item> {
     return this.#dueAtMs.size;
   }
 
-  /** The items, those that fall due first at the front. */
+  /** The items, in the order in which they fall due. */
   [Symbol.iterator](): Iterator<Item> {
     return this.#dueAtMs.keys();
   }
 
-  /** Sets, or sets again, the item's deadline. */
+  /** Adds an item, or gives an item that is there its whole duration again. */
   add(item: Item): void {
     this.#dueAtMs.delete(item);
     // Whole milliseconds are small integers, which take no memory of their own in the map.
@@ -56,14 +59,14 @@ export class Deadlines<Item> {
   #run(): void {
     const nowMs = Math.floor(performance.now());
     try {
-      // `#timer` stays set until the end: what is added meanwhile is due later than all that is here.
+      // `#timer` stays set during the loop: an item that `onDue` adds falls due later than all that are here.
       for (const [item, dueAtMs] of this.#dueAtMs) {
         if (dueAtMs > nowMs) break;
         this.#dueAtMs.delete(item);
         this.#onDue(item);
       }
     } finally {
-      // Also when `onDue` has thrown, or nothing would fall due any more.
+      // This runs also when `onDue` has thrown: without a new timer no other item would fall due.
       const [next] = this.#dueAtMs.values();
       this.#timer = next === undefined ? undefined : this.#startTimer(next - nowMs);
     }

@@ -1,27 +1,29 @@
 import { Deadlines } from "./deadlines.ts";
 
-/** What a heartbeat needs of a connection. */
+/** The part of a connection that the heartbeat needs. */
 export interface HeartbeatTarget {
-  /** Whether anything has come from the peer since this was last set to false. While reading is paused it counts as heard. */
+  /** True when bytes have come from the peer since the heartbeat set this to false. The end of a pause sets it too. */
   isAlive: boolean;
   sendPing(): void;
-  /** Called when a Ping has gone unanswered for too long. */
+  /** Called when nothing has come from the peer within the time-out after a Ping. It is no longer watched then. */
   onHeartbeatTimeout(): void;
 }
 
 export interface HeartbeatOptions {
-  /** From one Ping to the next. */
+  /** The time from one Ping to the next. */
   readonly intervalMs: number;
-  /** How long a Ping may stay unanswered. */
+  /** How long the peer may stay silent after a Ping. A Ping without an answer is not followed by another. */
   readonly timeoutMs: number;
 }
 
 /**
- * Pings every connection at its interval and gives up those that have not answered in time (RFC 6455 §5.5.2). Any byte from the
- * peer is an answer: one that is busy with a long frame cannot send a Pong inside it.
+ * Sends a Ping to every connection at the interval, and times out the connections whose peers have not answered in time
+ * (RFC 6455 §5.5.2). Any byte from the peer is an answer, because a peer that is sending a long frame cannot send a
+ * Pong inside it.
  *
- * Each connection stands in exactly one of two queues. The first runs for the shorter of the two times, the second for the
- * difference: to the next Ping if the time-out was the shorter, or to the verdict if the interval was.
+ * Each connection is in exactly one of two queues. It waits in the first for the shorter of the two times, and in the
+ * second for the difference between them. The end of the second is the time of the next Ping where the time-out is the
+ * shorter of the two, and the end of the time-out where the interval is.
  */
 export class Heartbeat {
   readonly #first: Deadlines<HeartbeatTarget>;
@@ -29,25 +31,25 @@ export class Heartbeat {
 
   constructor({ intervalMs, timeoutMs }: HeartbeatOptions) {
     const isTimeoutFirst = timeoutMs < intervalMs;
-    const beat = (connection: HeartbeatTarget): void => this.#ping(connection);
-    const judge = (connection: HeartbeatTarget): void =>
+    const ping = (connection: HeartbeatTarget): void => this.#ping(connection);
+    const pingOrTimeOut = (connection: HeartbeatTarget): void =>
       connection.isAlive ? this.#ping(connection) : connection.onHeartbeatTimeout();
 
-    this.#second = new Deadlines(Math.abs(intervalMs - timeoutMs), isTimeoutFirst ? beat : judge);
+    this.#second = new Deadlines(Math.abs(intervalMs - timeoutMs), isTimeoutFirst ? ping : pingOrTimeOut);
     this.#first = new Deadlines(Math.min(intervalMs, timeoutMs), (connection) => {
-      if (intervalMs === timeoutMs) judge(connection);
+      if (intervalMs === timeoutMs) pingOrTimeOut(connection);
       else if (connection.isAlive === isTimeoutFirst) this.#second.add(connection);
       else if (isTimeoutFirst) connection.onHeartbeatTimeout();
       else this.#ping(connection);
     });
   }
 
-  /** How many connections are watched. */
+  /** The number of connections that are watched. */
   get size(): number {
     return this.#first.size + this.#second.size;
   }
 
-  /** Begins to watch: the first Ping goes out one interval from now. */
+  /** Begins to watch a connection. Its first Ping goes out one interval from now. */
   add(connection: HeartbeatTarget): void {
     connection.isAlive = true;
     this.#first.add(connection);
