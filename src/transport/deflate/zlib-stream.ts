@@ -16,7 +16,7 @@ import { MIN_WINDOW_BITS } from "../../protocol/permessage-deflate.ts";
 /** The output of a stream for one message. */
 export interface Output {
   readonly bytes: Buffer;
-  /** True when a final block has ended the stream, which takes no more input then. */
+  /** True when a final block has ended the stream in front of more input, which the stream does not take any more. */
   readonly isEnded: boolean;
 }
 
