@@ -1,4 +1,4 @@
-/** A connection over a real connection, and what it tells its receiver. */
+/** A `Connection` over a real TCP connection, and a handler that records its events. */
 
 import type { Socket as RawSocket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -22,16 +22,16 @@ export const SETTINGS: ConnectionSettings = {
 
 export type Event = [name: string, ...details: unknown[]];
 
-/** Writes down what it hears, and does what a test wants done. */
+/** Records the events of a connection, and lets a test react to each of them. */
 export class Recorder implements ConnectionHandler {
   readonly events: Event[] = [];
   readonly closed = Promise.withResolvers<Event>();
   readonly drained = Promise.withResolvers<void>();
-  /** What to do at each event. */
+  /** Called at each event. */
   react: (event: Event) => void = () => {};
   #waiting: (() => void) | undefined;
 
-  /** Resolves once there are that many messages. */
+  /** Resolves with all messages once there are that many. */
   async messages(count: number): Promise<unknown[]> {
     while (this.of("message").length < count) await new Promise<void>((resolve) => this.#waiting = resolve);
     return this.of("message").map(([, data]) => data);
@@ -89,7 +89,7 @@ export async function pair(settings: Partial<ConnectionSettings> = {}, options: 
   return { raw, client, recorder, connection: new Connection(raw, head, { ...SETTINGS, ...settings }, recorder) };
 }
 
-/** Lets the loop turn until bytes have gone to another socket and back, so that what was under way has arrived. */
+/** Lets bytes go to another socket and back that many times, so that all bytes that were on their way have arrived. */
 export async function roundTrips(count: number): Promise<void> {
   const { client, connection, recorder } = await pair();
   recorder.react = () => connection.send("back");
@@ -102,7 +102,7 @@ export async function roundTrips(count: number): Promise<void> {
 
 export const block: Buffer = Buffer.alloc(100_000, "x");
 
-/** Sends until the operating system takes no more. */
+/** Sends blocks to a client that does not read, until that many bytes wait. Returns how many blocks. */
 export async function stall({ connection, client }: Pair, bytes: number): Promise<number> {
   client.pause();
   let sent = 0;

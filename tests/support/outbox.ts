@@ -1,4 +1,4 @@
-/** Outboxes over real connections. */
+/** Outboxes over real TCP connections. */
 
 import type { Socket as RawSocket } from "node:net";
 import { Outbox } from "../../src/transport/outbox.ts";

@@ -1,23 +1,23 @@
-/** A raw socket over no wire, which takes what is written to it when a test says so. */
+/** A raw socket without a wire, which takes the bytes that are written to it when a test says so. */
 
 import { Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 export class StalledSocket extends Socket {
-  /** What has been taken, in order. */
+  /** The bytes that have been taken, in order. */
   readonly taken: Buffer[] = [];
   takenBytes = 0;
-  /** The stream's writes, however many of ours they hold. */
+  /** The write that the stream waits for. It may contain several chunks. */
   #untaken: { chunks: Buffer[]; done: () => void } | undefined;
   #isStalled = true;
 
-  /** Takes what the stream has handed over so far, or also all that is still to come. */
+  /** Takes the present write; with `isStalled` false, all later ones too. */
   takeNow(isStalled: boolean): void {
     this.#isStalled = isStalled;
     this.#takeUntaken();
   }
 
-  /** Takes everything, and waits until all that follows from it has been taken too. */
+  /** Takes everything, and waits until all writes that follow from that have been taken too. */
   async takeAll(): Promise<void> {
     this.takeNow(false);
     let before = -1;
@@ -28,14 +28,14 @@ export class StalledSocket extends Socket {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.#hold([chunk], done);
+    this.#keep([chunk], done);
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
-    this.#hold(chunks.map(({ chunk }) => chunk), done);
+    this.#keep(chunks.map(({ chunk }) => chunk), done);
   }
 
-  #hold(chunks: Buffer[], done: () => void): void {
+  #keep(chunks: Buffer[], done: () => void): void {
     this.#untaken = { chunks, done };
     if (!this.#isStalled) this.#takeUntaken();
   }
@@ -44,7 +44,7 @@ export class StalledSocket extends Socket {
     if (this.#untaken === undefined) return;
     const { chunks, done } = this.#untaken;
     this.#untaken = undefined;
-    // The sender may use its memory for something else from here on.
+    // The sender may use its memory again from here on.
     for (const chunk of chunks) {
       this.taken.push(Buffer.from(chunk));
       this.takenBytes += chunk.length;

@@ -1,4 +1,4 @@
-/** What an app writes to its raw sockets, write by write. */
+/** Records what an app writes to its raw sockets, write by write. */
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -8,13 +8,13 @@ import { expect, onTestFinished, vi } from "vitest";
 import { type App, type AppOptions, createApp } from "../../mod.ts";
 import { RawClient } from "./raw-client.ts";
 
-/** What one client gets, and what was written to its raw socket for it. */
+/** A client, and the writes to its raw socket on the server. */
 export interface Line<Client> {
   readonly client: Client;
   readonly writes: Buffer[];
 }
 
-/** An app on somebody else's server, where its raw sockets can be seen, and sockets that are subscribed to a topic. */
+/** An app on a server of the test, which sees its raw sockets, and clients that are subscribed to topics. */
 export async function lines<Client extends { terminate(): void } = RawClient>(
   count: number,
   topics: readonly string[],
@@ -49,7 +49,7 @@ export async function lines<Client extends { terminate(): void } = RawClient>(
   return { app, all };
 }
 
-/** The first writes of all are of the same bytes in the same place. */
+/** Expects that the first writes of all are the same bytes in the same memory. */
 export function expectSameMemory(all: readonly Line<unknown>[]): void {
   const [{ buffer, byteOffset, byteLength }] = all[0].writes;
   for (const { writes: [write] } of all) {

@@ -1,4 +1,5 @@
-// Compression: the order of messages, backpressure, and sockets that end, while zlib's threads are at work.
+// Tests CompressingOutbox through apps: the order of messages, backpressure, and sockets that close or are cut, while
+// zlib's threads are at work.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -50,7 +51,7 @@ describe.each(deflateModes)("the order of what is sent: %s", (_name, mode) => {
     }
   });
 
-  test("a Ping and a Pong behind a large message arrive, before it or after", async () => {
+  test("a Ping and a Pong behind a large message arrive before or after it", async () => {
     const { client, socket } = await deflatePair(mode);
     const message = prose(512 * KiB);
     socket.send(message);
@@ -94,7 +95,7 @@ describe.each(deflateModes)("the order of what is sent: %s", (_name, mode) => {
     expect(await seen.closed).toEqual([1000, "", true]);
   });
 
-  test("a fault of the peer while zlib is at work ends in its Close", async () => {
+  test("a fault of the peer while zlib is at work is answered with the Close for it", async () => {
     const { client, socket, seen } = await deflatePair(mode);
     socket.send(prose(512 * KiB));
     client.sendBytes(text("bad", { rsv: 2 }));
@@ -105,7 +106,7 @@ describe.each(deflateModes)("the order of what is sent: %s", (_name, mode) => {
 });
 
 describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
-  test("send says false while a large message waits for zlib, bufferedAmount counts it, and drain follows at zero", async () => {
+  test("send returns false while a large message waits for zlib, bufferedAmount counts it, and drain follows at zero", async () => {
     const { client, socket } = await deflatePair(mode);
     const message = prose(256 * KiB);
     const drained = eventOf(socket, "drain").then(() => socket.bufferedAmount);
@@ -128,7 +129,7 @@ describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
     for (const each of [message, "€".repeat(1_000)]) expect(await client.nextMessage() === each).toBe(true);
   });
 
-  test("tiny messages that wait for zlib are counted by what they cost, and those that fit come in order", async () => {
+  test("tiny messages that wait for zlib are counted by the memory they take, and those that fit come in order", async () => {
     const { app, client, socket } = await deflatePair(mode, { maxBufferedBytes: MiB, slowConsumer: "drop" });
     socket.send(prose(256 * KiB));
     let sent = 0;
@@ -142,7 +143,7 @@ describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
     expect(await client.nextMessage()).toBe("room again");
   });
 
-  test("send says true below highWaterMark", async () => {
+  test("send returns true below highWaterMark", async () => {
     const { client, socket } = await deflatePair(mode, { highWaterMark: MiB });
     const message = prose(256 * KiB);
     expect(socket.send(message)).toBe(true);
@@ -151,7 +152,7 @@ describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
     expect(await client.nextMessage() === message).toBe(true);
   });
 
-  test("drained() lets a producer keep to the client's pace", async () => {
+  test("a producer that waits for drained() sends at the client's pace", async () => {
     const { client, socket } = await deflatePair(mode);
     const message = prose(300 * KiB);
     let most = 0;
@@ -166,7 +167,7 @@ describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
     expect(most).toBeLessThan(2 * message.length);
   });
 
-  /** Sends large messages, one a turn, until `isEnough`, and gives how many. */
+  /** Sends large messages, one a turn, until `isEnough` is true, and returns how many. */
   async function flood({ client, socket }: DeflatePair, isEnough: () => boolean): Promise<number> {
     const message = noise(200 * KiB);
     client.pause();
@@ -190,7 +191,7 @@ describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
     expect(await pair.seen.closed).toEqual([1013, expect.any(String), false]);
   });
 
-  test("or, with slowConsumer: drop, it misses messages, and gets the others in order", async () => {
+  test("with slowConsumer: drop, a slow consumer misses messages and gets the others in order", async () => {
     const pair = await deflatePair(mode, { maxBufferedBytes: 2 * MiB, slowConsumer: "drop" });
     const { app, client, socket, seen } = pair;
     const sent = await flood(pair, () => app.stats().droppedMessages >= 5);
@@ -206,7 +207,7 @@ describe.each(deflateModes)("backpressure: %s", (_name, mode) => {
   });
 });
 
-describe.each(deflateModes)("an end while zlib is at work: %s", (_name, mode) => {
+describe.each(deflateModes)("a connection that ends while zlib is at work: %s", (_name, mode) => {
   const message = prose(900 * KiB);
 
   test.each<[name: string, end: (pair: DeflatePair) => unknown]>([
@@ -269,7 +270,7 @@ describe.each(deflateModes)("an end while zlib is at work: %s", (_name, mode) =>
     expect((await seen.closed).slice(0, 1)).toEqual([1001]);
   });
 
-  test("app.close cuts who does not answer, and ends in time", async () => {
+  test("app.close cuts a client that does not answer, and resolves in time", async () => {
     const { app, client, socket, seen } = await deflatePair(mode);
     client.pause();
     for (let i = 0; i < 10; i++) socket.send(message);

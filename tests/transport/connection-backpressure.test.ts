@@ -1,3 +1,5 @@
+// A connection whose peer reads slowly or not at all: limits of memory, dropped messages, drain.
+
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { until } from "../support/app.ts";
@@ -5,7 +7,7 @@ import { block, pair, roundTrips, SETTINGS, stall } from "../support/connection.
 import { close, text } from "../support/frames.ts";
 
 describe("a slow consumer", () => {
-  test("is closed with 1013, behind all that it had been sent before", async () => {
+  test("is closed with 1013, behind all that was sent before", async () => {
     const one = await pair();
     const { client, connection, recorder } = one;
     connection.start();
@@ -24,7 +26,7 @@ describe("a slow consumer", () => {
     expect(connection.droppedMessages).toBe(0);
   });
 
-  test("misses messages with slowConsumer: drop, which are counted, and goes on after a drain", async () => {
+  test("misses messages with slowConsumer: drop, which are counted, and gets messages again after a drain", async () => {
     const one = await pair({ slowConsumer: "drop" });
     const { client, connection, recorder } = one;
     connection.start();
@@ -46,7 +48,7 @@ describe("a slow consumer", () => {
     expect(recorder.of("error")).toEqual([]);
   });
 
-  test("is nobody who reads, however much is sent in one turn", async () => {
+  test("is no client that reads, however much is sent in one turn", async () => {
     const { client, connection, recorder } = await pair({ maxBufferedBytes: 50_000 });
     connection.start();
     const small = Buffer.alloc(1_000, "y");
@@ -59,7 +61,7 @@ describe("a slow consumer", () => {
 });
 
 describe("backpressure", () => {
-  test("send says false above highWaterMark, and drain follows once, at zero", async () => {
+  test("send returns full above highWaterMark, and drain follows once, at zero", async () => {
     const one = await pair({ highWaterMark: 1_000, maxBufferedBytes: 100_000_000 });
     const { client, connection, recorder } = one;
     const amounts: number[] = [];
@@ -93,7 +95,7 @@ describe("backpressure", () => {
     expect(one.recorder.events).toEqual([["close", 1006, false]]);
   });
 
-  test("who waits for the drain after the closing handshake harms nothing that is still to be written", async () => {
+  test("asking for a drain after the closing handshake harms nothing that is still to be written", async () => {
     const one = await pair({ maxBufferedBytes: 100_000_000, highWaterMark: 100_000_000 });
     const { client, connection, recorder } = one;
     connection.start();

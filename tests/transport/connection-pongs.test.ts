@@ -1,4 +1,5 @@
-// RFC 6455 §5.5.3: of several Pings only the newest need be answered. Behind what a peer does not read, Pongs cost one payload, and its Pings are no life.
+// RFC 6455 §5.5.3: of several Pings only the newest need be answered. Behind bytes that a peer does not read, Pongs
+// cost the memory of one payload, and the peer's Pings do not make it alive.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -7,7 +8,7 @@ import { until } from "../support/app.ts";
 import { block, type Pair, pair, SETTINGS, stall } from "../support/connection.ts";
 import { close, opcodes, ping, type ServerFrame, text } from "../support/frames.ts";
 
-/** Connections of which one does not read. */
+/** A connection whose client does not read. */
 async function stalledPair(timers: ConnectionTimers = SETTINGS.timers): Promise<Pair & { sent: number }> {
   const one = await pair({ maxBufferedBytes: 100_000_000, timers });
   one.connection.start();
@@ -16,7 +17,7 @@ async function stalledPair(timers: ConnectionTimers = SETTINGS.timers): Promise<
   return { ...one, sent };
 }
 
-/** Lets the server read so many Pings, with other payloads each. */
+/** Sends that many Pings, each with another payload, and waits until the server has read them. */
 async function sendPings({ client, recorder }: Pair, count: number, name: string = ""): Promise<void> {
   const before = recorder.of("ping").length;
   client.send(Buffer.concat(Array.from({ length: count }, (_, i) => ping(`${name}${i}`.padEnd(125, "p")))));
@@ -25,7 +26,7 @@ async function sendPings({ client, recorder }: Pair, count: number, name: string
 
 const readable = ({ opcode, payload }: ServerFrame): string => `${opcode} ${`${payload}`.replace(/p+$/, "")}`;
 
-/** All that comes until a text that says so, large blocks left out. */
+/** All frames up to the text "end", without the large blocks. */
 async function readToEnd({ client, connection }: Pair): Promise<string[]> {
   connection.send("end");
   client.resume();
@@ -70,7 +71,7 @@ describe("Pings of a peer that does not read", () => {
     vi.spyOn(one.connection, "onPing").mockImplementation((payload) => void payloads.push(payload));
     one.client.send(ping("first"), ping("kept"));
     await until(() => payloads.length === 2);
-    // Whatever becomes of the chunk, the answer is what was asked for.
+    // Even when the chunk is changed, the answer has the payload of the Ping.
     for (const payload of payloads) payload.fill(0);
     expect(await readToEnd(one)).toEqual(["10 first", "1 end", "10 kept"]);
   });
@@ -88,8 +89,8 @@ describe("Pings of a peer that does not read", () => {
   });
 });
 
-describe("Pongs that are no answers", () => {
-  test("cost one payload too where they wait, and take no answer's place", async () => {
+describe("Pongs that answer no Ping", () => {
+  test("cost one payload too where they wait, and do not take the place of an answer", async () => {
     const one = await stalledPair();
     const before = one.connection.bufferedAmount;
     await sendPings(one, 2, "ping ");
@@ -108,7 +109,7 @@ describe("Pongs that are no answers", () => {
     for (let i = 0; i < 20; i++) expect(`${(await client.nextFrame()).payload}`).toBe(`${i}`);
   });
 
-  test("sent by who hears of a Ping cost no more than the answers", async () => {
+  test("cost no more than the answers when the handler sends one for each Ping", async () => {
     const one = await stalledPair();
     const before = one.connection.bufferedAmount;
     one.recorder.react = ([name]) => name === "ping" && one.connection.pong(Buffer.from("mine"));
@@ -127,7 +128,7 @@ describe("the heartbeat", () => {
   }
 
   test.each([HEARTBEAT, { intervalMs: 500, timeoutMs: 1_000 }, { intervalMs: 700, timeoutMs: 700 }])(
-    "ends a peer that sends Pings, and all else, but does not read: %o",
+    "cuts a peer that sends Pings and messages but does not read: %o",
     async (heartbeat) => {
       const one = await stalledPair(fakeTimers(heartbeat));
       await sendPings(one, 10);
@@ -142,12 +143,12 @@ describe("the heartbeat", () => {
         await one.recorder.messages(length + 1);
       }
       expect(await one.recorder.closed.promise).toEqual(["close", 1006, false]);
-      // The timers may be late by a 32nd part.
+      // The timers may be late by 1/32 of their durations.
       expect(elapsedMs).toBeLessThanOrEqual((heartbeat.intervalMs + heartbeat.timeoutMs) * 33 / 32 + 100);
     },
   );
 
-  test("hears a peer again once its Pong is taken", async () => {
+  test("takes a peer for alive again once its Pong is taken", async () => {
     const one = await stalledPair(fakeTimers(HEARTBEAT));
     await sendPings(one, 2);
     vi.advanceTimersByTime(1_000);

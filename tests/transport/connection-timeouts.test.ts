@@ -1,3 +1,5 @@
+// The timers of a connection: a message that trickles, a silent peer, a closing handshake that takes too long.
+
 import { once } from "node:events";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
@@ -31,7 +33,7 @@ describe("the timers", () => {
     ["a header that trickles", text("x").subarray(0, 3)],
     ["a payload that trickles", text("xyz").subarray(0, 8)],
     ["a control frame that trickles", ping("xyz").subarray(0, 8)],
-  ])("%s has no longer", async (_name, begin) => {
+  ])("%s has no more time than a message", async (_name, begin) => {
     const { raw, client, connection, recorder } = await pair({ timers: fakeTimers({ messageTimeoutMs: 1_000 }) });
     connection.start();
     const arrived = once(raw, "data");
@@ -61,7 +63,7 @@ describe("the timers", () => {
     expect(recorder.of("error")).toEqual([]);
   });
 
-  test("time in which reading is paused is ours, not the message's", async () => {
+  test("a pause does not count as time of the message", async () => {
     const { client, connection, recorder } = await pair({ timers: fakeTimers({ messageTimeoutMs: 1_000 }) });
     connection.start();
     client.send(text("begin", { fin: false }), ping(""));
@@ -77,7 +79,7 @@ describe("the timers", () => {
 
   const HEARTBEAT = { intervalMs: 1_000, timeoutMs: 500 };
 
-  test("a peer that sends anything at all is not cut, be it half a frame", async () => {
+  test("a peer that sends anything at all, even half a frame, is not cut", async () => {
     const { raw, client, connection, recorder } = await pair({ timers: fakeTimers({ heartbeat: HEARTBEAT }) });
     connection.start();
     const slow = text("a message that takes its time");
@@ -93,7 +95,7 @@ describe("the timers", () => {
     expect(connection.isOpen).toBe(true);
   });
 
-  test("a peer that says nothing is cut, after its Ping has gone unanswered", async () => {
+  test("a peer that sends nothing is cut when the server's Ping has had no answer", async () => {
     const { client, connection, recorder } = await pair({ timers: fakeTimers({ heartbeat: HEARTBEAT }) });
     connection.start();
     vi.advanceTimersByTime(1_000);
@@ -120,13 +122,13 @@ describe("the timers", () => {
       vi.advanceTimersByTime(heartbeat.timeoutMs - 50);
       expect(recorder.events).toEqual([["message", "here"]]);
       expect(connection.isOpen).toBe(true);
-      // From here on it is silent, and its time is counted again.
+      // From here on the peer is silent, and its time is counted again.
       vi.advanceTimersByTime(10_000);
       expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
     },
   );
 
-  test("a socket that was paused after its Ping has its time again when it is resumed", async () => {
+  test("a socket that was paused after its Ping has the whole time-out again when it is resumed", async () => {
     const { client, connection, recorder } = await pair({ timers: fakeTimers({ heartbeat: HEARTBEAT }) });
     connection.start();
     vi.advanceTimersByTime(1_000);
@@ -139,7 +141,7 @@ describe("the timers", () => {
     expect(recorder.events).toEqual([]);
   });
 
-  test("a peer that has ended its side and does not read has closeTimeoutMs, and no other clock is left", async () => {
+  test("a peer that has ended its side and does not read has closeTimeoutMs, and no other timer is left", async () => {
     const timers = fakeTimers({ heartbeat: HEARTBEAT, closeTimeoutMs: 1_000 });
     const one = await pair({ timers, maxBufferedBytes: 100_000_000 });
     const { client, connection, recorder } = one;
@@ -157,7 +159,7 @@ describe("the timers", () => {
     expect(timers.closings.size).toBe(0);
   });
 
-  test("nothing is left in them when a connection has ended", async () => {
+  test("none of them watches a connection that has ended", async () => {
     const timers = fakeTimers({ heartbeat: HEARTBEAT });
     const ends = [
       ({ client }: Pair) => client.send(close(1000)),

@@ -1,4 +1,5 @@
-// One socket does not keep the others waiting: its reading is cut into turns, and nothing is lost where it is cut.
+// The reading of one socket is cut into turns, so that the other sockets need not wait, and nothing is lost where it is
+// cut.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -21,7 +22,7 @@ function fakeClock(): void {
   onTestFinished(() => void vi.useRealTimers());
 }
 
-/** A pair of which the receiver takes a millisecond for each message, Ping and Pong. */
+/** A pair whose handler takes a millisecond for each message, Ping and Pong. */
 async function slowPair(): Promise<Pair> {
   fakeClock();
   const one = await pair();
@@ -29,7 +30,7 @@ async function slowPair(): Promise<Pair> {
   return one;
 }
 
-/** Sends messages, and does something when the reading of them has been interrupted. Gives how many had been read then. */
+/** Sends messages, calls `act` when their reading has been interrupted, and returns how many had been read then. */
 function interrupt({ raw, client, connection, recorder }: Pair, act: () => void): Promise<number> {
   connection.start();
   client.send(chunkOf(many));
@@ -99,7 +100,7 @@ describe("a socket whose messages take long", () => {
     expect(others.length).toBeGreaterThan(10);
   });
 
-  test("hears nothing more once it has been terminated meanwhile", async () => {
+  test("hands out nothing more when it is terminated meanwhile", async () => {
     const one = await slowPair();
     const read = await interrupt(one, () => one.connection.terminate());
     expect(await one.recorder.closed.promise).toEqual(["close", 1006, false]);
@@ -120,7 +121,7 @@ describe("a socket whose messages take long", () => {
     expect(await recorder.messages(many.length)).toEqual(many);
   });
 
-  test("may be closed meanwhile: what had come is handed out, and the answer to the Close is seen", async () => {
+  test("may be closed meanwhile: the messages that had come are handed out, and the answer to the Close is read", async () => {
     const one = await slowPair();
     await interrupt(one, () => {
       one.connection.close(1000, "");
@@ -131,11 +132,11 @@ describe("a socket whose messages take long", () => {
   });
 });
 
-describe("an end that comes while something is still to be read", () => {
+describe("the peer's end that comes while bytes are still to be read", () => {
   test.each<[string, (client: Pair["client"]) => void, code: number]>([
     ["a FIN", (client) => client.end(), 1006],
     ["a Close and a FIN", (client) => (client.send(close(1000)), client.end()), 1000],
-  ])("%s waits until it is read, and is told once", async (_name, end, code) => {
+  ])("%s waits until they are read, and is reported once", async (_name, end, code) => {
     const { client, connection, recorder } = await slowPair();
     connection.start();
     client.send(chunkOf(many));
@@ -166,7 +167,7 @@ describe("an end that comes while something is still to be read", () => {
     expect(recorder.of("close").length).toBe(1);
   });
 
-  test("waits for a receiver that pauses after each message, as a loop over the messages does", async () => {
+  test("waits for a handler that pauses after each message, as a loop over the messages does", async () => {
     const { client, connection, recorder } = await slowPair();
     recorder.react = ([name]) => {
       if (name !== "message") return;
@@ -186,7 +187,7 @@ describe("a message that is being inflated", () => {
   const compressed = text("later", { rsv: 4 });
 
   interface Inflating extends Pair {
-    /** Gives what has come of the message. */
+    /** Ends the inflation with this message. */
     readonly inflate: (message: string) => void;
   }
 
@@ -212,7 +213,7 @@ describe("a message that is being inflated", () => {
     return { raw, client, connection, recorder, inflate: (message) => resolve(Buffer.from(message)) };
   }
 
-  test("is handed out before the peer's FIN is told, with what came behind it", async () => {
+  test("is handed out before the peer's FIN is reported, with the frames that came behind it", async () => {
     const { client, connection, recorder, inflate } = await inflating();
     client.send(Buffer.concat([compressed, text("behind"), ping("p")]));
     client.end();
@@ -232,7 +233,7 @@ describe("a message that is being inflated", () => {
   test.each<[string, (one: Inflating) => void]>([
     ["a FIN", ({ client }) => client.end()],
     ["a TCP connection that is gone", ({ raw }) => void raw.destroy()],
-  ])("and never comes does not keep %s for longer than closeTimeoutMs", async (_name, end) => {
+  ])("for ever does not delay %s for longer than closeTimeoutMs", async (_name, end) => {
     const one = await inflating({ closeTimeoutMs: 200 });
     const { client, connection, recorder } = one;
     client.send(compressed);
@@ -246,7 +247,7 @@ describe("a message that is being inflated", () => {
     expect(recorder.events).toEqual([["close", 1006, false]]);
   });
 
-  test("costs the message behind it no time, and a connection that is waited for is not silent", async () => {
+  test("costs the message behind it no time, and its connection is not taken for silent", async () => {
     const heartbeat = { intervalMs: 1_000, timeoutMs: 500 };
     const { client, connection, recorder, inflate } = await inflating({ heartbeat });
     client.send(Buffer.concat([compressed, text("behind").subarray(0, 8)]));

@@ -53,7 +53,7 @@ describe("reading", () => {
     expect(await recorder.messages(200)).toEqual(texts);
   });
 
-  test("goes on at once when the receiver pauses and resumes", async () => {
+  test("goes on at once when the handler pauses and resumes", async () => {
     const { client, connection, recorder } = await pair();
     recorder.react = () => {
       connection.pause();
@@ -64,7 +64,7 @@ describe("reading", () => {
     expect(await recorder.messages(3)).toEqual(["1", "2", "3"]);
   });
 
-  test("once paused, holds the peer back by TCP itself, and loses nothing", async () => {
+  test("once paused, stops the peer by TCP itself, and loses nothing", async () => {
     const { raw, client, connection, recorder } = await pair();
     connection.start();
     client.send(text("first"));
@@ -83,7 +83,7 @@ describe("reading", () => {
     expect(raw.bytesRead).toBeGreaterThan(count * block.length);
   });
 
-  test("is resumed by close, so that the peer's answer is seen", async () => {
+  test("is resumed by close, so that the peer's answer is read", async () => {
     const { client, connection, recorder } = await pair();
     connection.start();
     connection.pause();
@@ -95,7 +95,7 @@ describe("reading", () => {
     expect(recorder.events).toEqual([["message", "unread"], ["close", 1000, true]]);
   });
 
-  test("ends with terminate, also for what the chunk still holds", async () => {
+  test("ends with terminate, also for the messages that are left in the chunk", async () => {
     const { client, connection, recorder } = await pair();
     recorder.react = (event) => event[0] === "message" && connection.terminate();
     connection.start();
@@ -107,8 +107,8 @@ describe("reading", () => {
 });
 
 describe("answers", () => {
-  test("all that a chunk gives rise to leaves in one write", async () => {
-    // The clock stands still: on a slow machine, the others would have their turn in the middle of the chunk.
+  test("all answers to one chunk leave in one write", async () => {
+    // The clock stands still: on a slow machine, other sockets would have their turn in the middle of the chunk.
     vi.useFakeTimers({ toFake: ["performance"] });
     onTestFinished(() => void vi.useRealTimers());
     const { raw, client, connection, recorder } = await pair();
@@ -122,7 +122,7 @@ describe("answers", () => {
     expect(write).toHaveBeenCalledOnce();
   });
 
-  test("a Ping is answered before the receiver hears of it", async () => {
+  test("a Ping is answered before the handler is called for it", async () => {
     const { client, connection, recorder } = await pair();
     recorder.react = ([name]) => name === "ping" && connection.send("heard");
     connection.start();
@@ -131,7 +131,7 @@ describe("answers", () => {
     expect(await client.nextMessage()).toBe("heard");
   });
 
-  test("Pings are not answered above maxBufferedBytes: a peer that does not read costs no more memory", async () => {
+  test("the Pings of a peer that does not read cost no memory beyond maxBufferedBytes", async () => {
     const one = await pair({ slowConsumer: "drop" });
     const { client, connection, recorder } = one;
     connection.start();
@@ -146,8 +146,8 @@ describe("answers", () => {
   });
 });
 
-describe("the end", () => {
-  test("a peer that ends its side without a Close still gets what it was sent", async () => {
+describe("a connection ends", () => {
+  test("a peer that ends its side without a Close still gets all that was sent", async () => {
     const one = await pair({ maxBufferedBytes: 100_000_000 });
     const { client, connection, recorder } = one;
     connection.start();
@@ -160,7 +160,7 @@ describe("the end", () => {
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
   });
 
-  test("a fault is told as error, then as close, once each", async () => {
+  test("a fault is reported as error, then as close, once each", async () => {
     const { client, connection, recorder } = await pair();
     connection.start();
     client.send(text("bad", { rsv: 1 }), text("ignored"));
@@ -169,7 +169,7 @@ describe("the end", () => {
     expect(recorder.events).toEqual([["error", 1002], ["close", 1002, false]]);
   });
 
-  test("a peer that has said Close but keeps TCP open is cut after closeTimeoutMs", async () => {
+  test("a peer that has sent a Close but keeps TCP open is cut after closeTimeoutMs", async () => {
     const timers = new ConnectionTimers({ heartbeat: false, messageTimeoutMs: 60_000, closeTimeoutMs: 100 });
     const recorder = new Recorder();
     const { port } = await upgradeServer((raw, _request, head) => {

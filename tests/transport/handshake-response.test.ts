@@ -11,7 +11,7 @@ const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 const OFFER = { key: KEY, subprotocols: [], extensions: [] };
 
 describe("a handshake that is accepted", () => {
-  test("is answered with 101 and what belongs to it, and nothing else", async () => {
+  test("gets a 101 with the headers that it needs, and nothing else", async () => {
     const { port } = await upgradeServer((raw) => {
       acceptUpgrade(raw, OFFER, {});
       raw.end();
@@ -45,7 +45,7 @@ describe("a handshake that is accepted", () => {
     ["a line break in a name", ["X-Name: a\r\nX-Evil", "1"]],
     ["a space in a name", ["X Name", "1"]],
     ["an empty name", ["", "1"]],
-  ])("is not answered with %s: TypeError, and nothing is written", async (_name, header) => {
+  ])("gets no header with %s: TypeError, and nothing is written", async (_name, header) => {
     let error: unknown;
     const { port } = await upgradeServer((raw) => {
       try {
@@ -62,7 +62,7 @@ describe("a handshake that is accepted", () => {
 });
 
 describe("a handshake that is refused", () => {
-  test("gets a whole HTTP answer that says why, and the connection ends", async () => {
+  test("gets a whole HTTP response that says why, and the connection ends", async () => {
     const { port } = await upgradeServer((raw) => {
       refuseUpgrade(raw, new HandshakeError(426, "Version 13, bitte \u2013 danke", { "Sec-WebSocket-Version": "13" }));
     });
@@ -76,12 +76,12 @@ describe("a handshake that is refused", () => {
     expect(Buffer.from(response.split("\r\n\r\n")[1], "latin1")).toEqual(body);
   });
 
-  test("has a reason phrase even with a status that nobody knows", async () => {
+  test("gets a reason phrase even with an unknown status", async () => {
     const { port } = await upgradeServer((raw) => writeRefusal(raw, 499, "Odd"));
     expect((await rawRequest(port, upgradeRequest())).split("\r\n", 1)[0]).toMatch(/^HTTP\/1\.1 499 \S/);
   });
 
-  test("may have a body of bytes; its length and the connection's end are not the caller's to say", async () => {
+  test("may get a body of bytes; the caller's headers do not change its length, nor that the connection ends", async () => {
     const { port } = await upgradeServer((raw) => {
       const headers = [["Content-Length", "1"], ["connection", "keep-alive"], ["Content-Type", "image/png"]] as const;
       writeRefusal(raw, 403, new Uint8Array([1, 2, 3]), headers);
@@ -93,7 +93,7 @@ describe("a handshake that is refused", () => {
     expect(response.endsWith("\r\n\r\n\x01\x02\x03")).toBe(true);
   });
 
-  test("is told so even while it goes on sending: no reset overtakes the answer", async () => {
+  test("gets the response even while the client goes on sending: no reset overtakes it", async () => {
     const ended = Promise.withResolvers<void>();
     const { port } = await upgradeServer((raw) => {
       raw.once("close", () => ended.resolve());
@@ -108,11 +108,11 @@ describe("a handshake that is refused", () => {
     const response = await textOf(client);
     expect(statusOf(response)).toBe(403);
     expect(response.endsWith("\r\n\r\nNo\n")).toBe(true);
-    // All that it has sent has been read, and the server has let go.
+    // The server has read all that the client has sent, and has closed the connection.
     await ended.promise;
   });
 
-  test("of which the client has gone already is only cleaned up", async () => {
+  test("whose client has gone already gets nothing, and the connection is closed", async () => {
     const { port } = await upgradeServer((raw) => {
       raw.destroy();
       refuseUpgrade(raw, new HandshakeError(403, "No"));

@@ -1,4 +1,5 @@
-// A large text that is sent on while it is handed out leaves in the bytes that it came in.
+// Tests withSourceBytes together with Outbox: a large text that is sent on while it is handed out leaves in the bytes
+// that it came in.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
@@ -11,13 +12,13 @@ import { end, ends, nextMessages } from "../support/outbox.ts";
 
 const KiB = 1024;
 
-/** A text of so many bytes. */
+/** A text of that many bytes. */
 const ascii = (byteLength: number): string => "abcdefg".repeat(byteLength / 7 + 1).slice(0, byteLength);
 const beyondAscii = (byteLength: number): string =>
   "ü世".repeat(byteLength / 5).padEnd(byteLength - 3 * Math.floor(byteLength / 5));
 
-describe("what is sent on", () => {
-  test("is the very bytes, for everyone", async () => {
+describe("a text that is sent on", () => {
+  test("leaves in the very bytes that it came in, for all sockets", async () => {
     const all = await ends(3);
     const writes = all.map(({ raw }) => vi.spyOn(raw, "write"));
     const message = ascii(300 * KiB);
@@ -29,7 +30,7 @@ describe("what is sent on", () => {
     for (const { client } of all) expect(await client.nextMessage()).toBe(message);
   });
 
-  test("goes out behind what waits, and before what comes later", async () => {
+  test("goes out behind the frames that wait, and before those that come later", async () => {
     const { outbox, client } = await end();
     const message = ascii(20_000);
     withSourceBytes(message, Buffer.from(message), () => {
@@ -41,7 +42,7 @@ describe("what is sent on", () => {
     expect(await nextMessages(client, 4)).toEqual(["before", message, "behind", message]);
   });
 
-  test("is encoded when it is another text, however alike", async () => {
+  test("is encoded when it is another text, however similar", async () => {
     const { outbox, client } = await end();
     const message = ascii(20_000);
     const others = [`${message.slice(0, -1)}!`, `${message}!`, message.slice(1), "short"];
@@ -61,7 +62,7 @@ describe("what is sent on", () => {
     expect(await client.nextMessage()).toBe(message);
   });
 
-  test("is what it came in where one is handed out inside another", async () => {
+  test("leaves in its own bytes where one text is handed out inside another", async () => {
     const { raw, outbox, client } = await end();
     const [outer, inner] = [ascii(20_000), beyondAscii(30_000)];
     const write = vi.spyOn(raw, "write");
@@ -74,7 +75,7 @@ describe("what is sent on", () => {
     expect(await nextMessages(client, 2)).toEqual([inner, outer]);
   });
 
-  test("is encoded behind one whose receiver has thrown", async () => {
+  test("is encoded after the handler of another text has thrown", async () => {
     const { outbox, client } = await end();
     const message = ascii(20_000);
     const handOut = (): never => {
@@ -99,7 +100,7 @@ describe("the bytes", () => {
     expect(withSourceBytes(message, Buffer.from(message), () => outbox.sendText(message))).toBe(true);
   });
 
-  test("are not when it has, nor when nobody has sent them", async () => {
+  test("are not in use when it has, nor when no socket has sent them", async () => {
     const { outbox } = await end();
     expect(withSourceBytes(message, Buffer.from(message), () => outbox.sendText(message))).toBe(false);
     expect(withSourceBytes(message, Buffer.from(message), () => outbox.sendText("another"))).toBe(false);
@@ -123,7 +124,7 @@ describe.each([["ASCII", ascii], ["text beyond ASCII", beyondAscii]])("%s of all
     expect(await nextMessages(client, messages.length)).toEqual(messages);
   });
 
-  test("goes to everyone who is there, by a loop and by publish", async () => {
+  test("goes to all sockets, by a loop and by publish", async () => {
     const app = await listeningApp({}, (app) =>
       app.ws("/", (socket) => {
         socket.subscribe("all");

@@ -1,3 +1,5 @@
+// An outbox whose peer reads slowly or not at all: the bytes that wait are counted, announced and kept whole.
+
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { Opcode } from "../../src/protocol/opcode.ts";
@@ -5,10 +7,10 @@ import type { Outbox } from "../../src/transport/outbox.ts";
 import { until } from "../support/app.ts";
 import { type End, end, ends, nextMessages } from "../support/outbox.ts";
 
-describe("what waits", () => {
+describe("the bytes that wait", () => {
   const block = Buffer.alloc(1_000_000, "x");
 
-  /** Fills the operating system's buffers of a peer that does not read, and then some. */
+  /** Fills the operating system's buffers of a peer that does not read, and 3 MB more. */
   async function stall({ outbox, client }: End): Promise<number> {
     client.pause();
     let sent = 0;
@@ -21,7 +23,7 @@ describe("what waits", () => {
     return sent;
   }
 
-  test("is counted with its headers, before and after it is written", async () => {
+  test("are counted with the headers, before and after they are written", async () => {
     const { outbox, client } = await end();
     expect(outbox.bufferedAmount).toBe(0);
     outbox.sendText("12345");
@@ -32,7 +34,7 @@ describe("what waits", () => {
     expect(outbox.bufferedAmount).toBe(0);
   });
 
-  test("is counted while the peer does not read, and falls to zero when it does", async () => {
+  test("are counted while the peer does not read, and fall to zero when it does", async () => {
     const drained = Promise.withResolvers<number>();
     const one: End = await end(() => drained.resolve(one.outbox.bufferedAmount));
     const sent = await stall(one);
@@ -47,7 +49,7 @@ describe("what waits", () => {
     expect(messages.at(-1)).toBe("small");
   });
 
-  test("is announced once, when all of it has gone, also what was sent meanwhile", async () => {
+  test("are announced once, when all of them have been taken, also those sent meanwhile", async () => {
     const onDrain = vi.fn();
     const one = await end(onDrain);
     const sent = await stall(one);
@@ -74,7 +76,7 @@ describe("what waits", () => {
     expect(onDrain).toHaveBeenCalledOnce();
   });
 
-  test("is announced only at zero, though more is sent all the time", async () => {
+  test("are announced only at zero, though more are sent all the time", async () => {
     const amounts: number[] = [];
     const one: End = await end(() => amounts.push(one.outbox.bufferedAmount));
     let sent = await stall(one);
@@ -92,7 +94,7 @@ describe("what waits", () => {
     expect(new Set(amounts)).toEqual(new Set([0]));
   });
 
-  test("can be waited for before it is written", async () => {
+  test("can be awaited before they are written", async () => {
     const drained = Promise.withResolvers<void>();
     const { outbox, client } = await end(drained.resolve);
     outbox.sendText("one");
@@ -102,7 +104,7 @@ describe("what waits", () => {
     expect(await client.nextMessage()).toBe("one");
   });
 
-  test("is not announced when it is discarded", async () => {
+  test("are not announced when they are discarded", async () => {
     const onDrain = vi.fn();
     const one = await end(onDrain);
     await stall(one);
@@ -138,7 +140,7 @@ test("behind a slow reader 6,000 messages of all sizes and kinds stay whole, whi
     }
     await nextTurn();
     waited = Math.max(waited, slow.outbox.bufferedAmount);
-    // Towards the end the slow one takes a sip now and then.
+    // Towards the end the slow client reads a little now and then.
     if (i >= 4_000 && i % 200 === 0) slow.client.resume();
     if (i >= 4_000 && i % 200 === 20) slow.client.pause();
   }
@@ -157,10 +159,10 @@ test("behind a slow reader 6,000 messages of all sizes and kinds stay whole, whi
   }
 });
 
-test("what the operating system has not taken at once is not overwritten by the next turns, whoever sends then", async () => {
+test("bytes that the operating system has not taken at once are not overwritten by later turns, whichever socket sends", async () => {
   const [slow, other] = await ends(2);
   let turn = 0;
-  // Always the same ranges of the slab, with other letters each time.
+  // The ranges of the slab are the same each time, and the letters are others.
   const small = (turn: number): string => String.fromCharCode(97 + turn % 26).repeat(60);
   const large = (turn: number): string => String.fromCharCode(65 + turn % 26).repeat(15_000);
   const expected = { slow: [] as string[], other: [] as string[] };

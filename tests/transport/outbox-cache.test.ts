@@ -1,4 +1,5 @@
-// The last frame is remembered, so that the same message to many sockets is encoded once. It must never be the wrong one.
+// An outbox remembers the last frames, so that a message to many sockets is encoded once. A frame must never stand for
+// another message.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
@@ -8,7 +9,7 @@ import { says, transcript } from "../support/conformance.ts";
 import { ends } from "../support/outbox.ts";
 import type { RawClient } from "../support/raw-client.ts";
 
-/** The next frames as lines. */
+/** The next frames, as lines of text. */
 async function next(client: RawClient, count: number): Promise<string[]> {
   const frames = [];
   while (frames.length < count) frames.push(await client.nextFrame());
@@ -87,7 +88,7 @@ describe("one array, several opcodes", () => {
   });
 });
 
-test("a text and the bytes of the same text stay what they are", async () => {
+test("a text and the bytes of the same text are two messages", async () => {
   const [{ outbox, client }] = await ends(1);
   for (let i = 0; i < 3; i++) {
     outbox.sendText("same");
@@ -112,7 +113,7 @@ test("equal texts that are different strings are the same message", async () => 
   expect(await next(client, 5)).toEqual(Array(5).fill(says.text("same")));
 });
 
-test("a large text to many is encoded once, and again in the next turn", async () => {
+test("a large text to many sockets is encoded once, and again in the next turn", async () => {
   const all = await ends(5);
   const large = "é".repeat(20_000);
   const allocate = vi.spyOn(Buffer, "allocUnsafeSlow");
@@ -133,7 +134,10 @@ describe("any messages to any sockets, interleaved in any order", () => {
   const SOCKETS = 5;
   const texts = ["", "short", "ünïcödé", "x".repeat(125), "x".repeat(126), "€".repeat(42), "y".repeat(5_000)]
     .concat(["z".repeat(16_384), "é".repeat(9_000), "w".repeat(70_000)]);
-  /** Some of these are filled anew on the way; large ones are not, as they must stay as they are until they are written. */
+  /**
+   * These are filled anew on the way. Large arrays are not, since their owner must not change them before they are
+   * written.
+   */
   const arrays = [0, 1, 20, 125, 126, 5_000].map((length) => Buffer.alloc(length, "a"));
   const large = [16_384, 70_000].map((length) => Buffer.alloc(length, "b"));
 
@@ -164,7 +168,7 @@ describe("any messages to any sockets, interleaved in any order", () => {
             outbox.sendBytes(Opcode.BINARY, kind === "bytes" ? bytes : blob);
             expected[to].push(says.binary(kind === "bytes" ? bytes : blob));
           } else {
-            // A copy is an equal string of another identity.
+            // A copy is an equal string in other memory.
             outbox.sendText(kind === "copy" ? [...text].join("") : text);
             expected[to].push(says.text(text));
           }

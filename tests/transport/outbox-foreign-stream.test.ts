@@ -1,4 +1,5 @@
-// A stream of somebody's own, which keeps its chunks and calls back at once, gets memory that nothing else is written to.
+// A raw socket that is no socket of the operating system: it may keep its chunks and call back at once, so an outbox
+// writes only memory to it that nobody changes later.
 
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -26,7 +27,9 @@ import {
 import { ends, nextMessages } from "../support/outbox.ts";
 import { Random } from "../support/random.ts";
 
-/** A stream that looks like a raw socket, takes every write at once and reads the bytes only when a test asks for them. */
+/**
+ * A stream that looks like a raw socket, takes every write at once and reads the bytes only when a test asks for them.
+ */
 class KeepingStream extends Duplex {
   readonly #chunks: Buffer[] = [];
   readonly #reader = new ServerFrameReader();
@@ -93,13 +96,13 @@ function fingerprint(message: string | Buffer): string {
   return `${typeof message} of ${message.length}: ${hash("sha1", message)}`;
 }
 
-/** Below, at and above the sizes at which a header grows, or a payload is written in another way. */
+/** Sizes below, at and above those from which a header is longer or a payload is written in another way. */
 const SIZES = [0, 1, 64, 65, 125, 126, 5_000, 16_383, 16_384, 40_000, 65_535, 65_536, 262_144, 262_145, 300_000];
 
 const ascii = (size: number, turn: number): string => `${turn} ${"abcdefg".repeat(size / 7 + 1)}`.slice(0, size);
 const beyondAscii = (size: number, turn: number): string => `${turn} ${"ü世".repeat(size / 5 + 1)}`.slice(0, size / 2);
 
-test("sockets of the operating system are told from a stream of somebody's own", async () => {
+test("isOperatingSystemSocket tells sockets from other streams", async () => {
   const [{ raw }] = await ends(1);
   expect(isOperatingSystemSocket(raw)).toBe(true);
   expect(isOperatingSystemSocket(new KeepingStream().raw)).toBe(false);
@@ -117,7 +120,7 @@ test("messages of all sizes and kinds stay whole while later turns are written",
       const payload = Buffer.alloc(size, `${turn}`);
       outbox.sendBytes(Opcode.BINARY, payload);
       sent.push(Buffer.from(payload));
-      // Every few sizes, so that ranges of one frame and of several are written.
+      // Only after some sizes, so that ranges of one frame and of several are written.
       if (size % 3 === 0) outbox.flush();
     }
     await nextTurn();
@@ -147,7 +150,7 @@ test("a payload that was received is left as it is, and so are the bytes in fron
   expectSame(stream.messages(), [Buffer.alloc(20_000, 1)]);
 });
 
-test("a text that is sent on in its source bytes is not in use afterwards", async () => {
+test("the source bytes of a text that is sent on are not in use afterwards", async () => {
   const { stream, outbox } = keepingOutbox();
   const message = ascii(20_000, 0);
   const payload = Buffer.from(message);
@@ -176,7 +179,7 @@ test("a broadcast to streams and sockets in turn is right everywhere, for many t
       sent.push(message);
     }
     outboxes.forEach((outbox, i) => {
-      // Something of each one's own between, so that their ranges differ.
+      // A message to one outbox only, so that the ranges of the outboxes differ.
       const message = `${i} of ${turn}`;
       outbox.sendText(message);
       own[i].push(message);
@@ -197,7 +200,7 @@ test("a broadcast to streams and sockets in turn is right everywhere, for many t
   });
 });
 
-/** Opens a WebSocket of an app over a stream of somebody's own. */
+/** Opens a WebSocket of an app over a stream that is no socket. */
 async function open(app: App, path: string): Promise<KeepingStream> {
   const stream = new KeepingStream(false);
   const headers = new Headers({
@@ -212,7 +215,7 @@ async function open(app: App, path: string): Promise<KeepingStream> {
   return stream;
 }
 
-/** Hands bytes to the app as a stream does that reads them from somewhere: each chunk has memory of its own. */
+/** Hands bytes to the app. Each chunk has memory of its own, since the app may change it. */
 async function deliver(stream: KeepingStream, ...chunks: Uint8Array[]): Promise<void> {
   for (const chunk of chunks) {
     stream.push(Buffer.from(chunk));
@@ -232,7 +235,7 @@ test.each<[string, (message: string) => Uint8Array[]]>([
   ["in one frame", (message) => [text(message)]],
   ["in pieces", (message) => pieces(text(message), 10_007)],
   ["in fragments", (message) => fragmented(opcodes.text, pieces(Buffer.from(message), 9_999))],
-])("an app that takes such a stream by handleUpgrade echoes texts whole, %s", async (_name, cut) => {
+])("an app that gets such a stream by handleUpgrade echoes texts whole, %s", async (_name, cut) => {
   const app = await appOf();
   app.ws("/", (socket) => void socket.on("message", (data) => void socket.send(data)));
   const stream = await open(app, "/");
@@ -254,7 +257,7 @@ test("binary messages and Pings are answered with the right bytes", async () => 
   expect(stream.frames().map(({ opcode, payload }) => [opcode, `${payload}`])).toEqual(expected);
 });
 
-test("what one stream sends reaches streams and real sockets alike", async () => {
+test("a message from one stream reaches streams and real sockets alike", async () => {
   const app = await listeningApp({}, (app) =>
     app.ws("/", (socket) => {
       socket.subscribe("all");

@@ -8,7 +8,7 @@ import { binary } from "../support/frames.ts";
 import { end, ends, nextMessages } from "../support/outbox.ts";
 import { chunkOf, record } from "../support/protocol.ts";
 
-/** What a connection hands out of chunks that are of these sizes, the last one of all that is left. */
+/** The messages that a connection hands out of chunks of these sizes. The last chunk is the rest. */
 function received(chunk: Buffer, ...sizes: number[]): Buffer[] {
   const { protocol, handler } = record({ maxMessageBytes: 2 ** 24 });
   let at = 0;
@@ -47,7 +47,7 @@ describe.each([HEADROOM_FROM_BYTES - 1, HEADROOM_FROM_BYTES, 65_535, 65_536, HEA
 test.each([
   ["one write with room for a header", HEADROOM_FROM_BYTES, 1],
   ["one write with room for a long header", 100_000, 1],
-  ["two when a write less is nothing", HEADROOM_TO_BYTES + 1, 2],
+  ["two above the size from which one write fewer saves nothing", HEADROOM_TO_BYTES + 1, 2],
 ])("%s", async (_name, size, writes) => {
   const { raw, outbox, client } = await end();
   const write = vi.spyOn(raw, "write");
@@ -58,7 +58,7 @@ test.each([
   expect((await client.nextMessage()).length).toBe(size);
 });
 
-test("what waits goes out before, and what comes later behind", async () => {
+test("frames that wait go out before, and later ones behind", async () => {
   const { outbox, client } = await end();
   const [message] = received(chunkOf(binary(Buffer.alloc(20_000, "x"))));
   outbox.sendText("before");

@@ -1,4 +1,5 @@
-// What an outbox does while its raw socket takes nothing: frames are gathered, in order, and cost what they are counted for.
+// An outbox whose raw socket takes nothing: frames are gathered, in order, and cost as much memory as they are counted
+// for.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
@@ -25,7 +26,7 @@ function received({ taken }: StalledSocket): string[] {
 }
 
 describe("while nothing is taken", () => {
-  test("a message a turn is no write a turn: a write that waits costs more than a small message", async () => {
+  test("a message in each turn is not a write in each turn: a write that waits costs more than a small message", async () => {
     const { socket, outbox } = stalled();
     const write = vi.spyOn(socket, "write");
     const texts = Array.from({ length: 20_000 }, (_, i) => `message ${i}`);
@@ -33,13 +34,13 @@ describe("while nothing is taken", () => {
       outbox.sendText(text);
       outbox.flush();
     }
-    // Two small ones at the beginning, then blocks of 64 KiB.
+    // Two small writes at the beginning, then blocks of 64 KiB.
     expect(write.mock.calls.length).toBeLessThan(2 + outbox.bufferedAmount / (64 * 1024));
     await socket.takeAll();
     expect(received(socket)).toEqual(texts.map((text) => `1 ${text}`));
   });
 
-  test("memory for it is of the size of what waits", () => {
+  test("the memory for them is as large as the frames that wait", () => {
     const { socket, outbox } = stalled();
     const allocate = vi.spyOn(Buffer, "allocUnsafeSlow");
     try {
@@ -55,7 +56,7 @@ describe("while nothing is taken", () => {
     expect(outbox.bufferedAmount).toBe(15);
   });
 
-  test("isStalled says so, and no longer when all is taken", async () => {
+  test("isStalled is true, and false again when all is taken", async () => {
     const { socket, outbox } = stalled();
     expect(outbox.isStalled).toBe(false);
     outbox.sendText("one");
@@ -69,7 +70,7 @@ describe("while nothing is taken", () => {
     expect(outbox.bufferedAmount).toBe(0);
   });
 
-  test("what is gathered goes to the raw socket before its end", async () => {
+  test("gathered frames go to the raw socket before its end", async () => {
     const { socket, outbox } = stalled();
     for (const text of ["one", "two", "three"]) {
       outbox.sendText(text);
@@ -82,7 +83,7 @@ describe("while nothing is taken", () => {
     expect(received(socket)).toEqual(["1 one", "1 two", "1 three", "8 "]);
   });
 
-  test("what is gathered is discarded with the rest", async () => {
+  test("gathered frames are discarded with the rest", async () => {
     const { socket, outbox, onWritten } = stalled();
     for (const text of ["on its way", "gathered"]) {
       outbox.sendText(text);
@@ -117,7 +118,7 @@ describe("while nothing is taken", () => {
     expect(onWritten).not.toHaveBeenCalled();
   });
 
-  test("a frame that is awaited is told once it is taken, and not before", async () => {
+  test("a frame that is awaited calls back once it is taken, and not before", async () => {
     const { socket, outbox } = stalled();
     const onTaken = vi.fn();
     outbox.sendText("before");
@@ -148,13 +149,13 @@ describe("any frames, taken in any portions", () => {
 
   test.each<[string, object]>([
     ["TCP", {}],
-    // As TLS sockets are told from others.
+    // This field tells TLS sockets from others.
     ["TLS", { encrypted: true }],
   ])("leave whole and in order, are counted to the byte, and are announced at zero: %s", async (_name, marks) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 150 }), async (steps) => {
         const { socket, outbox, onWritten } = stalled(Object.assign(new StalledSocket(), marks));
-        // It uses the same slab, and what it sends is taken at once.
+        // The other outbox uses the same slab, and its frames are taken at once.
         const other = stalled();
         other.socket.takeNow(false);
         const amounts: number[] = [];

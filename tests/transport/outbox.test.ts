@@ -37,7 +37,7 @@ describe("one write a turn", () => {
     expect(new Set(writes.map(({ mock }) => mock.calls[0][0])).size).toBe(1);
   });
 
-  test("it waits longer while somebody holds it", async () => {
+  test("frames wait while the outboxes are corked", async () => {
     const { raw, outbox, client } = await end();
     const write = vi.spyOn(raw, "write");
     cork();
@@ -68,7 +68,7 @@ describe("one write a turn", () => {
     expect(write).toHaveBeenCalledTimes(2);
   });
 
-  test("more than the slab holds leaves in several writes, whole", async () => {
+  test("more frames than fit into the slab leave in several writes, whole", async () => {
     const [a, b] = await ends(2);
     const texts = Array.from({ length: 40 }, (_, i) => `${i} ${"x".repeat(5_000)}`);
     for (const text of texts) for (const { outbox } of [a, b]) outbox.sendText(text);
@@ -76,7 +76,7 @@ describe("one write a turn", () => {
     expect(await nextMessages(b.client, 40)).toEqual(texts);
   });
 
-  test("what is discarded is not written, and what comes after it is", async () => {
+  test("frames that are discarded are not written, and later ones are", async () => {
     const { outbox, client } = await end();
     outbox.sendText("lost");
     outbox.discard();
@@ -85,7 +85,7 @@ describe("one write a turn", () => {
     expect(await client.nextMessage()).toBe("kept");
   });
 
-  test("nothing is written to a socket that is gone, and the others get theirs", async () => {
+  test("nothing is written to a socket that is gone, and the others get their frames", async () => {
     const [gone, here] = await ends(2);
     const write = vi.spyOn(gone.raw, "write");
     for (const { outbox } of [gone, here]) outbox.sendText("to both");

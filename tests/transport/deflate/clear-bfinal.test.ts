@@ -5,7 +5,7 @@ import { clearFinalBit } from "../../../src/transport/deflate/clear-bfinal.ts";
 import { deflated, inflated } from "../../support/deflate.ts";
 import { Random } from "../../support/random.ts";
 
-/** What a message leaves out, and a reader puts back (RFC 7692 §7.2.2). */
+/** The end of a flush, which a message leaves out and its reader appends (RFC 7692 §7.2.2). */
 const TAIL = Buffer.of(0x00, 0x00, 0xff, 0xff);
 
 const letters = (count: number, alphabet: number): Buffer =>
@@ -14,7 +14,7 @@ const letters = (count: number, alphabet: number): Buffer =>
 const isFinal = (block: Uint8Array): boolean => (block[0] & 1) === 1;
 
 describe("a stream of one final block", () => {
-  test("has a final block before, and none after", () => {
+  test("has a final block before the call, and none after it", () => {
     const stream = deflateRawSync(letters(500, 20));
     expect(isFinal(stream)).toBe(true);
     const payload = clearFinalBit(stream)!;
@@ -22,7 +22,7 @@ describe("a stream of one final block", () => {
     expect(inflated(payload)).toEqual(letters(500, 20));
   });
 
-  test("is one byte longer where the end of a block leaves no room for another's header, and else as long", () => {
+  test("is one byte longer where the last byte has no room for another header, and otherwise as long as before", () => {
     const grown = new Set(Array.from({ length: 200 }, (_, i) => {
       const stream = deflateRawSync(letters(200 + i, 20));
       const byteLength = stream.length;
@@ -31,7 +31,7 @@ describe("a stream of one final block", () => {
     expect([...grown].sort()).toEqual([0, 1]);
   });
 
-  test("goes on: what follows is read", () => {
+  test("may be continued: the bytes behind it are read", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 1, maxLength: 60 }),
@@ -60,12 +60,12 @@ describe("a stream of one final block", () => {
         else expect(inflated(payload), `${count} of ${alphabet}`).toEqual(data);
       }
     }
-    // Most have codes of their own; the rest is stored, or has those of §3.2.6.
+    // Most blocks have codes of their own. The others are stored, or have the fixed codes of RFC 1951 §3.2.6.
     expect(unchanged.length).toBeLessThan(200);
   });
 });
 
-describe("what is no stream of one final block with codes of its own", () => {
+describe("a stream that is not one final block with codes of its own", () => {
   test.each([
     ["stored", deflateRawSync(letters(500, 20), { level: 0 })],
     ["with the fixed codes of §3.2.6", deflateRawSync("abc")],

@@ -36,7 +36,7 @@ function make(create: () => Inflater): Inflater {
 
 const joined = (...parts: Uint8Array[]): Buffer => Buffer.concat(parts);
 const hello = Buffer.from("Hello").toString("hex");
-/** More than the 32 KiB from which on zlib's threads do the work, in stored blocks. */
+/** Stored blocks of more than the 32 KiB from which on zlib's threads do the work. */
 const long = new Random(7692).bytes(40_000);
 const longStored = deflateRawSync(long, { level: 0, finishFlush: constants.Z_SYNC_FLUSH });
 const skewed = Buffer.from(Array.from({ length: 300 }, (_, i) => 97 + (i * i * 7 + (i >> 3)) % 20));
@@ -63,7 +63,7 @@ describe.each(inflaters)("a final block, %s", (_name, create) => {
     const inflater = make(create);
     expect(await outcome(inflater, payload)).toBe(result);
     expect(expected(payload)).toBe(result);
-    // What came before it has left nothing behind.
+    // The message has left nothing behind in the inflater.
     expect(await outcome(inflater, deflated("again"))).toBe(Buffer.from("again").toString("hex"));
   });
 
@@ -84,7 +84,7 @@ describe.each(inflaters)("a final block, %s", (_name, create) => {
     let refused = 0;
     for (const payload of payloads) {
       const inflater = make(create);
-      // Where the window lives on, zlib does not say that it waits for more of a block.
+      // With context takeover, zlib does not report that it waits for more of a block.
       if (inflater instanceof ContextInflater && messageOf(payload) === "cut") continue;
       expect(await outcome(inflater, payload), payload.toString("hex")).toBe(expected(payload));
       if (expected(payload) === 1007) refused++;
@@ -92,7 +92,7 @@ describe.each(inflaters)("a final block, %s", (_name, create) => {
     expect(refused).toBeGreaterThan(1);
   });
 
-  test("may have eight in one message with more behind them; a ninth is refused for what it costs", async () => {
+  test("may come eight times in one message with more behind it; a ninth one is refused, since each costs a call of zlib", async () => {
     const block = deflateRawSync("Hello");
     const many = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, () => block));
     expect(await outcome(make(create), joined(many(8), hex("00")))).toBe(hello.repeat(8));
@@ -100,7 +100,7 @@ describe.each(inflaters)("a final block, %s", (_name, create) => {
     expect(await outcome(make(create), joined(many(9), hex("00")))).toBe(1008);
     expect(await outcome(make(create), many(10))).toBe(1008);
     expect(await outcome(make(create), joined(...Array.from({ length: 60 }, () => hex("0300"))))).toBe(1008);
-    // On zlib's threads.
+    // The same on zlib's threads.
     expect(await outcome(make(create), joined(many(9), longStored))).toBe(1008);
   });
 });

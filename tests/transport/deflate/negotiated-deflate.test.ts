@@ -1,4 +1,5 @@
-// Compression: what is agreed on, and what is compressed and what is not.
+// Tests the agreement on compression and its use through apps: which extensions are agreed on, which messages are
+// compressed, context takeover, broadcasts.
 
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -24,10 +25,10 @@ describe("extensions", () => {
 
   test.each<[name: string, app: AppOptions["compression"], route: AppOptions["compression"], answer: string]>([
     ["nothing is agreed on by default", undefined, undefined, ""],
-    ["nor where it is off", false, undefined, ""],
-    ["the app's true holds for a route", true, undefined, none],
+    ["nothing is agreed on where it is off", false, undefined, ""],
+    ["the app's true is used for a route", true, undefined, none],
     [
-      "the app's settings hold for a route",
+      "the app's settings are used for a route",
       { serverMaxWindowBits: 10 },
       undefined,
       `${none}; server_max_window_bits=10`,
@@ -60,7 +61,7 @@ describe("extensions", () => {
     ["a good offer before what breaks the grammar", "permessage-deflate, permessage-deflate; a=", 400, undefined],
     ["a quote that never ends", 'permessage-deflate; server_max_window_bits="10', 400, undefined],
     ["no offer in the header", "", 400, undefined],
-  ])("answers %s", async (_name, offers, status, answer) => {
+  ])("responds to %s", async (_name, offers, status, answer) => {
     const app = await listeningApp({ compression: true }, (app) => app.ws("/", () => {}));
     const request = upgradeRequest("/", { "Sec-WebSocket-Extensions": offers });
     const response = await rawRequest(portOf(app), Buffer.concat([Buffer.from(request), close(1000)]));
@@ -89,22 +90,22 @@ describe("extensions", () => {
   });
 });
 
-describe.each(deflateModes)("what is compressed: %s", (_name, mode) => {
+describe.each(deflateModes)("sent messages: %s", (_name, mode) => {
   test.each<[name: string, compression: Compression, data: string | Buffer, isCompressed: boolean]>([
-    ["1,023 bytes go out as they are", {}, prose(1023), false],
+    ["1,023 bytes are sent without compression", {}, prose(1023), false],
     ["1,024 bytes are compressed", {}, prose(1024), true],
-    ["1,024 bytes of binary data are", {}, Buffer.from(prose(1024)), true],
-    ["1,023 bytes of binary data are not", {}, Buffer.from(prose(1023)), false],
+    ["1,024 bytes of binary data are compressed", {}, Buffer.from(prose(1024)), true],
+    ["1,023 bytes of binary data are not compressed", {}, Buffer.from(prose(1023)), false],
     ["bytes are counted, not characters", {}, "€".repeat(342), true],
-    ["nor are they guessed from characters", {}, "é".repeat(511), false],
+    ["bytes are not estimated from characters", {}, "é".repeat(511), false],
     ["a threshold of its own", { threshold: 100 }, prose(100), true],
     ["a byte below it", { threshold: 100 }, prose(99), false],
-    ["a threshold of 0 compresses all that shrinks", { threshold: 0 }, "a".repeat(20), true],
-    ["and not what is empty", { threshold: 0 }, "", false],
-    ["nor empty binary data", { threshold: 0 }, Buffer.alloc(0), false],
+    ["a threshold of 0 compresses all messages that shrink", { threshold: 0 }, "a".repeat(20), true],
+    ["a threshold of 0 does not compress an empty text", { threshold: 0 }, "", false],
+    ["a threshold of 0 does not compress empty binary data", { threshold: 0 }, Buffer.alloc(0), false],
     ["200 KiB are compressed", {}, prose(200 * KiB), true],
-    ["200 KiB of binary data are", {}, Buffer.from(prose(200 * KiB)), true],
-    ["a mebibyte of characters of three bytes is", {}, "世界".repeat(MiB / 6), true],
+    ["200 KiB of binary data are compressed", {}, Buffer.from(prose(200 * KiB)), true],
+    ["a mebibyte of characters of three bytes is compressed", {}, "世界".repeat(MiB / 6), true],
     ["half a pair of surrogates, which is no character", {}, `\ud83c${"x".repeat(2000)}`, true],
   ])("%s", async (_name, compression, data, isCompressed) => {
     const { client, socket } = await deflatePair({ ...mode, ...compression });
@@ -122,17 +123,20 @@ describe.each(deflateModes)("what is compressed: %s", (_name, mode) => {
     ["three letters", "abc"],
     ["noise", noise(5000)],
     ["much noise", noise(300 * KiB)],
-  ])("what does not shrink goes out as it is, unless the client's window has to have it: %s", async (_name, data) => {
-    const { client, socket } = await deflatePair({ ...mode, threshold: 0 });
-    for (let i = 0; i < 2; i++) socket.send(data);
-    const received = await client.next();
-    const bytes = Buffer.from(data as string);
-    expect(Buffer.compare(Buffer.from(received.data as string), bytes)).toBe(0);
-    expect(received.isCompressed).toBe(mode.contextTakeover === true);
-    // RFC 1951 §3.2.4: a block that is not compressed costs five bytes.
-    expect(received.wireBytes).toBeLessThan(bytes.length + 10 + 5 * bytes.length / (8 * KiB));
-    expect(Buffer.compare(Buffer.from(await client.nextMessage() as string), bytes)).toBe(0);
-  });
+  ])(
+    "a message that does not shrink is sent without compression, unless the window has to have it: %s",
+    async (_name, data) => {
+      const { client, socket } = await deflatePair({ ...mode, threshold: 0 });
+      for (let i = 0; i < 2; i++) socket.send(data);
+      const received = await client.next();
+      const bytes = Buffer.from(data as string);
+      expect(Buffer.compare(Buffer.from(received.data as string), bytes)).toBe(0);
+      expect(received.isCompressed).toBe(mode.contextTakeover === true);
+      // RFC 1951 §3.2.4: a block that is not compressed costs five bytes.
+      expect(received.wireBytes).toBeLessThan(bytes.length + 10 + 5 * bytes.length / (8 * KiB));
+      expect(Buffer.compare(Buffer.from(await client.nextMessage() as string), bytes)).toBe(0);
+    },
+  );
 
   test.each<[name: string, data: (bytes: Uint8Array) => ArrayBuffer | ArrayBufferView]>([
     ["a part of a Uint8Array", (bytes) => bytes.subarray(16, 2016)],
@@ -176,7 +180,7 @@ describe.each(deflateModes)("what is compressed: %s", (_name, mode) => {
     }
   });
 
-  test("the filter sees what is sent, and is not asked where nothing is to decide", async () => {
+  test("the filter gets the data that is sent, and is not called where there is nothing to decide", async () => {
     const asked: (string | Uint8Array)[] = [];
     const filter = (data: string | Uint8Array): boolean => {
       asked.push(data);
@@ -195,7 +199,7 @@ describe.each(deflateModes)("what is compressed: %s", (_name, mode) => {
     expect(asked[2]).toBeInstanceOf(Uint8Array);
   });
 
-  test("a socket that has agreed on nothing gets everything as it is, and asks no filter", async () => {
+  test("a socket without an agreement gets everything without compression, and no filter is called", async () => {
     let asked = 0;
     const filter = (): boolean => ++asked > 0;
     const message = prose(200 * KiB);
@@ -225,7 +229,7 @@ describe.each(deflateModes)("what is compressed: %s", (_name, mode) => {
     expect((await seen.closed)[0]).toBe(4000);
   });
 
-  test("a message that is sent again and again, and changed in between, arrives as it was each time", async () => {
+  test("an array that is sent several times and changed in between arrives as it was each time", async () => {
     const { client, socket } = await deflatePair(mode);
     const bytes = Buffer.from(prose(4000));
     const sent: Buffer[] = [];
@@ -248,7 +252,7 @@ describe("context takeover", () => {
     return received.wireBytes;
   }
 
-  test("makes the same message far smaller the second time, and without it it stays as it was", async () => {
+  test("makes the same message far smaller the second time, and without it the size stays the same", async () => {
     const kept = await deflatePair({ contextTakeover: true });
     const first = await wireBytes(kept);
     expect(await wireBytes(kept)).toBeLessThan(first / 10);
@@ -256,7 +260,7 @@ describe("context takeover", () => {
     expect(await wireBytes(stateless)).toBe(await wireBytes(stateless));
   });
 
-  test("goes on after messages that went out as they are", async () => {
+  test("goes on after messages that were sent without compression", async () => {
     const pair = await deflatePair({ contextTakeover: true });
     const first = await wireBytes(pair);
     pair.socket.send("short");
@@ -278,7 +282,7 @@ describe("context takeover", () => {
     }
   });
 
-  test("gives the window back after idleTimeoutMs, which the client cannot tell but by the size", async () => {
+  test("frees the window after idleTimeoutMs, which the client can see by the size only", async () => {
     const pair = await deflatePair({ contextTakeover: true, idleTimeoutMs: 50 });
     const first = await wireBytes(pair);
     for (let idle = 0; idle < 2; idle++) {
@@ -288,7 +292,7 @@ describe("context takeover", () => {
     }
   });
 
-  test("keeps the client's window over our idle time", async () => {
+  test("keeps the client's window during the idle time of the server's", async () => {
     const { client, seen } = await deflatePair({ contextTakeover: true, idleTimeoutMs: 20 });
     for (let i = 1; i <= 3; i++) {
       await client.send(message);
@@ -299,8 +303,8 @@ describe("context takeover", () => {
   });
 });
 
-describe.each(deflateModes)("what is received: %s", (_name, mode) => {
-  test("keeps its order whatever its size, and control frames between", async () => {
+describe.each(deflateModes)("received messages: %s", (_name, mode) => {
+  test("keep their order whatever their size, with control frames between them", async () => {
     const { client, seen } = await deflatePair(mode);
     const data = Array.from(
       { length: 40 },
@@ -315,18 +319,18 @@ describe.each(deflateModes)("what is received: %s", (_name, mode) => {
 
   test("a Close behind a large message comes after it", async () => {
     const { client, seen, socket } = await deflatePair(mode);
-    const heard: string[] = [];
-    socket.on("message", () => heard.push("message"));
-    socket.on("close", () => heard.push("close"));
+    const events: string[] = [];
+    socket.on("message", () => events.push("message"));
+    socket.on("close", () => events.push("close"));
     const message = prose(900 * KiB);
     client.sendBytes(...await client.encode(message), close(1000));
     expect((await client.closed()).code).toBe(1000);
     await seen.closed;
-    expect(heard).toEqual(["message", "close"]);
+    expect(events).toEqual(["message", "close"]);
     expect(seen.messages[0] === message).toBe(true);
   });
 
-  test("waits while the socket is paused", async () => {
+  test("wait while the socket is paused", async () => {
     const { client, seen, socket } = await deflatePair(mode);
     socket.pause();
     for (const each of ["1", prose(200 * KiB), "3"]) await client.send(each);
@@ -337,7 +341,7 @@ describe.each(deflateModes)("what is received: %s", (_name, mode) => {
     expect(seen.messages.map(({ length }) => length)).toEqual([1, 200 * KiB, 1]);
   });
 
-  test("binary data belong to their listener: what comes later does not change them", async () => {
+  test("binary data belong to their listener: later messages do not change them", async () => {
     const { client, seen } = await deflatePair(mode);
     const data = Array.from({ length: 20 }, (_, i) => Buffer.alloc(100 + i * 500, `${i} `));
     for (const each of data) await client.send(each);
@@ -373,7 +377,7 @@ describe("a broadcast", () => {
     ["small", {}, 5000],
     ["large", {}, 200 * KiB],
     ["small, with windows of 10 bits", { serverMaxWindowBits: 10 }, 5000],
-  ])("gives every receiver the same bytes: %s", async (_name, compression, size) => {
+  ])("gives every client the same bytes: %s", async (_name, compression, size) => {
     const app = await listeningApp({ compression }, (app) => app.ws("/", () => {}));
     const clients = await Promise.all(Array.from({ length: 10 }, () => connectDeflate(app)));
     for (const message of [prose(size), Buffer.from(prose(size)), prose(size)]) {
@@ -386,7 +390,7 @@ describe("a broadcast", () => {
     }
   });
 
-  test("through a topic reaches all, each as it has agreed", async () => {
+  test("through a topic reaches all clients, each as it has agreed", async () => {
     const app = await listeningApp({ compression: true }, (app) => {
       const subscribe = (socket: Socket): void => void socket.subscribe("news");
       app.ws("/", subscribe).ws("/off", { compression: false }, subscribe)
@@ -409,13 +413,13 @@ describe("a broadcast", () => {
   });
 
   test.each([["small", 60 * KiB], ["large", 150 * KiB]])(
-    "compresses once for all its receivers: %s",
+    "is compressed once for all clients: %s",
     async (_name, size) => {
-      const receivers = 20;
-      // The most work that zlib can be given, so that all else counts little.
+      const clientCount = 20;
+      // Level 9 gives zlib the most work, so that all other work counts little.
       const app = await listeningApp({ compression: { level: 9 } }, (app) => app.ws("/", () => {}));
       const clients = await Promise.all(
-        Array.from({ length: receivers }, () => connectDeflate(app, { timeoutMs: 20_000 })),
+        Array.from({ length: clientCount }, () => connectDeflate(app, { timeoutMs: 20_000 })),
       );
       const sockets = [...app.sockets];
       const cpuMsOf = async (messages: readonly string[]): Promise<number> => {
@@ -425,7 +429,7 @@ describe("a broadcast", () => {
         const { user, system } = process.cpuUsage(start);
         return (user + system) / 1000;
       };
-      const messages = Array.from({ length: receivers }, () => prose(size));
+      const messages = Array.from({ length: clientCount }, () => prose(size));
       await cpuMsOf([prose(size)]);
       const alike = Math.min(await cpuMsOf([messages[0]]), await cpuMsOf([messages[1]]), await cpuMsOf([messages[2]]));
       expect(alike).toBeLessThan(await cpuMsOf(messages) / 3);

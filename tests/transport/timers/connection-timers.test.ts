@@ -40,7 +40,7 @@ test("a message that is not complete in time fails its connection with 1008 and 
   expect([slow.terminations, quick.faults.length]).toEqual([0, 0]);
 });
 
-test("a closing handshake that is not complete in time is cut short", () => {
+test("a connection whose closing handshake is not complete in time is cut", () => {
   const timers = new ConnectionTimers(OPTIONS);
   const silent = new Connection();
   timers.closings.add(silent);

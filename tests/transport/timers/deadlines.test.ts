@@ -11,7 +11,7 @@ interface Due {
   atMs: number;
 }
 
-/** Deadlines that write down what falls due, and when. */
+/** Deadlines that record which items fall due, and when. */
 function recorded(durationMs: number): { deadlines: Deadlines<string>; dues: Due[] } {
   const dues: Due[] = [];
   const deadlines = new Deadlines<string>(durationMs, (item) => dues.push({ item, atMs: performance.now() }));
@@ -19,7 +19,7 @@ function recorded(durationMs: number): { deadlines: Deadlines<string>; dues: Due
 }
 
 function maxLateMs(durationMs: number): number {
-  // Beside the slack, a clock that is read in whole milliseconds.
+  // The slack, and the error of a clock that is read in whole milliseconds.
   return Math.min(durationMs / 32, 1_000) + 2;
 }
 
@@ -149,9 +149,9 @@ describe("while an item falls due", () => {
 });
 
 test("any sequence of additions and deletions: in order, never early, never late by more than the slack", () => {
-  type Step = { do: "add" | "delete"; item: number; thenMs: number };
+  type Change = { do: "add" | "delete"; item: number; thenMs: number };
   const steps = fc.array(
-    fc.record<Step>({
+    fc.record<Change>({
       do: fc.constantFrom("add", "add", "add", "delete"),
       item: fc.integer({ min: 0, max: 6 }),
       thenMs: fc.integer({ min: 0, max: 400 }).map((quarters) => quarters / 4),

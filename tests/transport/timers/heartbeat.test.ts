@@ -11,7 +11,7 @@ afterEach(() => void vi.useRealTimers());
 class Peer implements HeartbeatTarget {
   isAlive = false;
   readonly pingsMs: number[] = [];
-  givenUpMs: number | undefined;
+  timedOutMs: number | undefined;
   readonly #answersAfterMs: number;
   readonly #silentFromMs: number;
 
@@ -27,7 +27,7 @@ class Peer implements HeartbeatTarget {
   }
 
   onHeartbeatTimeout(): void {
-    this.givenUpMs = performance.now();
+    this.timedOutMs = performance.now();
   }
 }
 
@@ -35,42 +35,42 @@ const HOUR_MS = 3_600_000;
 const DEFAULTS = { intervalMs: 30_000, timeoutMs: 60_000 };
 
 describe("every 30 s with a time-out of 60 s", () => {
-  test("a peer that answers is pinged every 30 s and never given up", () => {
+  test("a peer that answers gets a Ping every 30 s and is never timed out", () => {
     const heartbeat = new Heartbeat(DEFAULTS);
     const peer = new Peer(100);
     heartbeat.add(peer);
     vi.advanceTimersByTime(HOUR_MS);
-    expect(peer.givenUpMs).toBeUndefined();
+    expect(peer.timedOutMs).toBeUndefined();
     expect(peer.pingsMs).toEqual(Array.from({ length: 120 }, (_, i) => (i + 1) * 30_000));
   });
 
-  test("a peer that takes 59 s for each answer is never given up", () => {
+  test("a peer that takes 59 s for each answer is never timed out", () => {
     const heartbeat = new Heartbeat(DEFAULTS);
     const peer = new Peer(59_000);
     heartbeat.add(peer);
     vi.advanceTimersByTime(HOUR_MS);
-    expect(peer.givenUpMs).toBeUndefined();
+    expect(peer.timedOutMs).toBeUndefined();
     expect(peer.pingsMs.length).toBeGreaterThan(30);
   });
 
-  test("a silent peer is given up 60 s after its first unanswered Ping, once", () => {
+  test("a silent peer is timed out 60 s after its first unanswered Ping, once", () => {
     const heartbeat = new Heartbeat(DEFAULTS);
     const peer = new Peer(Infinity);
     const onHeartbeatTimeout = vi.spyOn(peer, "onHeartbeatTimeout");
     heartbeat.add(peer);
     vi.advanceTimersByTime(HOUR_MS);
     expect(peer.pingsMs[0]).toBe(30_000);
-    expect(peer.givenUpMs).toBe(90_000);
+    expect(peer.timedOutMs).toBe(90_000);
     expect(onHeartbeatTimeout).toHaveBeenCalledOnce();
     expect(heartbeat.size).toBe(0);
   });
 
-  test("a peer that falls silent later is given up 60 s after the first Ping without an answer", () => {
+  test("a peer that falls silent later is timed out 60 s after the first Ping without an answer", () => {
     const heartbeat = new Heartbeat(DEFAULTS);
     const peer = new Peer(10, 15 * 60_000);
     heartbeat.add(peer);
     vi.advanceTimersByTime(HOUR_MS);
-    expect(peer.givenUpMs).toBe(15 * 60_000 + 60_000);
+    expect(peer.timedOutMs).toBe(15 * 60_000 + 60_000);
   });
 
   test("each of many peers keeps its own rhythm", () => {
@@ -99,23 +99,23 @@ describe.each([
   const { intervalMs, timeoutMs } = options;
   const slackMs = intervalMs / 32 + timeoutMs / 32 + 2;
 
-  test("a peer that answers at once is pinged every interval and never given up", () => {
+  test("a peer that answers at once gets a Ping every interval and is never timed out", () => {
     const heartbeat = new Heartbeat(options);
     const peer = new Peer(1);
     heartbeat.add(peer);
     vi.advanceTimersByTime(100 * intervalMs);
-    expect(peer.givenUpMs).toBeUndefined();
+    expect(peer.timedOutMs).toBeUndefined();
     expect(peer.pingsMs).toEqual(Array.from({ length: 100 }, (_, i) => (i + 1) * intervalMs));
   });
 
-  test("a silent peer is given up when the time-out is over", () => {
+  test("a silent peer is timed out when the time-out is over", () => {
     const heartbeat = new Heartbeat(options);
     const peer = new Peer(Infinity);
     heartbeat.add(peer);
     vi.advanceTimersByTime(HOUR_MS);
     expect(peer.pingsMs[0]).toBe(intervalMs);
-    expect(peer.givenUpMs).toBeGreaterThanOrEqual(intervalMs + timeoutMs);
-    expect(peer.givenUpMs).toBeLessThanOrEqual(intervalMs + timeoutMs + slackMs);
+    expect(peer.timedOutMs).toBeGreaterThanOrEqual(intervalMs + timeoutMs);
+    expect(peer.timedOutMs).toBeLessThanOrEqual(intervalMs + timeoutMs + slackMs);
   });
 });
 
@@ -125,10 +125,10 @@ test("anything that comes from a peer is an answer, not only after a Ping", () =
   heartbeat.add(peer);
   setInterval(() => peer.isAlive = true, 300);
   vi.advanceTimersByTime(60_000);
-  expect(peer.givenUpMs).toBeUndefined();
+  expect(peer.timedOutMs).toBeUndefined();
 });
 
-test("a peer that is deleted is neither pinged nor given up", () => {
+test("a peer that is deleted gets no Ping and is not timed out", () => {
   for (const deletedAtMs of [500, 1_500, 2_500]) {
     const heartbeat = new Heartbeat({ intervalMs: 1_000, timeoutMs: 2_000 });
     const peer = new Peer(Infinity);
@@ -139,11 +139,11 @@ test("a peer that is deleted is neither pinged nor given up", () => {
     heartbeat.delete(peer);
     expect(heartbeat.size).toBe(0);
     vi.advanceTimersByTime(60_000);
-    expect([peer.pingsMs.length, peer.givenUpMs]).toEqual([pings, undefined]);
+    expect([peer.pingsMs.length, peer.timedOutMs]).toEqual([pings, undefined]);
   }
 });
 
-test("clear lets everybody go and stops the timers", () => {
+test("clear forgets all peers and stops the timers", () => {
   const heartbeat = new Heartbeat({ intervalMs: 1_000, timeoutMs: 2_000 });
   const peers = [new Peer(Infinity), new Peer(10)];
   for (const peer of peers) {
@@ -164,7 +164,7 @@ test("there are two timers at most, however many peers there are", () => {
   expect(vi.getTimerCount()).toBeLessThanOrEqual(2);
 });
 
-test("whatever the times: who answers stays, who falls silent goes, in time", () => {
+test("whatever the times: a peer that answers stays, and a peer that falls silent is timed out, in time", () => {
   const times = fc.record({
     intervalMs: fc.integer({ min: 100, max: 2_000 }),
     timeoutMs: fc.integer({ min: 100, max: 2_000 }),
@@ -190,11 +190,11 @@ test("whatever the times: who answers stays, who falls silent goes, in time", ()
       });
       vi.advanceTimersByTime(40_000);
       for (const { peer, silentFromMs } of joined) {
-        if (silentFromMs === Infinity) expect(peer.givenUpMs).toBeUndefined();
+        if (silentFromMs === Infinity) expect(peer.timedOutMs).toBeUndefined();
         else {
           const unansweredMs = peer.pingsMs.at(-1)!;
-          expect(peer.givenUpMs! - unansweredMs).toBeGreaterThan(timeoutMs - 1);
-          expect(peer.givenUpMs! - unansweredMs).toBeLessThan(timeoutMs + slackMs);
+          expect(peer.timedOutMs! - unansweredMs).toBeGreaterThan(timeoutMs - 1);
+          expect(peer.timedOutMs! - unansweredMs).toBeLessThan(timeoutMs + slackMs);
         }
       }
     }).afterEach(() => vi.clearAllTimers()),
