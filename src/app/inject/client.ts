@@ -1,3 +1,5 @@
+/** The client's end of a WebSocket connection in memory: it speaks the client's side of RFC 6455. */
+
 import { Buffer } from "node:buffer";
 import { randomBytes, randomFillSync } from "node:crypto";
 import { acceptKey } from "../../platform.ts";
@@ -9,22 +11,44 @@ import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Inbox } from "../websocket/inbox.ts";
 import type { MemorySocket } from "./memory-socket.ts";
 
-/** How a connection ended, as the client saw it: 1006 when there was no Close frame. */
+/** The way in which a connection of `app.inject` has ended, as its client has seen it. */
 export interface InjectedClose {
-  /** The code of the server's Close frame. */
+  /**
+   * The code of the server's Close frame: 1005 for a Close frame without a code, 1006 when there was no Close frame
+   * (RFC 6455 §7.4.1).
+   */
   readonly code: number;
-  /** Its reason. */
+  /** The reason of the server's Close frame, or `""`. */
   readonly reason: string;
 }
 
-/** A handshake that the app refused. */
+/**
+ * The error with which `app.inject` rejects when the app has refused the handshake.
+ *
+ * @example
+ * ```ts
+ * import { createApp, HttpError, InjectError } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ * app.ws("/secret", {
+ *   upgrade: () => {
+ *     throw new HttpError(401, "Please log in");
+ *   },
+ * }, () => {});
+ * try {
+ *   await app.inject("/secret");
+ * } catch (error) {
+ *   if (error instanceof InjectError) console.log(error.response.status); // 401
+ * }
+ * ```
+ */
 export class InjectError extends Error {
   /** `"InjectError"`. */
   override readonly name: string = "InjectError";
-  /** The answer, as `fetch` would have given it. */
+  /** The HTTP response to the handshake, as `fetch` would have given it. */
   readonly response: Response;
 
-  /** Made by `app.inject`. */
+  /** `app.inject` makes these errors. There is no need to construct one. */
   constructor(message: string, response: Response) {
     super(message);
     this.response = response;
@@ -32,21 +56,36 @@ export class InjectError extends Error {
 }
 
 /**
- * The client's end of a connection made by `app.inject`: for tests of handlers, without a port. Messages are awaited one by one, with `next()` or `for await`.
+ * The client's end of a WebSocket connection that `app.inject` has made in memory, for tests of handlers. Messages are
+ * awaited one by one, with `next()` or `for await`. Pings of the server are answered.
+ *
+ * @example
+ * ```ts
+ * import { createApp } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ * app.ws("/echo", (socket) => {
+ *   socket.on("message", (data) => socket.send(data));
+ * });
+ * const client = await app.inject("/echo");
+ * client.send("hello");
+ * console.log(await client.next()); // hello
+ * console.log(await client.close()); // { code: 1000, reason: "" }
+ * ```
  */
 export class InjectedClient implements AsyncIterable<string | Buffer> {
-  /** The answer to the handshake: 101, with its headers. */
+  /** The headers of the 101 response to the handshake. */
   readonly headers: Headers;
-  /** The subprotocol that was agreed on, or `""`. */
+  /** The subprotocol that the handshake agreed on, or `""` (RFC 6455 §1.9). */
   readonly protocol: string;
-  /** Resolves when the connection has ended. */
+  /** Resolves when the connection has ended. It never rejects. */
   readonly closed: Promise<InjectedClose>;
   readonly #socket: MemorySocket;
   readonly #inbox: Inbox;
   #unread: Buffer;
   #close: InjectedClose | undefined;
 
-  /** Use `app.inject`. */
+  /** Use `app.inject` to make a client. */
   constructor(socket: MemorySocket, headers: Headers, early: Buffer) {
     this.headers = headers;
     this.protocol = headers.get("sec-websocket-protocol") ?? "";
@@ -65,13 +104,24 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     this.#receive(Buffer.alloc(0));
   }
 
-  /** Sends a message. */
+  /**
+   * Sends a message: a string as a text message, bytes as a binary message. After the connection has ended, the call
+   * has no effect.
+   *
+   * @throws TypeError for data that is neither a string nor bytes
+   */
   send(data: string | BinaryData): void {
     if (typeof data === "string") this.#write(Opcode.TEXT, Buffer.from(data));
     else this.#write(Opcode.BINARY, toBytes(data));
   }
 
-  /** Starts the closing handshake. Resolves when the connection has ended. */
+  /**
+   * Starts the closing handshake (RFC 6455 §7.1.2).
+   *
+   * @param code the code of the Close frame, 1000 by default. It is not checked, so that a test can send a wrong one
+   * @param reason the reason of the Close frame, `""` by default
+   * @returns a promise that resolves when the connection has ended
+   */
   close(code: number = CloseCode.NORMAL, reason: string = ""): Promise<InjectedClose> {
     const body = Buffer.alloc(2 + Buffer.byteLength(reason));
     body.writeUInt16BE(code);
@@ -86,9 +136,10 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
   }
 
   /**
-   * The next message.
+   * Waits for the next message.
    *
-   * @throws Error when the connection ends before one comes
+   * @returns a string for a text message, a `Buffer` for a binary message
+   * @throws Error with the code and the reason, when the connection ends before a message comes
    */
   async next(): Promise<string | Buffer> {
     const result = await this.#inbox.next();
@@ -97,12 +148,15 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     throw new Error(`The connection has ended with ${code}${reason && ` (${reason})`}, and no message came`);
   }
 
-  /** The messages, until the connection ends. */
+  /** The messages one by one, for `for await`. The loop ends when the connection has ended. */
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
     return this.#inbox;
   }
 
-  /** Reads the frames that are there. All of them are of this package's own server: unfragmented and not compressed. */
+  /**
+   * Reads the frames that are complete. This package's own server has sent them, so they are neither fragmented nor
+   * compressed.
+   */
   #receive(chunk: Buffer): void {
     const bytes = this.#unread = Buffer.concat([this.#unread, chunk]);
     let at = 0;
@@ -128,7 +182,7 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     }
   }
 
-  /** A client's frame: as the server's, but masked (§5.3). */
+  /** Writes a frame as a client does: like a server's frame, but masked (RFC 6455 §5.3). */
   #write(opcode: Opcode, payload: Uint8Array): void {
     if (!this.#socket.writable) return;
     const frame = Buffer.alloc(MAX_SERVER_HEADER_BYTES + 4 + payload.length);
@@ -142,7 +196,11 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
   }
 }
 
-/** A client's opening handshake, and the check of its answer (§4.1). */
+/**
+ * Reads the response to a client's opening handshake, and checks it (RFC 6455 §4.1).
+ *
+ * @throws InjectError when the app has refused the handshake
+ */
 export async function connect(socket: MemorySocket, key: string): Promise<InjectedClient> {
   let text: Buffer = Buffer.alloc(0);
   let end = -1;
@@ -174,7 +232,7 @@ export async function connect(socket: MemorySocket, key: string): Promise<Inject
   );
 }
 
-/** A key for Sec-WebSocket-Key. */
+/** Makes a random value for Sec-WebSocket-Key: 16 bytes in base64 (RFC 6455 §4.1). */
 export function makeKey(): string {
   return randomBytes(16).toString("base64");
 }

@@ -1,3 +1,8 @@
+/**
+ * `app.inject`: handshakes and requests in memory, which take the same way through the app as those that come over a
+ * port.
+ */
+
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
@@ -7,7 +12,11 @@ import { connect, type InjectedClient, makeKey } from "./client.ts";
 import { MemorySocket } from "./memory-socket.ts";
 import { handshakeHeaders, type InjectOptions, makeRequest } from "./request.ts";
 
-/** Connects to a WebSocket route in memory: through the real handshake and engine, but without a port. */
+/**
+ * Connects to a WebSocket route in memory: through the real handshake and engine, but without a port.
+ *
+ * @throws InjectError when the handshake is refused
+ */
 export function injectHandshake(
   path: string,
   options: InjectOptions,
@@ -20,7 +29,7 @@ export function injectHandshake(
   return connect(client, key);
 }
 
-/** Calls a controller in memory with a web `Request`, and gives its `Response`. */
+/** Calls the controller for a web `Request` in memory, and gives its `Response`. */
 export async function injectRequest(request: Request, httpRoutes: HttpRoutes, services: object): Promise<Response> {
   const { server } = MemorySocket.pair();
   const { pathname, search } = new URL(request.url);

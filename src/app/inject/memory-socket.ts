@@ -1,12 +1,14 @@
+/** A connection in memory, with the members of a `net.Socket` that a server uses. */
+
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
 import { Duplex } from "node:stream";
 
-/** One end of a connection that never leaves the process. What is written at one end is read at the other. */
+/** One end of a connection that never leaves the process. Bytes that are written at one end are read at the other. */
 export class MemorySocket extends Duplex {
   readonly remoteAddress = "127.0.0.1";
   #peer: MemorySocket | undefined;
-  /** Called once the peer has room again. */
+  /** Tells the other end, whose last write waits, that this end has room again. */
   #onRead: (() => void) | undefined;
 
   constructor() {
@@ -14,7 +16,10 @@ export class MemorySocket extends Duplex {
     this.on("error", () => {});
   }
 
-  /** Two ends. The server's is as good as a `net.Socket` for all that a server does with one. */
+  /**
+   * Makes both ends of a connection. The server's end has the type of a `net.Socket`, because it has all members of one
+   * that a server uses.
+   */
   static pair(): { client: MemorySocket; server: MemorySocket & RawSocket } {
     const client = new MemorySocket();
     const server = new MemorySocket();
@@ -23,12 +28,12 @@ export class MemorySocket extends Duplex {
     return { client, server: server as MemorySocket & RawSocket };
   }
 
-  /** There is no wire to be idle. */
+  /** Has no effect: a connection in memory has no idle time-out. */
   setTimeout(): this {
     return this;
   }
 
-  /** Nothing waits here to be sent together. */
+  /** Has no effect: a connection in memory does not delay small writes. */
   setNoDelay(): this {
     return this;
   }
@@ -41,7 +46,7 @@ export class MemorySocket extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: () => void): void {
     const peer = this.#peer!;
-    // The writer may use its memory again as soon as it is called back.
+    // The bytes are copied, because the writer may use their memory again after the callback.
     if (peer.destroyed || peer.push(Buffer.from(chunk))) queueMicrotask(callback);
     else peer.#onRead = callback;
   }
@@ -53,7 +58,7 @@ export class MemorySocket extends Duplex {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     callback(error);
-    // As a reset does: the other end is gone too.
+    // The other end is destroyed too, as by a reset.
     queueMicrotask(() => this.#peer!.destroy());
   }
 }

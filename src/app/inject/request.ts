@@ -1,18 +1,22 @@
+/** The requests that `app.inject` makes, and the check of its argument. */
+
 import { Buffer } from "node:buffer";
 import { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { show } from "../common/show.ts";
 import type { MemorySocket } from "./memory-socket.ts";
 
-/** What a client sends along with a handshake that is injected. */
+/** Options of `app.inject` for a handshake: the parts of the request that the client may choose. */
 export interface InjectOptions {
-  /** Headers, such as `Origin` or `Cookie`. */
+  /**
+   * Headers to add to the request, such as `Origin` or `Cookie`. Default: none. `Host` is `localhost` if it is not set.
+   */
   headers?: ConstructorParameters<typeof Headers>[0] | undefined;
-  /** The subprotocols to offer. */
+  /** The subprotocols that the client offers, in its order of preference (RFC 6455 §1.9). Default: none. */
   subprotocols?: readonly string[] | undefined;
 }
 
-/** A request as node:http would have parsed it. */
+/** Makes a request like those that node:http gives to a server. */
 export function makeRequest(
   socket: MemorySocket,
   method: string,
@@ -30,7 +34,7 @@ export function makeRequest(
   return message;
 }
 
-/** The headers of a handshake, with what the caller adds. */
+/** The headers of a valid handshake (RFC 6455 §4.1), with the headers and subprotocols of the options. */
 export function handshakeHeaders(key: string, { headers, subprotocols = [] }: InjectOptions): Headers {
   const all = new Headers(headers);
   all.set("upgrade", "websocket");
@@ -41,7 +45,7 @@ export function handshakeHeaders(key: string, { headers, subprotocols = [] }: In
   return all;
 }
 
-/** @throws TypeError for what is neither a path nor a request */
+/** @throws TypeError for a value that is neither a path, which begins with "/", nor a `Request` */
 export function checkTarget(target: unknown): void {
   if (target instanceof Request || (typeof target === "string" && target.startsWith("/"))) return;
   throw new TypeError(`inject takes the path of a WebSocket, such as "/chat", or a Request; got ${show(target)}`);

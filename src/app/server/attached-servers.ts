@@ -6,26 +6,33 @@ import { show } from "../common/show.ts";
 import { isObject } from "../common/validate.ts";
 import { HandshakeGuard } from "./handshake-guard.ts";
 
-/** What the attached servers need of an app. */
+/** The functions of an app that attached servers call. */
 export interface AttachedServersHandlers {
-  /** Whether the path of a handshake belongs to the app. */
+  /** Tells whether the path of a handshake belongs to the app. */
   isOwned(message: IncomingMessage): boolean;
+  /** Called for every handshake that the app has to respond to. */
   onHandshake(attempt: HandshakeAttempt): void;
 }
 
 /** A listener of a server's `upgrade` event. */
 type OnUpgrade = (message: IncomingMessage, raw: RawSocket, head: Buffer) => void;
 
-/** How many listeners of `upgrade` an app has at each server. */
+/** The number of `upgrade` listeners that an app adds to each server. */
 const OWN_LISTENERS = 2;
 
-/** The HTTP servers of somebody else whose handshakes an app responds to. Their connections have a guard of their own. */
+/**
+ * The HTTP servers that somebody else has made and that were given to `app.attach`, and the handshakes that were given
+ * to `app.handleUpgrade`. The connections of both have a guard of their own.
+ */
 export class AttachedServers {
   readonly #handlers: AttachedServersHandlers;
   readonly #guard: HandshakeGuard;
   readonly #attached = new Map<Server, OnUpgrade>();
 
-  /** These two listen before the other listeners of a server, which may respond at once. */
+  /**
+   * This listener and the next one are called before the other listeners of a server, because those may respond at
+   * once.
+   */
   readonly #onArrival: OnUpgrade = (_message, raw) => this.#guard.noteHandshake(raw);
   readonly #onRequest = (_message: IncomingMessage, response: ServerResponse): void =>
     this.#guard.noteRequest(response);
@@ -35,14 +42,18 @@ export class AttachedServers {
     this.#handlers = handlers;
   }
 
-  /** @throws TypeError for a value that is no server */
+  /**
+   * Begins to respond to the handshakes of a server. A second call for the same server has no effect.
+   *
+   * @throws TypeError for a value that is no server
+   */
   attach(server: Server): void {
     if (!isObject(server) || typeof server.on !== "function" || typeof server.listenerCount !== "function") {
       throw new TypeError(`attach takes a server of node:http or node:https; got ${show(server)}`);
     }
     if (this.#attached.has(server)) return;
     const onUpgrade: OnUpgrade = (message, raw, head) => {
-      // Another listener may know the path.
+      // If there are other listeners, one of them may know a path that the app does not know.
       if (server.listenerCount("upgrade") > OWN_LISTENERS && !this.#handlers.isOwned(message)) return;
       // The response to an earlier request would go out behind the 101, into the middle of the WebSocket.
       if (this.#guard.hasPendingResponse(message.socket)) raw.destroy();

@@ -14,12 +14,18 @@ export class HandshakeGuard implements HandshakeClaims {
   readonly #handshakes: Deadlines<RawSocket>;
   readonly #earlyBytes: EarlyBytes;
   readonly #pendingResponses = new PendingResponses();
-  /** By peer, since nothing else connects a TLS socket to the TCP socket below it on all runtimes. */
+  /**
+   * TCP sockets on which TLS has still to begin, by the peer's address: on all three runtimes, nothing else connects a
+   * TLS socket with the TCP socket below it.
+   */
   readonly #belowTls = new Map<string, RawSocket>();
-  /** How much had been written to a connection when its handshake came, where other listeners may respond too. */
+  /**
+   * The bytes that had been written to a connection when its handshake came, for servers whose other listeners may
+   * respond too.
+   */
   readonly #writtenBefore = new WeakMap<RawSocket, number>();
 
-  /** One listener for all connections, so that a connection costs no function of its own. */
+  /** This listener and the next one serve all connections, so that a connection needs no functions of its own. */
   readonly #onClose: (this: RawSocket) => void;
   readonly #onEnd: (this: RawSocket) => void;
 
@@ -43,7 +49,7 @@ export class HandshakeGuard implements HandshakeClaims {
   }
 
   /**
-   * Watches all connections of a server that belongs to this app alone. The `connection` events of a TLS server tell of
+   * Watches all connections of a server that belongs to this app alone. The `connection` events of a TLS server give
    * the TCP sockets below TLS.
    */
   protect(server: Server, isTls: boolean): void {
@@ -56,7 +62,7 @@ export class HandshakeGuard implements HandshakeClaims {
     });
   }
 
-  /** Watches one connection. If TLS has just begun on the connection, the TLS socket takes the place of the one below. */
+  /** Watches one connection. A TLS socket takes the place of the TCP socket below it, which was watched until now. */
   watch(raw: RawSocket): void {
     if (this.#belowTls.size > 0) this.#takeOver(peerOf(raw));
     raw.on("error", ignore);
@@ -76,8 +82,8 @@ export class HandshakeGuard implements HandshakeClaims {
   }
 
   /**
-   * Notes a handshake that came in by somebody else's server, before any other listener of that server can respond to
-   * the handshake.
+   * Notes how many bytes were written to a connection when a handshake came in by somebody else's server. Has to be
+   * called before any other listener of that server can respond to the handshake.
    */
   noteHandshake(raw: RawSocket): void {
     if (this.#writtenBefore.has(raw)) return;
@@ -90,12 +96,18 @@ export class HandshakeGuard implements HandshakeClaims {
     this.#pendingResponses.count(response);
   }
 
+  /** Tells whether another listener has responded to the handshake: something was written since `noteHandshake`. */
   isTakenByOther(raw: RawSocket): boolean {
     const before = this.#writtenBefore.get(raw);
     return before !== undefined && bytesWrittenTo(raw) > before;
   }
 
-  /** After false the connection belongs to the listener that has responded, and has no deadline here. */
+  /**
+   * Reserves the response to a handshake for this app.
+   *
+   * @returns false when another listener has responded. The connection then belongs to that listener, and has no
+   * deadline here
+   */
   claim(raw: RawSocket): boolean {
     if (this.isTakenByOther(raw)) {
       this.unwatch(raw);
@@ -113,18 +125,19 @@ export class HandshakeGuard implements HandshakeClaims {
     raw.once("close", () => this.#belowTls.get(peer) === raw && this.#belowTls.delete(peer));
   }
 
+  /** Ends the watch over a connection, because its handshake is done. */
   unwatch(raw: RawSocket): void {
     this.#handshakes.delete(raw);
     raw.off("close", this.#onClose);
     raw.off("end", this.#onEnd);
   }
 
-  /** Whether a request on this connection has no complete response. */
+  /** Tells whether a request on this connection has no complete response yet. */
   hasPendingResponse(raw: RawSocket): boolean {
     return this.#pendingResponses.has(raw);
   }
 
-  /** The server is going away: each connection whose handshake is awaited gets a 503. */
+  /** Refuses each connection whose handshake is awaited with 503, because the server is going away. */
   refuseAll(): void {
     for (const raw of this.#handshakes) {
       if (raw.writable && this.claim(raw)) this.#refuse(raw, 503, "The server is going away");
@@ -142,18 +155,22 @@ export class HandshakeGuard implements HandshakeClaims {
     this.#earlyBytes.stop();
   }
 
-  /** Begins the time in which a connection has to send a whole request. */
+  /** Sets the deadline by which a connection has to send a whole request. */
   #expect(raw: RawSocket): void {
     this.#handshakes.add(raw);
     this.#earlyBytes.watch(raw);
   }
 
-  /** A client that has not begun to speak TLS cannot read HTTP. */
+  /**
+   * Refuses a connection in HTTP. A connection on which TLS has not begun is cut, because its client could not read the
+   * response.
+   */
   #refuse(raw: RawSocket, status: number, message: string): void {
     if (this.#belowTls.get(peerOf(raw)) === raw) raw.destroy();
     else writeRefusal(raw, status, message);
   }
 
+  /** Ends the deadline of the TCP socket below a TLS socket. */
   #takeOver(peer: string): void {
     const below = this.#belowTls.get(peer);
     if (below === undefined) return;
@@ -181,7 +198,7 @@ export class HandshakeGuard implements HandshakeClaims {
   }
 }
 
-/** A stream that is no socket counts no bytes. */
+/** A stream that is not a socket does not count its bytes. */
 function bytesWrittenTo({ bytesWritten }: RawSocket): number {
   return bytesWritten ?? 0;
 }
@@ -190,7 +207,7 @@ function peerOf({ remoteAddress, remotePort }: RawSocket): string {
   return `${remoteAddress} ${remotePort}`;
 }
 
-/** A reset or a broken connection needs no report: the `close` event that follows says all there is. */
+/** A listener for `error` events that need no report: after a reset, the `close` event that follows says enough. */
 function ignore(): void {}
 
 /** Refuses a request that the HTTP parser has not accepted. */

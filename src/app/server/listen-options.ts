@@ -1,21 +1,43 @@
+/** The argument of `app.listen`: its type and its check. */
+
 import { show } from "../common/show.ts";
 import { checkNames, isObject } from "../common/validate.ts";
 
-/** Where an app listens: a port, or the path of a unix socket. */
+/**
+ * The place at which an app listens: a port, or the path of a unix socket. One of `port` and `path` has to be set.
+ *
+ * @example
+ * ```ts
+ * import { createApp } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ * await app.listen({ port: 3000, host: "127.0.0.1" });
+ * ```
+ */
 export interface ListenOptions {
-  /** 0 to 65535; 0 is any that is free. */
+  /** A port from 0 to 65535. 0 stands for any free port; `app.address` then tells which one it is. */
   port?: number | undefined;
-  /** A name or address of this machine. Default: all addresses. */
+  /** A host name or an IP address of this machine. Default: all addresses, IPv6 and IPv4. */
   host?: string | undefined;
-  /** Whether other processes may listen at the same port, and the system spreads the connections. Default false. */
+  /**
+   * Whether other processes may listen at the same port, so that the operating system distributes the connections among
+   * them. Default false.
+   */
   reusePort?: boolean | undefined;
-  /** A unix socket, instead of port and host. */
+  /** The path of a unix socket, instead of a port and a host. */
   path?: string | undefined;
 }
 
 const LISTEN_OPTION_NAMES = ["port", "host", "reusePort", "path"];
 
-/** @throws TypeError or RangeError for what is no port and no path */
+/**
+ * Checks the argument of `app.listen`.
+ *
+ * @param where a port, or options
+ * @throws TypeError for a value that is neither, for an unknown name or a wrong type, or for a path together with a
+ * port or a host
+ * @throws RangeError for a port out of range
+ */
 export function resolveListen(where: unknown): ListenOptions {
   const options = (typeof where === "number" ? { port: where } : where) as ListenOptions;
   if (!isObject(options)) throw new TypeError(`listen takes a port, or { port, host }; got ${show(where)}`);

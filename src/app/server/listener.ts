@@ -1,3 +1,5 @@
+/** The app's own HTTP server. */
+
 import type { Buffer } from "node:buffer";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
@@ -16,7 +18,7 @@ import { HandshakeGuard } from "./handshake-guard.ts";
 import type { ListenOptions } from "./listen-options.ts";
 import type { TlsOptions } from "./tls.ts";
 
-/** What a listener does with what comes in. */
+/** The functions of an app that its server calls. */
 export interface ListenerHandlers {
   onRequest(message: IncomingMessage, response: ServerResponse): void;
   onHandshake(attempt: HandshakeAttempt): void;
@@ -28,17 +30,20 @@ interface ListenerOptions {
   readonly logger: Logger;
 }
 
-/** A header that may come once only, such as Host, shows when it has come twice: the second would be dropped otherwise. */
+/**
+ * With this option, a header that came twice is joined. Node would otherwise drop the second one, and a second Host
+ * header, say, could not be noticed.
+ */
 const HTTP = { joinDuplicateHeaders: true };
 
-/** An HTTP server of our own, guarded from its first connection. */
+/** An HTTP server that belongs to one app alone. A guard watches its connections from the first one on. */
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #handlers: ListenerHandlers;
   readonly #guard: HandshakeGuard;
-  /** Speaks HTTP. */
+  /** The server that speaks HTTP. */
   #http: Server | undefined;
-  /** Accepts connections: the same, or one before it. */
+  /** The server that accepts the connections: the same one, or a plain TCP or TLS server in front of it. */
   #front: NetServer | undefined;
 
   constructor(options: ListenerOptions, handlers: ListenerHandlers) {
@@ -47,7 +52,11 @@ export class Listener {
     this.#guard = new HandshakeGuard(options.handshakeTimeoutMs);
   }
 
-  /** Resolves once the server listens. */
+  /**
+   * Begins to listen, and resolves once the server listens.
+   *
+   * @throws Error that names the port or the path, when the server cannot listen there
+   */
   async listen(options: ListenOptions): Promise<void> {
     const front = this.#front = this.#createServers(options.reusePort ?? false);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -59,17 +68,18 @@ export class Listener {
       throw explain(error as NodeJS.ErrnoException, options);
     }
     front.off("error", reject);
-    // Such as too many open files: the next connection may be accepted again.
+    // An error after that, such as too many open files, concerns one connection. The next connection may be accepted
+    // again.
     front.on("error", (error) => this.#options.logger.error("SpaceNode: a connection could not be accepted:", error));
   }
 
-  /** Where it listens, if not at a unix socket. */
+  /** The address at which the server listens. Undefined while it does not listen, and for a unix socket. */
   get address(): AddressInfo | undefined {
     const address = this.#front?.address();
     return typeof address === "object" && address !== null ? address : undefined;
   }
 
-  /** The address to open; empty for a unix socket. */
+  /** The address to open in a browser. Empty while the server does not listen, and for a unix socket. */
   get url(): string {
     const { address } = this;
     if (address === undefined) return "";
@@ -78,7 +88,11 @@ export class Listener {
     return `${this.#options.tls === undefined ? "http" : "https"}://${host}:${address.port}`;
   }
 
-  /** Takes no new connections, and resolves once the last has ended. */
+  /**
+   * Accepts no new connections, refuses handshakes that have no response yet, and closes idle connections.
+   *
+   * @returns a promise that resolves once the last connection has ended
+   */
   close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (this.#front?.listening) this.#front.close(() => resolve());
@@ -88,19 +102,23 @@ export class Listener {
     return promise.then(() => this.#guard.stop());
   }
 
-  /** Cuts all connections that are not WebSockets: those are not the HTTP server's any more. */
+  /** Cuts all connections except WebSockets, which do not belong to the HTTP server any more. */
   terminateAll(): void {
     this.#http?.closeAllConnections();
     this.#guard.terminateAll();
   }
 
-  /** Ends at once what has hardly begun. */
+  /** Ends a server at once, because `app.listen` has failed. */
   abort(): void {
     this.#front?.close();
     this.#guard.terminateAll();
     this.#guard.stop();
   }
 
+  /**
+   * Creates the HTTP server and, where the runtime needs one, the server in front of it. Gives the one that has to
+   * listen.
+   */
   #createServers(reusePort: boolean): NetServer {
     const { tls } = this.#options;
     const hasFront = needsFrontServer(tls !== undefined, reusePort);
@@ -124,7 +142,7 @@ export class Listener {
   }
 }
 
-/** Some runtimes' errors do not say where it was that they could not listen. */
+/** Makes an error that names the port or the path, because the errors of some runtimes do not. */
 function explain(error: NodeJS.ErrnoException, { port, host, path }: ListenOptions): Error {
   const { code } = error;
   const where = path !== undefined

@@ -2,21 +2,23 @@ import type { ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { pausesRequests } from "../../platform.ts";
 
-/** A connection with so many pending responses is not read any more, until no more than `RESUME_AT` of them are left. */
+/** A connection with this many pending responses is paused, until no more than `RESUME_AT` of them are left. */
 const PAUSE_FROM = 32;
 const RESUME_AT = 16;
 
 /**
- * A connection with more pending responses is cut. The requests that the runtime has read already still come after a
- * pause: on Node they lie in one chunk of 64 KiB, which holds some 2,500 requests at most. On Deno they are as many as
- * the operating system has received.
+ * A connection with more pending responses than this is cut. A pause does not stop the requests that the runtime has
+ * already read. On Node they lie in one chunk of 64 KiB, which holds some 2,500 requests at most. On Deno there are as
+ * many of them as the operating system has received.
  */
 const MAX_PENDING = 4_096;
 
-/** The responses of one connection that are not complete: a client may send several requests at once (RFC 9112 §9.3.2). */
+/**
+ * The responses of one connection that are not complete: a client may send several requests at once (RFC 9112 §9.3.2).
+ */
 interface Pipeline {
   pending: number;
-  /** Pauses the connection again whenever somebody resumes it. Undefined while the connection is read. */
+  /** The `resume` listener that pauses the connection again. Undefined while the connection is not paused. */
   pauseAgain: (() => void) | undefined;
 }
 
@@ -24,12 +26,12 @@ interface Pipeline {
 export class PendingResponses {
   readonly #pipelines = new WeakMap<RawSocket, Pipeline>();
 
-  /** Whether a response on this connection is not complete. */
+  /** Tells whether a response on this connection is not complete. */
   has(raw: RawSocket): boolean {
     return (this.#pipelines.get(raw)?.pending ?? 0) > 0;
   }
 
-  /** Counts a response of somebody else's server, whose connections are not this app's to pause or cut. */
+  /** Counts a response of somebody else's server. This app must not pause or cut the connections of such a server. */
   count(response: ServerResponse): void {
     const pipeline = this.#pipelineOf(response.req.socket);
     pipeline.pending++;
@@ -37,8 +39,8 @@ export class PendingResponses {
   }
 
   /**
-   * Counts a response of this app's own server, and bounds how many of them one connection may have: responses that
-   * take long, or that the client does not read, would otherwise pile up without end.
+   * Counts a response of this app's own server, and limits how many pending responses one connection may have. Without
+   * a limit, responses that take long, or that the client does not read, could fill the memory.
    *
    * @param onIdle is called with the connection when none of its responses is pending any more
    */
@@ -62,7 +64,10 @@ export class PendingResponses {
   }
 }
 
-/** The runtimes resume a connection by themselves, after each request that was read and each response that has left. */
+/**
+ * Pauses a connection for as long as `resumeReading` is not called. The runtimes resume a connection by themselves
+ * after each request that was read and each response that was sent, so each `resume` event pauses the connection again.
+ */
 function pauseReading(raw: RawSocket, pipeline: Pipeline): void {
   if (pipeline.pauseAgain !== undefined || !pausesRequests(raw)) return;
   pipeline.pauseAgain = () => void raw.pause();

@@ -1,15 +1,21 @@
+/** The option `tls`: its type and its check. */
+
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { ServerOptions } from "node:https";
 import { show } from "../common/show.ts";
 import { isObject } from "../common/validate.ts";
 
-/** Certificate, key, and whatever else `node:https` takes for a server. */
+/**
+ * The options of a TLS server: `cert`, `key`, and all other options that a server of `node:https` takes. Either `key`
+ * and `cert`, or `pfx`, or `SNICallback` has to be set.
+ */
 export type TlsOptions = ServerOptions;
 
 /**
- * Tells a wrong certificate or key at once: some runtimes would listen with it, and fail each client.
+ * Checks the certificate and the key before the app listens. Some runtimes would listen with wrong ones, and only fail
+ * when a client connects.
  *
- * @throws TypeError that names the option
+ * @throws TypeError that names the wrong option
  */
 export function checkTls(tls: unknown): void {
   if (!isObject(tls)) throw new TypeError(`tls must be an object such as { key, cert }; got ${show(tls)}`);
@@ -19,7 +25,7 @@ export function checkTls(tls: unknown): void {
     const names = Object.keys(tls).join(", ");
     throw new TypeError(`tls needs key and cert, or pfx; got ${names === "" ? "neither" : names}`);
   }
-  // Several keys or certificates are for who knows what they do.
+  // Arrays of keys or certificates are left to the runtime, which chooses a pair for each client.
   if (Array.isArray(key) || Array.isArray(cert)) return;
   const certificate = readPem("cert", () => new X509Certificate(cert));
   const privateKey = readPem("key", () => createPrivateKey({ key, ...(passphrase !== undefined && { passphrase }) }));

@@ -1,8 +1,16 @@
+/** The check of the arguments of `close(code, reason)`. */
+
 import { Buffer } from "node:buffer";
 import { CloseCode, isValidCloseCode, MAX_REASON_BYTES } from "../../protocol/close.ts";
 import { show } from "../common/show.ts";
 
-/** @throws TypeError or RangeError for a code or reason that no Close frame may have, RFC 6455 §7.4 */
+/**
+ * Checks the code and the reason that the application gives for a Close frame, RFC 6455 §7.4. The code 1005 stands for
+ * a Close frame without a code.
+ *
+ * @throws TypeError for a code that is no number or a reason that is no string
+ * @throws RangeError for a code that must not be sent, a reason of more than 123 bytes of UTF-8, or a reason with 1005
+ */
 export function checkClose(code: number, reason: string): void {
   if (typeof code !== "number") throw new TypeError(`A close code is a number; got ${show(code)}`);
   if (code !== CloseCode.NO_STATUS && !(Number.isInteger(code) && isValidCloseCode(code))) {

@@ -1,26 +1,53 @@
+/** The option `compression`: its type, its defaults and its check. */
+
 import type { CompressionSettings } from "../../transport/deflate/negotiated-deflate.ts";
 import { checkNames, inRange, isObject, throwInvalidOption, timeoutMs } from "../common/validate.ts";
 
-/** How messages are compressed, where a client offers permessage-deflate (RFC 7692). */
+/**
+ * How messages are compressed, for clients that offer permessage-deflate (RFC 7692). Every option may be left out.
+ *
+ * @example
+ * ```ts
+ * import { createApp } from "@spacenode/spacenode";
+ *
+ * const app = await createApp({ compression: { threshold: 4096, level: 6 } });
+ * app.ws("/echo", (socket) => {
+ *   socket.on("message", (data) => socket.send(data));
+ * });
+ * ```
+ */
 export interface CompressionOptions {
-  /** Bytes of a message below which it goes out as it is. Default 1,024. */
+  /** The least size in bytes that a message must have to be compressed. Default 1,024. */
   threshold?: number | undefined;
-  /** How hard to compress, as zlib has it: from 1, fast, to 9, small. Default 3. */
+  /** The `level` of zlib, from 1 (the fastest) to 9 (the smallest messages). Default 3. */
   level?: number | undefined;
-  /** Memory of a compressor while it works, as zlib has it: from 1, little, to 9. Default 8. */
+  /** The `memLevel` of zlib, from 1 to 9: how much memory a compressor takes while it works. Default 8. */
   memLevel?: number | undefined;
   /**
-   * Whether both sides may refer back to earlier messages: small messages that resemble each other become much smaller, and each connection costs some 250 KiB more while it is in
-   * use. Default false: compression then costs an idle connection nothing.
+   * Whether a compressed message may refer back to earlier messages of the same connection (RFC 7692 §7.1.1). Small
+   * messages that resemble each other become much smaller, but each connection takes some 250 KiB more while it is in
+   * use. Default false: compression then costs an idle connection no memory.
    */
   contextTakeover?: boolean | undefined;
-  /** The window that we compress with, as a power of two, from 9 to 15. Default 15. */
+  /**
+   * The largest window that the server compresses with: the exponent of a power of two, from 9 to 15 (RFC 7692
+   * §7.1.2.1). Default 15.
+   */
   serverMaxWindowBits?: number | undefined;
-  /** The window that clients may compress with, if they can be told, from 9 to 15. Default 15. */
+  /**
+   * The largest window that a client may compress with, from 9 to 15. It has no effect on clients that do not offer
+   * `client_max_window_bits` (RFC 7692 §7.1.2.2). Default 15.
+   */
   clientMaxWindowBits?: number | undefined;
-  /** With `contextTakeover`: after so long without sending to it, a connection's compressor is given back. Default 60,000. */
+  /**
+   * With `contextTakeover`, the time in milliseconds after the last message to a client until the memory of the
+   * connection's compressor is freed. Default 60,000.
+   */
   idleTimeoutMs?: number | undefined;
-  /** Asked for each message of `threshold` bytes and more: false sends it as it is, such as an image that is compressed already. */
+  /**
+   * Called for each message of `threshold` bytes or more. False sends the message uncompressed, for example an image
+   * that is compressed already. Default: all of them are compressed.
+   */
   filter?: ((data: string | Uint8Array) => boolean) | undefined;
 }
 
@@ -35,7 +62,12 @@ const NAMES = [
   "filter",
 ];
 
-/** @throws TypeError or RangeError for what is wrong */
+/**
+ * Checks the option `compression` and puts the defaults in place.
+ *
+ * @returns undefined for `false`
+ * @throws TypeError for an unknown name or a wrong type, RangeError for a number out of range
+ */
 export function resolveCompression(compression: boolean | CompressionOptions): CompressionSettings | undefined {
   if (compression === false) return undefined;
   const options = compression === true ? {} : compression;

@@ -1,21 +1,25 @@
+/** The queue between a socket and the loops over its messages. */
+
 import type { Buffer } from "node:buffer";
 
 type Message = string | Buffer;
 
-/** What an inbox needs of its socket. */
+/** The part of a socket that an inbox needs: to stop and to start the reading. */
 export interface Pausable {
   pause(): void;
   resume(): void;
 }
 
+/** The promise of a call of `next()` for which no message has arrived yet. */
 interface Waiter {
   resolve(result: IteratorResult<Message, undefined>): void;
   reject(error: Error): void;
 }
 
 /**
- * Messages for `for await`. One that comes while the loop is busy is kept, and the wire paused until the loop asks for more, so that at
- * most one waits here. All loops over a socket share its inbox: what one leaves, the next finds.
+ * The iterator behind `for await` over a socket. The socket is paused after each message until the loop asks for the
+ * next one, so that at most one message waits in the inbox. All loops over a socket share its inbox: a message that one
+ * loop has left is the first of the next loop.
  */
 export class Inbox implements AsyncIterableIterator<Message, undefined> {
   readonly #tap: Pausable;
@@ -32,7 +36,7 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
     return this;
   }
 
-  /** Whether a message waits for the loop. */
+  /** Whether a message waits for a loop. */
   get isBehind(): boolean {
     return this.#messages.length > 0;
   }
@@ -48,20 +52,22 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
     return promise;
   }
 
-  /** Leaving a loop keeps what has come for the next one. */
+  /** Called when a loop is left. Messages that wait stay for the next loop. */
   return(): Promise<IteratorResult<Message, undefined>> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  /** Gives a message to the call of `next()` that has waited longest, or keeps the message. */
   push(value: Message): void {
     const waiter = this.#waiters.shift();
-    // Also when the loop takes it at once: a Close right behind it must not be answered before the loop has had its turn.
+    // The socket is paused also when a loop takes the message at once: a Close frame right behind the message must not
+    // be answered before the loop has worked on the message.
     if (this.#waiters.length === 0) this.#tap.pause();
     if (waiter === undefined) this.#messages.push(value);
     else waiter.resolve({ done: false, value });
   }
 
-  /** The socket has ended, with an error when it was not clean. */
+  /** Ends the iteration when the socket is closed. After an unclean close, the loops throw `error`. */
   finish(error: Error | undefined): void {
     this.#isEnded = true;
     this.#error = error;
@@ -71,7 +77,7 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
     }
   }
 
-  /** An unclean end is told once; after it the loop is over. */
+  /** Gives the error only once: the call of `next()` after it is told that the iteration is over. */
   #takeError(): Error | undefined {
     const error = this.#error;
     this.#error = undefined;

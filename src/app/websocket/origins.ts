@@ -1,27 +1,37 @@
+/** The option `wsOrigins`: the origins of the web pages that may connect. */
+
 import { show } from "../common/show.ts";
 
 /**
- * Which web pages may open a WebSocket (RFC 6455 §10.2). A browser sends the page's origin and lets no page change it, while it sends
- * the user's cookies along: without a check any page can act as the user.
+ * The origins of the web pages that may open a WebSocket (RFC 6455 §10.2). A browser sends the origin of the page,
+ * which the page cannot change, together with the cookies of the user. Without a check of the origin, any page can act
+ * as the user.
  *
- * - a string: one origin, `"https://mysite.com"`; `"https://*.mysite.com"` is every subdomain, of one or more labels
- * - `"same-origin"`: the page was loaded from the host and port that it connects to
- * - a RegExp, tried on the origin as the browser sends it
- * - a function of the origin and the request's Host header
- * - an array: any of them
+ * - A string is one origin, such as `"https://mysite.com"`. `"https://*.mysite.com"` stands for every subdomain, of one
+ *   or more labels, but not for `mysite.com` itself.
+ * - `"same-origin"` stands for pages that were loaded from the host and port to which they connect.
+ * - A RegExp is tested against the origin as the browser has sent it.
+ * - A function is an {@link OriginPredicate}.
+ * - An array allows each of its origins. An empty array allows none.
+ *
+ * Strings are compared as browsers normalise them: upper and lower case, default ports and international names do not
+ * matter. Requests without an Origin header are accepted, because they do not come from a browser.
  */
 export type WsOrigins = string | RegExp | OriginPredicate | readonly (string | RegExp | OriginPredicate)[];
 
-/** Decides on an origin, as the browser sent it, for a request's Host header. */
+/**
+ * Decides whether pages of an origin may connect. It gets the origin as the browser has sent it, and the request's Host
+ * header. Only `true` lets the client in.
+ */
 export type OriginPredicate = (origin: string, host: string) => boolean;
 
-/** Whether a request with this Origin and Host may connect. */
+/** Tells whether a request with this Origin and Host may connect. */
 export type OriginCheck = (origin: string, host: string) => boolean;
 
 /**
- * Makes one check of all that may connect.
+ * Makes one check out of the option `wsOrigins`.
  *
- * @throws TypeError for what is no origin, naming it
+ * @throws TypeError that names the value that is no origin
  */
 export function compileOrigins(allowed: WsOrigins): OriginCheck {
   const checks = (Array.isArray(allowed) ? allowed : [allowed]).map(compileOrigin);
@@ -32,11 +42,13 @@ function compileOrigin(allowed: unknown): OriginCheck {
   if (allowed === "same-origin") return isSameOrigin;
   if (typeof allowed === "string") return allowed.includes("*") ? compileWildcard(allowed) : compileExact(allowed);
   if (allowed instanceof RegExp) {
-    // With the g or y flag a RegExp remembers where it was: a fresh one does not.
+    // A RegExp with the flag g or y starts where its last match has ended. A copy without these flags always starts at
+    // the beginning.
     const pattern = new RegExp(allowed.source, allowed.flags.replace(/[gy]/g, ""));
     return (origin) => pattern.test(origin);
   }
-  // Only true is a yes: a promise, say, would be one to everybody.
+  // Only true lets a client in: a predicate that is async by mistake returns a promise, which is truthy for every
+  // origin.
   if (typeof allowed === "function") return (origin, host) => (allowed as OriginPredicate)(origin, host) === true;
   throw new TypeError(
     `wsOrigins must be a string, "same-origin", a RegExp, a function, or an array of them; got ${show(allowed)}`,
@@ -54,7 +66,7 @@ function compileWildcard(allowed: string): OriginCheck {
   const parent = normalise(match[1] + "x" + match[2]);
   if (parent === undefined) refuse(allowed);
   const [scheme, rest] = splitScheme(parent);
-  const suffix = rest.slice(1); // without the x
+  const suffix = rest.slice(1); // without the x that has stood for the asterisk
   return (origin) => {
     const normal = normalise(origin);
     if (normal === undefined) return false;
@@ -68,14 +80,20 @@ function splitScheme(origin: string): [scheme: string, host: string] {
   return [origin.slice(0, at), origin.slice(at + 3)];
 }
 
-/** A page loaded over TLS may sit behind a proxy that ends it, so scheme and default port are the page's own. */
+/**
+ * Tells whether a page was loaded from the host and port of the request. The scheme and the default port are those of
+ * the page: a page that was loaded over TLS may have come through a proxy that speaks plain HTTP to this server.
+ */
 export function isSameOrigin(origin: string, host: string): boolean {
   const page = normalise(origin);
   if (page === undefined) return false;
   return page === normalise(`${splitScheme(page)[0]}://${host}`);
 }
 
-/** Scheme, host and port as every browser would write them; undefined for what is no origin, such as "null". */
+/**
+ * Writes scheme, host and port of an origin as every browser does. Gives undefined for a value that is no origin, such
+ * as "null".
+ */
 function normalise(origin: string): string | undefined {
   let url: URL;
   try {

@@ -1,24 +1,48 @@
+/** The options that only a WebSocket route has, and their check. */
+
 import { isToken } from "../../protocol/tokens.ts";
 import { show } from "../common/show.ts";
 import type { PathParams } from "../http/router.ts";
 import type { SocketOptions } from "./socket-options.ts";
 import type { UpgradeHook } from "./upgrade-hook.ts";
 
-/** Options of one WebSocket route. */
+/**
+ * Options of one WebSocket route, the second argument of `app.ws`. Options that are also options of the app apply to
+ * this route instead of those of the app.
+ *
+ * @example
+ * ```ts
+ * import { createApp } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ * app.ws("/chat", { subprotocols: ["v2.chat", "v1.chat"], maxMessageBytes: 4096 }, (socket) => {
+ *   socket.send(`You speak ${socket.protocol}`);
+ * });
+ * ```
+ */
 export interface RouteOptions<Services, Data, Params = PathParams> extends SocketOptions {
   /**
-   * The subprotocols that the route speaks, best first (RFC 6455 §1.9). The first that a client offers too is chosen. A client that offers others only is
-   * refused with 400; one that offers none is accepted without.
+   * The subprotocols that the route speaks, the preferred one first (RFC 6455 §1.9). The first of them that the client
+   * offers too is chosen. A client that offers only other subprotocols is refused with 400. A client that offers none
+   * is accepted without a subprotocol. Default: none, and what clients offer is ignored.
    */
   subprotocols?: readonly string[] | undefined;
-  /** See {@link UpgradeHook}. */
+  /**
+   * Decides, before the handshake is accepted, whether the client is let in. See {@link UpgradeHook}. Default: every
+   * valid handshake is accepted.
+   */
   upgrade?: UpgradeHook<Services, Data, Params> | undefined;
 }
 
-/** The names of {@link RouteOptions} that are no {@link SocketOptions}. */
+/** The names of those {@link RouteOptions} that are not {@link SocketOptions}. */
 export const ROUTE_OPTION_NAMES = ["subprotocols", "upgrade"] as const;
 
-/** @throws TypeError for what is no list of different tokens */
+/**
+ * Checks the options that only routes have.
+ *
+ * @param where names the route in error messages
+ * @throws TypeError for subprotocols that are no array of different tokens, or a hook that is no function
+ */
 export function checkRouteOptions(where: string, { subprotocols = [], upgrade }: RouteOptions<never, never>): void {
   const areTokens = Array.isArray(subprotocols) &&
     subprotocols.every((name) => typeof name === "string" && isToken(name)) &&

@@ -1,3 +1,5 @@
+/** The class behind the public `Socket` interface. */
+
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
@@ -19,38 +21,40 @@ import { readableOf, writableOf } from "./web-streams.ts";
 const SEND_OPTIONS = ["compress"];
 const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
 
-/** What a socket is told when it is made. */
+/** The parts of the app and the options of the route with which a socket works. */
 export interface ServerSocketSettings extends ConnectionSettings {
   readonly logger: Logger;
   readonly pubSub: PubSub<ServerSocket>;
-  /** Called once, after the last event. */
+  /** Called once, after the `close` event. */
   readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
 }
 
-/** What was agreed on in the handshake. */
+/** The results of the negotiations in the opening handshake. */
 export interface Negotiated {
   readonly subprotocol?: string | undefined;
   readonly compression?: NegotiatedDeflate | undefined;
 }
 
+/** The arguments of the `close` event. */
 interface CloseDetails {
   readonly code: number;
   readonly reason: string;
   readonly wasClean: boolean;
 }
 
-/** The socket that handlers get: events and methods over a duplex. */
+/** The socket that handlers get: the events and methods of {@link Socket} over a {@link Connection}. */
 export class ServerSocket extends Emitter<SocketEvents> implements Socket, Member, ConnectionHandler {
   readonly protocol: string;
   readonly remoteAddress: string;
   data: unknown;
+  /** The topics of this socket. `PubSub` makes the set at the first subscription, because most sockets have none. */
   subscriptions: Set<string> | undefined;
   #id: string | undefined;
   #inbox: Inbox | undefined;
   #closeDetails: CloseDetails | undefined;
-  /** What a loop over the messages throws. */
+  /** The error that loops over the messages throw after an unclean close. */
   #closeError: Error | undefined;
-  /** `send()` has returned false, and `drain` has not been emitted since. */
+  /** True when `send()` has returned false and `drain` has not been emitted since. */
   #isDrainDue = false;
   #readable: ReadableStream<string | Buffer> | undefined;
   #writable: WritableStream<string | BinaryData> | undefined;
@@ -117,7 +121,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this.#connection.isPaused;
   }
 
-  /** Messages that were dropped because the peer is slow. */
+  /** The number of messages that were dropped because the peer is a slow consumer. */
   get droppedMessages(): number {
     return this.#connection.droppedMessages;
   }
@@ -127,6 +131,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this.#send(typeof data === "string" ? data : toBytes(data), options?.compress) === "sent";
   }
 
+  /**
+   * Sends a published message. Tells whether the message was taken: it was also taken when there is no room for more.
+   */
   deliver(data: string | Uint8Array): boolean {
     return this.#send(data, undefined) !== "refused";
   }
@@ -156,7 +163,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     this.#connection.terminate();
   }
 
-  /** Says goodbye for the app, whose own clock bounds the answer. */
+  /**
+   * Starts the closing handshake because the app closes. The app bounds the time of all sockets together, so
+   * `closeTimeoutMs` does not apply.
+   */
   closeWithApp(code: number, reason: string): void {
     this.#connection.close(code, reason, false);
   }
@@ -186,7 +196,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return waiter.promise;
   }
 
-  /** To make an error is the dearest part of an end, so it is made only for who loops over the messages. */
+  /**
+   * Ends the loops over the messages. Creating an Error is the most expensive part of closing a socket, so one is
+   * created only if there is a loop that throws the error.
+   */
   #finishInbox(inbox: Inbox, { code, reason, wasClean }: CloseDetails): void {
     if (!wasClean) this.#closeError = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
     inbox.finish(this.#closeError);
@@ -203,7 +216,8 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     listener: (...args: SocketEvents[Event]) => unknown,
   ): this {
     super.on(event, listener);
-    // Reading starts once somebody listens, but not inside this call: the handler may have more to set up.
+    // Reading starts once there is a message listener, but not inside this call, because the handler may have more
+    // listeners to add.
     if (event === "message" && !this.#connection.isStarted) queueMicrotask(() => this.start());
     return this;
   }
@@ -224,24 +238,29 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this.#inbox;
   }
 
-  /** Begins to read: the handler is ready. */
+  /** Begins to read, because the handler is ready. Further calls have no effect. */
   start(): void {
     this.#connection.start();
   }
 
-  /** A handler of this socket has thrown: the socket ends, the server lives on. */
+  /**
+   * Closes this socket with 1011, because its handler or a listener has thrown. The server and its other sockets go on.
+   *
+   * @param where names the function that has thrown, in the log
+   */
   onHandlerError(where: string, error: unknown): void {
-    // A loop over the messages has thrown what ended it: that is told as `close`, and no fault of the handler.
+    // A loop over the messages has thrown because of an unclean close. The `close` event has reported that already, and
+    // the handler is not at fault.
     if (this.#closeError !== undefined && error === this.#closeError) return;
     this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
-    // One exception is enough: what else has come is not given to who has thrown.
+    // One exception is enough: the message listeners do not get the messages that still arrive.
     this.removeListeners("message");
     this.emit("error", error instanceof Error ? error : new Error(show(error), { cause: error }));
     this.#connection.close(CloseCode.INTERNAL_ERROR, "");
   }
 
   protected onListenerError(event: keyof SocketEvents, error: unknown): void {
-    // A listener of `error` that throws must not be called for its own exception.
+    // An `error` listener that throws must not be called with its own exception.
     if (event !== "error") return this.onHandlerError(`listener of "${event}"`, error);
     this.#settings.logger.error('SpaceNode: the listener of "error" has thrown:', error);
   }
@@ -249,7 +268,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   // ConnectionHandler
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
-    // Nobody is held back any more once we have said goodbye, so what a busy loop would have to keep is not kept.
+    // A socket that is closing cannot be paused any more, so a busy loop no longer slows the peer down. Messages that
+    // come while another message waits for the loop are dropped then, because a peer that goes on sending could
+    // otherwise fill the memory.
     if (this.#connection.isOpen || !this.#inbox?.isBehind) this.#inbox?.push(data as string | Buffer);
     this.emitPair("message", data as string | Buffer, isBinary);
   }
@@ -287,7 +308,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 }
 
-/** A misspelt name, or the callback that other libraries take here, would be as if it were not there. */
+/**
+ * Refuses wrong options. A misspelt name, or the callback that other libraries take in this place, would otherwise be
+ * ignored silently.
+ */
 function checkSendOptions(options: SendOptions): void {
   checkNames("send", options, SEND_OPTIONS);
   const { compress } = options;
@@ -296,7 +320,11 @@ function checkSendOptions(options: SendOptions): void {
   }
 }
 
-/** §5.5: at most 125 bytes. A number, say, is no payload: memory of that size would go out. */
+/**
+ * The payload of a Ping or Pong as bytes.
+ *
+ * @throws RangeError above 125 bytes (RFC 6455 §5.5), TypeError for data that is neither a string nor bytes
+ */
 function toControlPayload(data: string | BinaryData): Uint8Array {
   const payload = typeof data === "string" ? Buffer.from(data) : toBytes(data);
   if (payload.length <= MAX_CONTROL_PAYLOAD_BYTES) return payload;

@@ -1,34 +1,60 @@
+/** The options that an app has for all its WebSocket routes, and a route for itself: their defaults and their check. */
+
 import type { CompressionSettings } from "../../transport/deflate/negotiated-deflate.ts";
 import { checkNames, limit, throwInvalidOption } from "../common/validate.ts";
 import { type CompressionOptions, resolveCompression } from "./compression-options.ts";
 import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
 
-/** What may be set for all routes in `createApp`, and again for one route in `app.ws`. */
+/** Options that `createApp` sets for all WebSocket routes, and that `app.ws` may set differently for one route. */
 export interface SocketOptions {
-  /** Which web pages may connect. Default: any, with one warning. See {@link WsOrigins}. */
+  /**
+   * The origins of the web pages that may connect. Pages of other origins get 403. See {@link WsOrigins}. Default:
+   * pages of all origins may connect, and the first page of another origin is logged as a warning.
+   */
   wsOrigins?: WsOrigins | undefined;
-  /** Bytes of a whole message. Above it the socket is closed with 1009. Default 1 MiB. */
+  /**
+   * The largest message that a peer may send, in bytes, counted after decompression. Above it the socket is closed with
+   * 1009. Default 1 MiB.
+   */
   maxMessageBytes?: number | undefined;
-  /** Frames of one message, empty ones included. Above it the socket is closed with 1008. Default 16,384. */
+  /**
+   * The largest number of frames that one message of a peer may have, empty frames included. Above it the socket is
+   * closed with 1008. Default 16,384.
+   */
   maxFragments?: number | undefined;
-  /** Unsent bytes of one socket, above which it is a slow consumer. A message that waits to be compressed counts 300 bytes more, which is what it costs. Default 16 MiB. */
+  /**
+   * The largest number of bytes that may wait to be sent to one peer. A peer for which more bytes wait is a slow
+   * consumer. A message that waits to be compressed counts 300 bytes more, because it takes that much more memory.
+   * Default 16 MiB.
+   */
   maxBufferedBytes?: number | undefined;
-  /** What happens to a slow consumer: it is closed with 1013, or messages to it are dropped. Default `"close"`. */
+  /**
+   * What happens to a slow consumer: `"close"` closes its socket with 1013, `"drop"` drops messages to it until there
+   * is room again. Default `"close"`.
+   */
   slowConsumer?: "close" | "drop" | undefined;
-  /** Unsent bytes of one socket, above which `send()` returns false. Default 64 KiB. */
+  /**
+   * The number of bytes that wait to be sent to one peer above which `send()` returns false. The message is queued all
+   * the same. Default 64 KiB.
+   */
   highWaterMark?: number | undefined;
-  /** permessage-deflate (RFC 7692), for clients that offer it: `true`, or how. Default `false`. See {@link CompressionOptions}. */
+  /**
+   * Whether messages are compressed with permessage-deflate (RFC 7692), for clients that offer it: `true`, `false`, or
+   * {@link CompressionOptions}. Default `false`.
+   */
   compression?: boolean | CompressionOptions | undefined;
 }
 
-/** Socket options with every default in place. */
+/** The options of a route, checked, with every default in place. */
 export interface ResolvedSocketOptions {
+  /** Undefined when pages of all origins may connect. */
   readonly isOriginAllowed: OriginCheck | undefined;
   readonly maxMessageBytes: number;
   readonly maxFragments: number;
   readonly maxBufferedBytes: number;
   readonly slowConsumer: "close" | "drop";
   readonly highWaterMark: number;
+  /** Undefined when messages are not compressed. */
   readonly compression: CompressionSettings | undefined;
 }
 
@@ -52,7 +78,14 @@ export const SOCKET_OPTION_NAMES = [
   "compression",
 ];
 
-/** Checks what a route sets for itself; what it does not set is as the app has it. `otherNames` are checked elsewhere. */
+/**
+ * Checks options of sockets, and puts defaults in place of those that are not set.
+ *
+ * @param where names the place of the options in error messages, such as `createApp` or a route
+ * @param defaults for a route, the options of its app
+ * @param otherNames names that the options may have besides, and that are checked elsewhere
+ * @throws TypeError for an unknown name or a wrong type, RangeError for a number out of range
+ */
 export function resolveSocketOptions(
   where: string,
   options: SocketOptions,

@@ -1,29 +1,51 @@
+/** The list of an app's sockets, with the limits of their number. */
+
 import { HandshakeError } from "../../protocol/errors.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import type { Socket } from "./socket.ts";
 
-/** The open sockets of an app: a view that is always up to date and cannot be changed. */
+/**
+ * The sockets of an app that are open or still closing: an iterable view that is always up to date and cannot be
+ * changed.
+ *
+ * @example
+ * ```ts
+ * import { createApp } from "@spacenode/spacenode";
+ *
+ * const app = await createApp();
+ * app.ws("/news", () => {});
+ * app.get("/tell/:news", (req) => {
+ *   for (const socket of app.sockets) socket.send(req.params.news);
+ *   return `${app.sockets.size} sockets were told`;
+ * });
+ * ```
+ */
 export interface SocketView extends Iterable<Socket> {
-  /** How many there are. */
+  /** The number of sockets. */
   readonly size: number;
-  /** Whether a socket is one of them. */
+  /** Tells whether a socket is one of them. */
   has(socket: Socket): boolean;
 }
 
+/** How many sockets may be open at once, in all and from one address. `Infinity` is no limit. */
 export interface ConnectionLimits {
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
 }
 
-/** Who is connected, and whether there is room for more. */
+/** The sockets of an app that are open or still closing, and the limits of their number. */
 export class SocketRegistry {
   readonly #sockets = new Set<ServerSocket>();
-  /** Addresses are counted only where a limit asks for it: a text that has just come is hashed for each look at the map. */
+  /**
+   * The number of sockets of each address. It exists only if there is a limit, because each look into the map has to
+   * hash an address whose string has just been made.
+   */
   readonly #perIp: Map<string, number> | undefined;
   readonly #limits: ConnectionLimits;
   #onEmpty: (() => void) | undefined;
-  /** Connections that have ended with the closing handshake, and those that have ended without. */
+  /** The number of connections that have ended with the closing handshake. */
   closed = 0;
+  /** The number of connections that have ended without it. */
   terminated = 0;
   readonly view: SocketView;
 
@@ -40,7 +62,7 @@ export class SocketRegistry {
     });
   }
 
-  /** @throws HandshakeError 503 or 429 when there is no room for one more from this address */
+  /** @throws HandshakeError 503 when `maxConnections` is reached, 429 when `maxConnectionsPerIp` is reached */
   checkRoom(ip: string): void {
     const { maxConnections, maxConnectionsPerIp } = this.#limits;
     if (this.#sockets.size >= maxConnections) {
@@ -56,6 +78,7 @@ export class SocketRegistry {
     this.#count(socket.remoteAddress, 1);
   }
 
+  /** Removes a closed socket, and counts whether the close was clean. */
   delete(socket: ServerSocket, wasClean: boolean): void {
     if (!this.#sockets.delete(socket)) return;
     if (wasClean) this.closed++;
@@ -64,7 +87,7 @@ export class SocketRegistry {
     if (this.#sockets.size === 0) this.#onEmpty?.();
   }
 
-  /** Resolves once nobody is connected. */
+  /** Resolves once there is no socket any more. */
   whenEmpty(): Promise<void> {
     if (this.#sockets.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onEmpty = resolve);

@@ -1,8 +1,13 @@
+/** The web streams of a socket: `socket.readable` and `socket.writable`. */
+
 import type { Buffer } from "node:buffer";
 import type { BinaryData } from "../common/bytes.ts";
 import type { Socket } from "./socket.ts";
 
-/** A socket's messages as a stream. Nothing is buffered in it: what it is not asked for stays on the wire. */
+/**
+ * The messages of a socket as a web stream. The stream has no buffer of its own: while nobody reads from it, the socket
+ * is paused.
+ */
 export function readableOf(socket: Socket): ReadableStream<string | Buffer> {
   const messages = socket[Symbol.asyncIterator]();
   return new ReadableStream({
@@ -17,7 +22,10 @@ export function readableOf(socket: Socket): ReadableStream<string | Buffer> {
   }, { highWaterMark: 0 });
 }
 
-/** A socket as a sink: a write ends when the peer has caught up. */
+/**
+ * A web stream that sends each chunk as a message. When more than `highWaterMark` bytes are waiting, a write resolves
+ * once the operating system has taken all of them.
+ */
 export function writableOf(socket: Socket): WritableStream<string | BinaryData> {
   return new WritableStream({
     async write(message) {

@@ -1,3 +1,8 @@
+/**
+ * The WebSocket half of an app: the routes, and the way of a handshake from its `upgrade` event to the handler of its
+ * route.
+ */
+
 import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { HandshakeError } from "../../protocol/errors.ts";
@@ -205,7 +210,8 @@ export class WebSocketRoutes {
     };
     const verdict = hook(request, services, answer);
     if (!isPromise(verdict)) return decide(verdict);
-    // A thenable of another class may call back twice, or give another thenable. A promise of today's class does neither.
+    // A thenable of another class may call back twice, or give another thenable. A promise of today's class does
+    // neither.
     Promise.resolve(verdict).then((settled) => {
       if (!attempt.canAccept) return attempt.abandon();
       this.#checkOpen();
@@ -239,7 +245,10 @@ export class WebSocketRoutes {
     }
   }
 
-  /** Sends a hook's Response. Its body has as long to come as the handshake has, and is cancelled when the connection ends. */
+  /**
+   * Sends a hook's Response. Its body has as long to come as the handshake has, and is cancelled when the connection
+   * ends.
+   */
   async #refuseWith(attempt: HandshakeAttempt, { status, headers, body }: WebResponse): Promise<void> {
     const gone = new AbortController();
     const onClose = (): void => gone.abort();
