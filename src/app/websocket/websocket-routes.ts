@@ -26,7 +26,8 @@ import {
 import { type RouteMatch, Router } from "../http/router.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
-import { isSameOrigin } from "./origins.ts";
+import { OriginChecker } from "./origin-checker.ts";
+import type { OriginCheck } from "./origins.ts";
 import { checkRouteOptions, ROUTE_OPTION_NAMES, type RouteOptions } from "./route-options.ts";
 import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
 import { type ResolvedSocketOptions, resolveSocketOptions } from "./socket-options.ts";
@@ -34,30 +35,31 @@ import { type ConnectionLimits, SocketRegistry } from "./socket-registry.ts";
 import type { Socket } from "./socket.ts";
 import { readData, readUpgradeAnswer, type UpgradeAnswer, type UpgradeHook } from "./upgrade-hook.ts";
 
-/** A route's handler with the types of its path and data worn off. */
+/** The handler of any route, without the types of its path and its data. */
 export type AnyHandler = (socket: Socket, request: AppRequest, services: object) => unknown;
 
+/** One route, with everything that a handshake at its path needs. */
 interface SocketRoute {
   readonly handler: AnyHandler;
   readonly hook: UpgradeHook<object, unknown> | undefined;
   readonly subprotocols: readonly string[];
-  readonly options: ResolvedSocketOptions;
+  readonly isOriginAllowed: OriginCheck | undefined;
   readonly settings: ServerSocketSettings;
   readonly compression: DeflateNegotiator | undefined;
 }
 
-/** The longest body of a Response that refuses a handshake: it is gathered before it is sent. */
+/** The longest body of a `Response` that refuses a handshake. The whole body is read into memory before it is sent. */
 const MAX_REFUSAL_BYTES = 1024 * 1024;
 
-/** The options of an app that matter to its WebSocket routes. */
+/** The options of an app that its WebSocket routes use. */
 interface WebSocketRoutesOptions extends ResolvedSocketOptions, ConnectionLimits, TimerOptions {
   readonly logger: Logger;
 }
 
-/** What the route, or its hook, adds to the 101 answer. */
+/** The parts of the 101 response that the route or its hook has chosen. */
 type Chosen = Pick<UpgradeExtras, "subprotocol" | "headers">;
 
-/** A handshake whose request is right so far, on the way to its handler. */
+/** A handshake whose request has passed the checks, but that is not accepted yet. */
 interface Candidate {
   readonly attempt: HandshakeAttempt;
   readonly request: AppRequest;
@@ -66,25 +68,32 @@ interface Candidate {
   readonly offer: UpgradeOffer;
 }
 
-/** The WebSocket half of an app: from an `upgrade` event to a socket in its handler's hands. */
+/**
+ * The WebSocket routes of an app. They check handshakes, ask the hook of the route, accept or refuse, and call the
+ * handler.
+ */
 export class WebSocketRoutes {
   readonly registry: SocketRegistry;
+  /** The number of handshakes that were accepted since the start. */
   accepted = 0;
+  /** The number of handshakes that were refused since the start. */
   refused = 0;
   readonly #routes = new Router<SocketRoute>();
   readonly #options: WebSocketRoutesOptions;
   readonly #timers: ConnectionTimers;
   readonly #pubSub: PubSub<ServerSocket>;
+  readonly #originChecker: OriginChecker;
   #isClosing = false;
-  #hasWarnedOfOrigin = false;
 
   constructor(options: WebSocketRoutesOptions, pubSub: PubSub<ServerSocket>) {
     this.#options = options;
     this.#pubSub = pubSub;
     this.#timers = new ConnectionTimers(options);
+    this.#originChecker = new OriginChecker(options.logger);
     this.registry = new SocketRegistry(options);
   }
 
+  /** @throws TypeError or RangeError for a wrong path, wrong options or a handler that is no function */
   addRoute(path: string, options: RouteOptions<never, never>, handler: AnyHandler): void {
     const where = `The route ${show(path)}`;
     if (typeof handler !== "function") {
@@ -104,18 +113,18 @@ export class WebSocketRoutes {
       handler,
       hook: hook as UpgradeHook<object, unknown> | undefined,
       subprotocols: [...subprotocols],
-      options: resolved,
+      isOriginAllowed: resolved.isOriginAllowed,
       settings,
       compression: resolved.compression && new DeflateNegotiator(resolved.compression),
     });
   }
 
-  /** Whether a path belongs to a WebSocket route. Throws as `Router.match` does. */
+  /** Tells whether a path belongs to a WebSocket route. Throws as `Router.match` does. */
   hasRoute(path: string): boolean {
     return this.#routes.match(path) !== undefined;
   }
 
-  /** Whether a request is for one of our paths, right or wrong as it may be otherwise. */
+  /** Tells whether the path of a request belongs to a WebSocket route, even if the request is wrong otherwise. */
   owns(message: IncomingMessage): boolean {
     try {
       return this.hasRoute(pathOf(message));
@@ -124,17 +133,17 @@ export class WebSocketRoutes {
     }
   }
 
-  /** New handshakes get 503 from here on. */
+  /** From now on, new handshakes are refused with 503. */
   refuseNew(): void {
     this.#isClosing = true;
   }
 
-  /** Stops all timers, once nobody is connected any more. */
+  /** Stops the timers of all connections, at the end of the app. */
   stop(): void {
     this.#timers.stop();
   }
 
-  /** Responds to a handshake, at once or when the hook of its route has decided. */
+  /** Responds to a handshake: at once, or when the hook of its route has decided. */
   connect(attempt: HandshakeAttempt, services: object): void {
     if (!attempt.canAccept) return attempt.abandon();
     const request = toAppRequest(attempt.message);
@@ -142,7 +151,7 @@ export class WebSocketRoutes {
       const offer = this.#checkRequest(request);
       const { route, params } = this.#findRoute(request.path);
       request.params = params;
-      this.#checkOrigin(request, route.options);
+      this.#originChecker.check(request.headers.origin, request.headers.host ?? "", route.isOriginAllowed);
       this.registry.checkRoom(request.ip);
       const subprotocol = chooseSubprotocol(route.subprotocols, offer.subprotocols);
       const candidate: Candidate = { attempt, request, services, route, offer };
@@ -158,7 +167,10 @@ export class WebSocketRoutes {
     if (attempt.refuse(this.#toHandshakeError(error))) this.refused++;
   }
 
-  /** What went wrong after the 101 must not be answered in HTTP: the connection is cut. */
+  /**
+   * Cuts a connection because of an error after the 101 response, when the refusal of a handshake must not be written
+   * any more.
+   */
   #cut(raw: RawSocket, error: unknown): void {
     this.#options.logger.error("SpaceNode: a connection could not be set up:", error);
     raw.destroy();
@@ -182,24 +194,6 @@ export class WebSocketRoutes {
     return match;
   }
 
-  /** Requests without an Origin are no browser's: they can claim any origin, so a check would stop nobody. */
-  #checkOrigin({ headers: { origin, host = "" } }: AppRequest, { isOriginAllowed }: ResolvedSocketOptions): void {
-    if (origin === undefined) return;
-    if (isOriginAllowed === undefined) this.#warnOfOrigin(origin, host);
-    else if (!isOriginAllowed(origin, host)) throw new HandshakeError(403, "Pages of this origin may not connect");
-  }
-
-  #warnOfOrigin(origin: string, host: string): void {
-    if (this.#hasWarnedOfOrigin || isSameOrigin(origin, host)) return;
-    this.#hasWarnedOfOrigin = true;
-    this.#options.logger.warn(
-      `SpaceNode: a page of ${show(origin)} has connected to ${
-        show(host)
-      }. As wsOrigins is not set, any page may do so, and it acts ` +
-        "with its visitor's cookies. Name the origins that may connect in wsOrigins.",
-    );
-  }
-
   #askHook(candidate: Candidate, hook: UpgradeHook<object, unknown>, subprotocol: string | undefined): void {
     const { attempt, request, services, offer } = candidate;
     const answer: UpgradeAnswer = { subprotocol, offered: offer.subprotocols, headers: new Headers() };
@@ -210,8 +204,8 @@ export class WebSocketRoutes {
     };
     const verdict = hook(request, services, answer);
     if (!isPromise(verdict)) return decide(verdict);
-    // A thenable of another class may call back twice, or give another thenable. A promise of today's class does
-    // neither.
+    // A thenable of a foreign class may call back twice, or resolve to another thenable. `Promise.resolve` makes a
+    // promise of it that does neither.
     Promise.resolve(verdict).then((settled) => {
       if (!attempt.canAccept) return attempt.abandon();
       this.#checkOpen();
@@ -246,8 +240,8 @@ export class WebSocketRoutes {
   }
 
   /**
-   * Sends a hook's Response. Its body has as long to come as the handshake has, and is cancelled when the connection
-   * ends.
+   * Refuses a handshake with the `Response` of its hook. The body is read within the deadline of the handshake, and is
+   * cancelled when the connection ends.
    */
   async #refuseWith(attempt: HandshakeAttempt, { status, headers, body }: WebResponse): Promise<void> {
     const gone = new AbortController();
