@@ -1,8 +1,16 @@
-/** Apps, sockets and their raw ends for one test each; what a test has opened is taken down when it ends. */
+/**
+ * Apps, sockets and raw connections for one test each. Everything that a test has opened is closed when the test ends.
+ */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, request as startRequest } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as startRequest,
+  type Server,
+} from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -12,7 +20,7 @@ import { acceptUpgrade } from "../../src/transport/handshake-response.ts";
 import { type ConnectOptions, RawClient } from "./raw-client.ts";
 import { actualRuntime } from "./runtime.ts";
 
-/** All that a client needs to know of an app. */
+/** The member of an app that a client needs: where the app listens. */
 type Listening = Pick<App, "address">;
 
 /** An app on a free port of 127.0.0.1. */
@@ -27,7 +35,36 @@ export async function listeningApp<Services extends object = object>(
   return app;
 }
 
-/** An app whose handler has got its socket, which has `arrived`, and is not ready yet. */
+/** An app on the port of a server that somebody else has made. */
+export interface AttachedApp extends Listening {
+  readonly app: App;
+  readonly port: number;
+}
+
+/**
+ * Lets a server listen on a free port of 127.0.0.1, with an app that gets its handshakes: by `attach`, or as `join`
+ * says.
+ */
+export async function attachedApp(
+  server: Server,
+  addRoutes: (app: App) => unknown,
+  join: (app: App, server: Server) => unknown = (app, server) => app.attach(server),
+): Promise<AttachedApp> {
+  const app = await createApp({ logger: false });
+  addRoutes(app);
+  join(app, server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(async () => {
+    server.close();
+    server.closeAllConnections();
+    await app.close({ timeoutMs: 500 });
+  });
+  const address = server.address() as AddressInfo;
+  return { app, address, port: address.port };
+}
+
+/** An app whose handler gives its socket to `arrived`, and is not ready before `ready` is called. */
 export async function waitingApp(): Promise<{ app: App; arrived: Promise<Socket>; ready: () => void }> {
   const arrived = Promise.withResolvers<Socket>();
   const ready = Promise.withResolvers<void>();
@@ -39,26 +76,28 @@ export async function waitingApp(): Promise<{ app: App; arrived: Promise<Socket>
   return { app, arrived: arrived.promise, ready: ready.resolve };
 }
 
+/** A client of an app, at the path `/` if none is given. */
 export async function connectTo(app: Listening, options: ConnectOptions | string = {}): Promise<RawClient> {
   const client = await RawClient.connect(portOf(app), typeof options === "string" ? { path: options } : options);
   onTestFinished(() => client.terminate());
   return client;
 }
 
+/** The port at which an app listens. */
 export function portOf(app: Listening): number {
   return app.address!.port;
 }
 
-/** What a socket of the server has reported. */
+/** The events that a socket of the server has emitted. */
 export interface Seen {
   readonly messages: (string | Buffer)[];
   readonly errors: Error[];
   readonly closes: SocketEvents["close"][];
-  /** The first `close`. */
+  /** Resolves with the first `close`. */
   readonly closed: Promise<SocketEvents["close"]>;
 }
 
-/** Listens to everything, which begins the reading. */
+/** Listens to messages, errors and closes. The message listener starts the reading. */
 export function watch(socket: Socket): Seen {
   const closed = eventOf(socket, "close");
   const seen: Seen = { messages: [], errors: [], closes: [], closed };
@@ -68,6 +107,7 @@ export function watch(socket: Socket): Seen {
   return seen;
 }
 
+/** Both ends of one connection. */
 export interface Pair {
   readonly app: App;
   readonly client: RawClient;
@@ -76,7 +116,7 @@ export interface Pair {
   readonly seen: Seen;
 }
 
-/** One connection, with both of its ends. `prepare` runs first in the handler. */
+/** Connects a client to an app, and gives both ends. `prepare` runs first in the handler. */
 export async function connectPair(
   options: AppOptions = {},
   prepare: (socket: Socket) => void = () => {},
@@ -91,26 +131,27 @@ export async function connectPair(
   return { app, client, ...await arrived.promise };
 }
 
-/** The arguments of a socket's next event of that name. */
+/** Resolves with the arguments of a socket's next event of this name. */
 export function eventOf<Event extends keyof SocketEvents>(socket: Socket, event: Event): Promise<SocketEvents[Event]> {
   return new Promise((resolve) => socket.once(event, (...args: SocketEvents[Event]) => resolve(args)));
 }
 
 const UNTIL_MS = 10_000;
 
-/** Lets the loop turn until something holds, for what is told by no event. The clock of `Date` is never faked. */
+/** Lets the event loop turn until a condition holds, where no event tells of it. No test fakes the clock of `Date`. */
 export async function until(holds: () => boolean): Promise<void> {
   for (const endMs = Date.now() + UNTIL_MS; !holds(); await nextTurn()) {
     if (Date.now() > endMs) throw new Error(`Not so within ${UNTIL_MS} ms: ${holds}`);
   }
 }
 
+/** One call of a logger. */
 export interface LogEntry {
   readonly level: keyof Logger;
   readonly args: readonly unknown[];
 }
 
-/** A logger that keeps what it is told. */
+/** A logger that records its calls. */
 export function recordingLogger(): { readonly logger: Logger; readonly entries: LogEntry[] } {
   const entries: LogEntry[] = [];
   const record = (level: keyof Logger) => (...args: unknown[]): void => void entries.push({ level, args });
@@ -123,13 +164,14 @@ export function recordingLogger(): { readonly logger: Logger; readonly entries: 
   return { logger, entries };
 }
 
+/** A response to an HTTP request. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
 
-/** An HTTP request on a connection of its own. */
+/** Sends an HTTP request on a connection of its own. */
 export async function ask(app: Listening, path: string, method: string = "GET", body?: string): Promise<HttpAnswer> {
   const request = startRequest({ host: "127.0.0.1", port: portOf(app), path, method, agent: false });
   request.end(body);
@@ -137,33 +179,39 @@ export async function ask(app: Listening, path: string, method: string = "GET", 
   return { status: response.statusCode!, headers: response.headers, body: await textOf(response) };
 }
 
+/** Both ends of a connection whose handshake is done. */
 export interface Upgraded {
-  /** The server's raw end, as it comes out of the `upgrade` event. */
+  /** The server's raw socket, as the `upgrade` event has given it. */
   readonly raw: RawSocket;
   readonly head: Buffer;
   readonly client: RawClient;
 }
 
+/** A server that accepts handshakes, without an app. */
 export interface UpgradeServer {
   readonly port: number;
   connect(options?: ConnectOptions): Promise<Upgraded>;
 }
 
-type HandshakeAnswer = (raw: RawSocket, request: IncomingMessage, head: Buffer) => void;
+/** Responds to a handshake. */
+type Respond = (raw: RawSocket, request: IncomingMessage, head: Buffer) => void;
 
-const accept: HandshakeAnswer = (raw, { headers }) => {
+const accept: Respond = (raw, { headers }) => {
   acceptUpgrade(raw, { key: headers["sec-websocket-key"]!, subprotocols: [], extensions: [] }, {});
 };
 
-/** A bare server that answers every handshake, with 101 if not told otherwise: no app, and nobody who reads. */
-export async function upgradeServer(answer: HandshakeAnswer = accept): Promise<UpgradeServer> {
+/**
+ * A bare server that responds to every handshake, with 101 by default. There is no app, and the connections are not
+ * read.
+ */
+export async function upgradeServer(respond: Respond = accept): Promise<UpgradeServer> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   onTestFinished(() => void server.close());
   server.on("upgrade", (request: IncomingMessage, raw: RawSocket, head: Buffer) => {
     raw.on("error", () => {});
     onTestFinished(() => void raw.destroy());
-    answer(raw, request, head);
+    respond(raw, request, head);
   });
   const { port } = server.address() as AddressInfo;
   return {
@@ -178,12 +226,16 @@ export async function upgradeServer(answer: HandshakeAnswer = accept): Promise<U
   };
 }
 
+/** The result of a script that has run in a process of its own. */
 export interface ScriptResult {
   readonly exitCode: number | null;
   readonly output: string;
 }
 
-/** Runs a module's source in a process of its own on this runtime; `{src}` in it stands for the source folder's URL. */
+/**
+ * Runs the source of a module in a process of its own on this runtime. `{src}` in the source stands for the URL of the
+ * source folder, `{root}` for that of the package.
+ */
 export async function runScript(source: string): Promise<ScriptResult> {
   const run: Record<string, string[]> = { node: ["--input-type=module", "-e"], deno: ["eval"], bun: ["-e"] };
   const [name] = actualRuntime().split("@");

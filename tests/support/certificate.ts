@@ -1,23 +1,24 @@
-/** A certificate for localhost that is made anew for each run, so that none is kept and none runs out. */
+/** A certificate for localhost that is made for each run, so that none is kept in the repository and none expires. */
 
 import { execFileSync } from "node:child_process";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { onTestFinished } from "vitest";
 
+/** A private key and its certificate, in PEM. */
 export interface Certificate {
   readonly key: string;
-  /** Its own issuer: clients take it as their `ca`. */
+  /** The certificate is self-signed: clients use it as their `ca`. */
   readonly cert: string;
 }
 
 let made: Certificate | undefined;
 
-/** One certificate for the whole file. */
+/** The certificate that all tests of a file share. */
 export function certificate(): Certificate {
   return made ??= makeCertificate();
 }
 
-/** A certificate that no other call has made. */
+/** Makes a new certificate. */
 export function makeCertificate(): Certificate {
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
@@ -28,7 +29,7 @@ export function makeCertificate(): Certificate {
   return { key, cert };
 }
 
-/** A TLS connection to this machine that trusts our certificate and no other. */
+/** Opens a TLS connection to this machine that trusts the given certificate and no other one. */
 export function connectSecurely(port: number, ca: string = certificate().cert): TLSSocket {
   const stream = connectTls({ port, host: "127.0.0.1", servername: "localhost", ca });
   stream.on("error", () => {});

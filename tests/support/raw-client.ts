@@ -1,34 +1,37 @@
 /**
- * A WebSocket client over a bare TCP connection, for tests: it sends whatever bytes it is told to, right or wrong,
- * and keeps the server to the rules. Every wait is for an event and ends in an error that says what did come.
+ * A WebSocket client over a bare TCP connection, for tests. The client sends any bytes, right or wrong, and checks that
+ * the server keeps to the rules. Every wait is for an event, and ends in an error that says what has come instead.
  */
 
 import { createHash, randomBytes } from "node:crypto";
 import { opcodes, type ServerFrame, ServerFrameReader } from "./frames.ts";
 import { type Chunks, Connection } from "./tcp.ts";
 
+/** Options of a connection. */
 export interface ConnectOptions {
   path?: string;
   /** Header lines added to the request. */
   headers?: Record<string, string>;
   /** Bytes sent in the same write as the request. */
   early?: Uint8Array;
-  /** How long each wait may last. */
+  /** The longest time of each wait. Default 10,000. */
   timeoutMs?: number;
 }
 
+/** The end of a connection, as its client has seen it. */
 export interface Closed {
-  /** The code in the server's Close; 1005 when its body was empty, 1006 when none came. */
+  /** The code in the server's Close; 1005 for a Close without a body, 1006 when no Close came. */
   code: number;
   reason: string;
-  /** How TCP ended. Bun's sockets report a reset as an end. */
+  /** How TCP has ended. Bun's sockets report a reset as a FIN. */
   ended: "fin" | "reset";
 }
 
 const defaultTimeoutMs = 10_000;
 
+/** See the head of this file. */
 export class RawClient {
-  /** Every frame received so far, also those already handed out. */
+  /** Every frame that was received so far, also those that `nextFrame` has given already. */
   readonly frames: ServerFrame[] = [];
   /** The head of the server's response. */
   readonly response: string;
@@ -79,17 +82,18 @@ export class RawClient {
     await this.#connection.writeApart(chunks, () => this.closeFrame !== undefined);
   }
 
-  /** Sends one octet a turn; stops when the server has closed. */
+  /** Sends one octet in each turn; stops when the server has closed. */
   async sendOctets(bytes: Uint8Array): Promise<void> {
     await this.sendApart(Array.from(bytes, (octet) => Uint8Array.of(octet)));
   }
 
+  /** Waits for the next frame that was not given yet. */
   async nextFrame(): Promise<ServerFrame> {
     await this.#connection.until("a frame", () => this.frames.length > this.#handedOut);
     return this.frames[this.#handedOut++];
   }
 
-  /** The next whole message, a string for text and a Buffer for binary. Pings and pongs are passed over. */
+  /** Waits for the next whole message: a string for text, a Buffer for binary. Pings and Pongs are skipped. */
   async nextMessage(): Promise<string | Buffer> {
     const fragments: ServerFrame[] = [];
     do {
@@ -113,7 +117,7 @@ export class RawClient {
     return { code: body.readUInt16BE(0), reason: decodeText(body.subarray(2)), ended };
   }
 
-  /** Stops reading from the wire, so that the server's writes pile up. */
+  /** Stops reading, so that the server's writes wait. */
   pause(): void {
     this.#connection.socket.pause();
   }
@@ -138,8 +142,8 @@ export class RawClient {
 }
 
 /**
- * Sends any bytes at all to an HTTP server and returns what came back, until it ended the connection. Chunks are sent in a
- * turn each, so that they arrive apart.
+ * Sends any bytes to an HTTP server, and gives all bytes that come until the server ends the connection. Each chunk is
+ * sent in a turn of its own, so that the chunks arrive apart.
  */
 export async function rawRequest(
   port: number,
@@ -156,7 +160,7 @@ export async function rawRequest(
   return Buffer.concat(chunks).toString("latin1");
 }
 
-/** A right opening handshake, with header lines added, replaced, repeated (an array) or left out (`undefined`). */
+/** A valid opening handshake, with header lines added, replaced, repeated (an array) or left out (`undefined`). */
 export function upgradeRequest(
   path: string = "/",
   headers: Record<string, string | readonly string[] | undefined> = {},
@@ -176,12 +180,12 @@ export function upgradeRequest(
   return [requestLine, ...lines, "", ""].join("\r\n");
 }
 
-/** The value a right server answers the key with (§4.2.2). */
+/** The value of Sec-WebSocket-Accept that belongs to a key (RFC 6455 §4.2.2). */
 export function acceptFor(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
-/** The value of a response header, or undefined. */
+/** The value of a header of a response, or undefined. */
 export function headerOf(response: string, name: string): string | undefined {
   const head = response.split("\r\n\r\n", 1)[0];
   const line = head.split("\r\n").slice(1).find((each) => each.toLowerCase().startsWith(`${name.toLowerCase()}:`));

@@ -1,4 +1,6 @@
-/** A WebSocket client over any stream at all: TLS, or a unix socket. Over TCP there is `RawClient`, which can do more. */
+/**
+ * A WebSocket client over any stream, such as TLS or a unix socket. For TCP there is `RawClient`, which can do more.
+ */
 
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -10,7 +12,7 @@ import { acceptFor, headerOf, statusOf, upgradeRequest } from "./raw-client.ts";
 const TIMEOUT_MS = 10_000;
 
 export class StreamClient {
-  /** The head of the server's answer. */
+  /** The head of the server's response. */
   readonly response: string;
   readonly stream: Duplex;
   readonly #messages: (string | Buffer)[] = [];
@@ -42,13 +44,15 @@ export class StreamClient {
     for (const frame of frames) this.stream.write(frame);
   }
 
-  /** The next message; the server is not expected to fragment any. */
+  /** Waits for the next message. The server is not expected to fragment messages. */
   async nextMessage(): Promise<string | Buffer> {
     while (this.#messages.length === 0) await nextEvent(this.stream, "data");
     return this.#messages.shift()!;
   }
 
-  /** The code and reason of the server's Close, once the connection has ended; 1006 when there was none. */
+  /**
+   * Waits for the end of the connection, and gives the code and reason of the server's Close; 1006 when there was none.
+   */
   async closed(): Promise<{ code: number; reason: string }> {
     if (!this.stream.closed) await nextEvent(this.stream, "close");
     const body = this.#closeBody ?? closeBody(1006);
@@ -64,15 +68,15 @@ export class StreamClient {
   }
 }
 
-/** A sending of many frames, and how far it has got. */
+/** Many frames that are being sent. */
 export interface Flood {
-  /** Bytes that the system has taken: what is not read at the other end stops them. */
+  /** The bytes that the operating system has taken so far. It takes no more when the other end does not read. */
   readonly takenBytes: number;
-  /** Resolves when the last has been taken, or the stream has ended. */
+  /** Resolves when the last frame has been taken, or the stream has ended. */
   readonly done: Promise<void>;
 }
 
-/** Sends many frames, without regard for who reads. */
+/** Sends many frames, whether the other end reads them or not. */
 export function flood(stream: Duplex, count: number, frameAt: (index: number) => Uint8Array): Flood {
   const state = { takenBytes: 0, done: Promise.resolve() };
   state.done = (async () => {
@@ -89,7 +93,7 @@ export function flood(stream: Duplex, count: number, frameAt: (index: number) =>
   return state;
 }
 
-/** Resolves when a figure has not changed for a while. */
+/** Resolves when a figure has not changed for 300 ms. */
 export async function untilStill(figure: () => number): Promise<void> {
   let last = -1;
   for (let quietRounds = 0; quietRounds < 6; quietRounds++) {
@@ -99,7 +103,7 @@ export async function untilStill(figure: () => number): Promise<void> {
   }
 }
 
-/** All that comes until the other side ends the connection. */
+/** Reads everything that comes until the other side ends the connection. */
 export async function readToEnd(stream: Duplex): Promise<string> {
   const chunks: Buffer[] = [];
   stream.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -114,7 +118,7 @@ async function nextChunk(stream: Duplex): Promise<Buffer> {
   return chunk as Buffer;
 }
 
-/** A wait that ends in an error, rather than never. */
+/** Waits for an event. The wait ends in an error after `TIMEOUT_MS`. */
 async function nextEvent(stream: Duplex, event: string): Promise<unknown[]> {
   try {
     return await once(stream, event, { signal: AbortSignal.timeout(TIMEOUT_MS) });

@@ -1,4 +1,7 @@
-/** A web stream of what a generator yields, asked for one by one. `ReadableStream.from` would do, but the DOM's types do not know it. */
+/**
+ * A web stream of the chunks of an iterable, which are taken one by one. `ReadableStream.from` does the same, but the
+ * types of the DOM do not have it.
+ */
 export function streamFrom<Chunk>(source: Iterable<Chunk> | AsyncIterable<Chunk>): ReadableStream<Chunk> {
   const chunks = (async function* (): AsyncGenerator<Chunk> {
     yield* source;

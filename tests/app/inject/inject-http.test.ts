@@ -1,4 +1,4 @@
-/** `app.inject` with a `Request`: controllers in memory, through the same code that answers over the wire. */
+/** `app.inject` with a `Request`: controllers in memory, through the same code that responds over a port. */
 
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, createApp, HttpError } from "../../../mod.ts";
@@ -63,7 +63,7 @@ describe("a controller in memory", () => {
     ["a stream", "/stream", {}, 200, "one by one"],
     ["an HttpError", "/error", {}, 418, "Tea only\n"],
     ["an exception", "/throws", {}, 500, "Something went wrong on the server\n"],
-    ["a path that nobody has", "/nowhere", {}, 404, "There is nothing at this path\n"],
+    ["a path without a controller", "/nowhere", {}, 404, "There is nothing at this path\n"],
     ["a path with a bad percent-encoding", "/%zz", {}, 400, "The path has a bad percent-encoding\n"],
     ["another method", "/json", { method: "DELETE" }, 405, "DELETE is not possible here\n"],
     ["OPTIONS", "/json", { method: "OPTIONS" }, 204, ""],
@@ -84,12 +84,12 @@ describe("a controller in memory", () => {
     if (status === 418) expect(response.headers.get("x-pot")).toBe("small");
   });
 
-  test("gives its cookies one by one", async () => {
+  test("gives each cookie of its response a header of its own", async () => {
     const response = await (await site()).inject(request("/cookies"));
     expect(response.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
   });
 
-  test("whose stream fails gives a body that fails", async () => {
+  test("gives a body that fails when its stream fails", async () => {
     const response = await (await site()).inject(request("/broken"));
     await expect(response.text()).rejects.toThrow("dried up");
   });

@@ -1,4 +1,4 @@
-/** `app.inject`: the real handshake, engine and controllers, in memory and without a port. */
+/** `app.inject` with a path: the real handshake, engine and handlers, in memory and without a port. */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -81,7 +81,7 @@ describe("a WebSocket in memory", () => {
     expect(messages).toEqual(["0", "1", "2", "3", "4"]);
   });
 
-  test("has the server's own ends: close, terminate, faults, and a handler that throws", async () => {
+  test("ends as over a port: by close, by terminate, by a fault, and by a handler that throws", async () => {
     const app = await silentApp({ maxMessageBytes: 10 }, (app) =>
       app
         .ws("/close", (socket) => socket.close(4001, "not today"))
@@ -112,7 +112,7 @@ describe("a WebSocket in memory", () => {
     await expect(client.next()).rejects.toThrow(/1006/);
   });
 
-  test("answers pings, and has the heartbeat's", async () => {
+  test("answers Pings, those of the heartbeat too", async () => {
     const app = await silentApp({ heartbeat: { intervalMs: 20, timeoutMs: 100 } }, (app) => app.ws("/echo", echo));
     const client = await app.inject("/echo");
     const [socket] = app.sockets;
@@ -131,7 +131,7 @@ describe("a WebSocket in memory", () => {
           socket.pause();
         })
         .ws("/much", async (socket) => {
-          // Its memory may be used again once it has been sent.
+          // The memory of a message may be used again once the message has been sent.
           const block = Buffer.alloc(64 * 1024);
           for (let i = 0; i < 200; i++) if (!socket.send(block.fill(i))) await socket.drained();
         }));
@@ -146,7 +146,7 @@ describe("a WebSocket in memory", () => {
     }
   });
 
-  test("is one among the others: a hundred of them talk in a room, beside those over the wire", async () => {
+  test("shares a room with connections over the wire: a hundred in memory talk in it", async () => {
     const app = await listeningApp({}, (app) =>
       app.ws("/room", (socket) => {
         socket.on("message", (data) => {
@@ -231,7 +231,7 @@ describe("the handshake in memory", () => {
   });
 
   test.each<[string, string, object, number, RegExp]>([
-    ["a path that nobody has", "/nowhere", {}, 404, /no WebSocket at this path/],
+    ["a path without a route", "/nowhere", {}, 404, /no WebSocket at this path/],
     ["a path with a bad percent-encoding", "/%zz", {}, 400, /bad percent-encoding/],
     ["another origin", "/origin", { headers: { Origin: "https://evil.com" } }, 403, /origin may not connect/],
     ["an HttpError of the hook", "/http-error", {}, 401, /^Sign in first$/],
@@ -277,7 +277,7 @@ describe("the handshake in memory", () => {
     if (status === 302) expect(error.response.headers.get("location")).toBe("https://mysite.com/login");
   });
 
-  test("an Origin that may connect does, and none does too", async () => {
+  test("a handshake with an allowed Origin is accepted, and so is one without an Origin", async () => {
     const app = await silentApp({ wsOrigins: "https://mysite.com" }, (app) => app.ws("/", echo));
     for (const headers of [{ Origin: "https://mysite.com" }, {}]) await (await app.inject("/", { headers })).close();
     expect(app.stats()).toMatchObject({ accepted: 2, refused: 0 });

@@ -1,4 +1,4 @@
-/** The app beside others: on the port of a server that somebody else made, with routes of its own. */
+/** Apps on the port of a server that somebody else has made, which keeps its own routes. */
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
@@ -45,7 +45,7 @@ function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-/** What a server says to a plain request. */
+/** The body of a server's response to a plain request. */
 async function get(server: Server, path: string): Promise<[number, string]> {
   const response = await fetch(`http://127.0.0.1:${portOf(server)}${path}`, { headers: { Connection: "close" } });
   return [response.status, await response.text()];
@@ -60,7 +60,7 @@ async function echo(client: RawClient): Promise<string> {
   return await client.nextMessage() as string;
 }
 
-describe("a framework keeps its routes, and our WebSockets join it on one port", () => {
+describe("a framework keeps its routes, and the WebSockets of the app share its port", () => {
   const frameworks: [string, () => Promise<Server>][] = [
     ["Express", () => {
       const site = express();
@@ -96,7 +96,7 @@ describe("a framework keeps its routes, and our WebSockets join it on one port",
       body: '{"a":1}',
     });
     expect(await posted.json()).toEqual({ a: 1 });
-    // A path that nobody has: theirs as a request, ours as a handshake.
+    // At a path without a route, the framework responds to requests, and the app to handshakes.
     expect((await get(server, "/nowhere"))[0]).toBe(404);
     expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/nowhere")))).toBe(404);
     expect(app.sockets.size).toBe(2);
@@ -130,7 +130,7 @@ describe("attach", () => {
     await listening(servers[0]);
     for (const server of servers) expect(await echo(await connect(server, "/chat/x"))).toBe("x: hello");
     expect(app.sockets.size).toBe(2);
-    // It listens nowhere itself, and could do so besides.
+    // The app itself does not listen, but could do so besides.
     expect([app.address, app.url]).toEqual([undefined, ""]);
     await app.listen({ port: 0, host: "127.0.0.1" });
     expect(await echo(await connectTo(app, "/chat/own"))).toBe("own: hello");
@@ -181,7 +181,7 @@ describe("attach", () => {
     expect(made).toBe(1);
   });
 
-  test("with a service that cannot be made answers 500, logged, and their routes go on", async () => {
+  test("with a service that cannot be made refuses with 500, logs that, and leaves the routes of the server alone", async () => {
     const { logger, entries } = recordingLogger();
     const server = await plainServer();
     const failure = new Error("no database");
@@ -195,7 +195,7 @@ describe("attach", () => {
     await app.close();
   });
 
-  test("bounds an upgrade hook by handshakeTimeoutMs there too", async () => {
+  test("limits the time of an upgrade hook to handshakeTimeoutMs too", async () => {
     const server = await plainServer();
     const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
     onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
@@ -239,7 +239,7 @@ describe("other upgrade listeners", () => {
     },
   );
 
-  test("get all that is not ours, even what is no right path or no right handshake; when they are gone, it is refused", async () => {
+  test("get every handshake that is not for the app, even one with a wrong path or wrong headers; without them the app refuses it", async () => {
     const server = await plainServer();
     const app = (await echoApp()).attach(server);
     const seen: string[] = [];
@@ -263,7 +263,7 @@ describe("other upgrade listeners", () => {
     expect(app.stats()).toMatchObject({ accepted: 0, refused: 3 });
   });
 
-  test("may be another app of ours: each has its paths", async () => {
+  test("may be those of another app: each app has its paths", async () => {
     const server = await plainServer();
     const [first, second] = [await createApp({ logger: false }), await createApp({ logger: false })];
     first.ws("/first", (socket) => void socket.send("first")).attach(server);
@@ -297,7 +297,7 @@ describe("close", () => {
     expect(successor.sockets.size).toBe(1);
   });
 
-  test("answers a handshake that its hook still thinks about with 503", async () => {
+  test("refuses a handshake whose hook has not decided yet with 503", async () => {
     const server = await plainServer();
     const asked = Promise.withResolvers<void>();
     const app = await createApp({ logger: false });
@@ -315,7 +315,7 @@ describe("close", () => {
 });
 
 describe("handleUpgrade", () => {
-  test("is for who holds the switch: two apps by host name, one by path", async () => {
+  test("lets an application dispatch handshakes itself: to two apps by host name, and to one by path", async () => {
     const apps = new Map<string, App>();
     for (const name of ["tea", "coffee"]) {
       const app = await createApp({ logger: false });
@@ -338,7 +338,7 @@ describe("handleUpgrade", () => {
     await expect(RawClient.connect(portOf(server), { headers: { Host: "milk.example" } })).rejects.toThrow();
   });
 
-  test("takes what came along with the handshake", async () => {
+  test("takes the bytes that came along with the handshake", async () => {
     const server = await plainServer();
     const app = await echoApp();
     server.on("upgrade", (request, raw, head) => app.handleUpgrade(request, raw as RawSocket, head));

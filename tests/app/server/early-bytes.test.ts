@@ -11,7 +11,10 @@ beforeEach(() => {
   onTestFinished(() => void vi.useRealTimers());
 });
 
-/** The members of a TLS socket that the count needs. Deno reads such a socket although it is paused, Node and Bun do not. */
+/**
+ * The members of a TLS socket that the count needs. Deno reads such a socket although it is paused, Node and Bun do
+ * not.
+ */
 function tlsSocket(bytesRead: number, writableEnded: boolean = false): { isCut: boolean; bytesRead: number } & Socket {
   const raw = { encrypted: true, isCut: false, bytesRead, writableEnded, destroy: () => raw.isCut = true };
   return raw as unknown as { isCut: boolean; bytesRead: number } & Socket;

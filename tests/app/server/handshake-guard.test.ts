@@ -1,3 +1,5 @@
+/** The guard of connections without a handshake: deadlines, and requests that the HTTP parser refuses. */
+
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
@@ -33,16 +35,19 @@ function open(port: number): Socket {
   return client;
 }
 
-/** A connection whose time is up is a clock for the others: all have the same. */
+/**
+ * Waits until the deadline of a new connection is over. All connections have as much time, so the deadlines of older
+ * connections are over too.
+ */
 async function outlast(port: number): Promise<void> {
   const client = open(port);
-  // Bun hears of a connection once it sends something, or a second later.
+  // Bun reports a connection once it sends something, or a second later.
   client.write("GET");
   await textOf(client);
   client.end();
 }
 
-/** The end of a connection, be it in an error. */
+/** Resolves when a connection is closed, also after an error. */
 function closed(raw: Socket): Promise<void> {
   return new Promise((resolve) => raw.once("close", () => resolve()));
 }
@@ -51,7 +56,7 @@ function answer(_request: IncomingMessage, response: ServerResponse): void {
   response.end("hello");
 }
 
-describe("a connection that does not say what it wants", () => {
+describe("a connection without a complete request", () => {
   test.each([
     ["says nothing", ""],
     ["says half of its first line", "GET / HT"],
@@ -69,7 +74,7 @@ describe("a connection that does not say what it wants", () => {
     expect(response).toContain(`${TIMEOUT_MS} ms`);
   });
 
-  test("is cut though it sends a byte now and then", async () => {
+  test("is cut even if it sends a byte now and then", async () => {
     const { port } = await guardedServer(answer);
     const client = open(port);
     const trickle = setInterval(() => client.writable && client.write("x"), 10);
@@ -78,7 +83,7 @@ describe("a connection that does not say what it wants", () => {
     expect(statusOf(await textOf(client))).toBe(408);
   });
 
-  test("is cut though it does not read the answer nor end its side", async () => {
+  test("is cut even if it neither reads the response nor ends its side", async () => {
     const { server, port } = await guardedServer(answer);
     const arrived = once(server, "connection") as Promise<[Socket]>;
     const client = open(port);
@@ -90,8 +95,8 @@ describe("a connection that does not say what it wants", () => {
   });
 });
 
-describe("a connection that has said what it wants", () => {
-  test("is not cut while its request is answered, and has its time again afterwards", async () => {
+describe("a connection with a complete request", () => {
+  test("is not cut while the server works on the response, and has its whole time again afterwards", async () => {
     const held = Promise.withResolvers<ServerResponse>();
     const { port } = await guardedServer((_request, response) => held.resolve(response));
     const client = open(port);
@@ -105,7 +110,7 @@ describe("a connection that has said what it wants", () => {
     expect(performance.now() - answeredMs).toBeGreaterThan(TIMEOUT_MS - 5);
   });
 
-  test("is not cut while the second of two requests at once is answered", async () => {
+  test("is not cut while the server works on the second of two pipelined requests", async () => {
     const second = Promise.withResolvers<ServerResponse>();
     const { port } = await guardedServer((request, response) => {
       if (request.url === "/1") response.end("first");
@@ -131,7 +136,7 @@ describe("a connection that has said what it wants", () => {
   });
 });
 
-describe("a connection whose answer is not read", () => {
+describe("a connection whose response is not read", () => {
   const large = Buffer.alloc(30_000_000, "x");
   const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -141,7 +146,7 @@ describe("a connection whose answer is not read", () => {
       response.end(large);
       answered.resolve();
     });
-    // Bun does not tell when a client ends its side of a connection that its own HTTP server has accepted.
+    // Bun does not report that a client has ended its side of a connection that Bun's own HTTP server has accepted.
     const front = createNetServer({ allowHalfOpen: true }, (raw) => server.emit("connection", raw));
     front.listen(0, "127.0.0.1");
     await once(front, "listening");
@@ -158,7 +163,7 @@ describe("a connection whose answer is not read", () => {
     expect(raw.destroyed).toBe(true);
   });
 
-  test("is cut when its time is up after the client has sent what is no HTTP, and gets nothing that is no part of the answer", async () => {
+  test("is cut when its time is up after the client has sent bytes that are not HTTP, and gets nothing besides the response", async () => {
     const held = Promise.withResolvers<ServerResponse>();
     const { server, port } = await guardedServer((_request, response) => held.resolve(response));
     const arrived = once(server, "connection") as Promise<[Socket]>;
@@ -173,7 +178,7 @@ describe("a connection whose answer is not read", () => {
   });
 });
 
-describe("what is no HTTP", () => {
+describe("a request that is not HTTP", () => {
   test.each([
     ["noise", "\x00\x01\x02\x03 noise\r\n\r\n", 400],
     ["a TLS hello", Buffer.from("16030100c8010000c40303", "hex"), 400],
@@ -186,7 +191,7 @@ describe("what is no HTTP", () => {
     expect(statusOf(response)).toBe(status);
   });
 
-  test("harms nobody when it ends in a reset", async () => {
+  test("does not harm the server when it ends in a reset", async () => {
     const { server, port } = await guardedServer(answer);
     const arrived = once(server, "connection") as Promise<[Socket]>;
     const client = open(port);
@@ -197,7 +202,7 @@ describe("what is no HTTP", () => {
     expect(await rawRequest(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).toContain("hello");
   });
 
-  test("finds an error listener on its connection from the first moment", async () => {
+  test("has an error listener on its connection from the first moment", async () => {
     const { server, port } = await guardedServer(answer);
     const counted = new Promise<number>((resolve) => {
       server.on("connection", (raw: Socket) => resolve(raw.listenerCount("error")));
@@ -207,14 +212,14 @@ describe("what is no HTTP", () => {
   });
 });
 
-test("a request with more headers than are handed out is refused, as a handshake and as a plain request", async () => {
+test("a request with more headers than the runtime gives to the server is refused, as a handshake and as a plain request", async () => {
   const app = await listeningApp({}, (app) => app.ws("/", () => {}).get("/plain", () => "hello"));
   const many = Object.fromEntries(Array.from({ length: 1_500 }, (_, i) => [`X-${i}`, `${i}`]));
   expect(statusOf(await rawRequest(portOf(app), upgradeRequest("/", many)))).toBe(431);
   expect(statusOf(await rawRequest(portOf(app), upgradeRequest("/", { ...many, Upgrade: undefined })))).toBe(431);
 });
 
-test("stop lets everybody stay, and leaves no timer", async () => {
+test("stop leaves the connections alone, and no timer runs any more", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   onTestFinished(() => void vi.useRealTimers());
   const { guard, server, port } = await guardedServer(answer);

@@ -1,4 +1,4 @@
-/** Where an app listens: unix sockets, IPv6, ports that are shared, and errors that name the place. */
+/** The places at which an app listens: unix sockets, IPv6, shared ports, and errors that name the place. */
 
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -15,7 +15,7 @@ import { close, text } from "../../support/frames.ts";
 import { Program } from "../../support/program.ts";
 import { StreamClient } from "../../support/stream-client.ts";
 
-/** An app that echoes, and says who it is. */
+/** An app that echoes messages, and responds to GET / with its name. */
 async function namedApp(name: string = "app"): Promise<App> {
   const app = await createApp({ logger: false });
   onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
@@ -32,7 +32,7 @@ async function unixPath(): Promise<string> {
   return join(folder, "app.sock");
 }
 
-/** GET / on a connection of its own. */
+/** Sends GET / on a connection of its own. */
 async function ask(where: { port: number; host?: string } | { socketPath: string }): Promise<string> {
   const request = startRequest({ path: "/", agent: false, host: "127.0.0.1", ...where });
   request.end();
@@ -66,7 +66,7 @@ describe("a unix socket", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  test("that is in use is named in the error, and the app can listen elsewhere then", async () => {
+  test("that is in use is named in the error, and the app can listen elsewhere afterwards", async () => {
     const path = await unixPath();
     await (await namedApp("first")).listen({ path });
     const second = await namedApp("second");
@@ -151,7 +151,7 @@ describe("reusePort", () => {
     expect(await program.exited).toEqual({ code: 0, signal: null });
   });
 
-  test("is not on by itself: the port is in use", async () => {
+  test("is off by default: the port is in use", async () => {
     const [first, second] = [await namedApp("first"), await namedApp("second")];
     await first.listen({ port: 0, host: "127.0.0.1" });
     const port = portOf(first);
@@ -186,7 +186,7 @@ describe("an error names the place", () => {
     }
   });
 
-  test("a listen that has failed keeps no process alive, and nobody waits for it", async () => {
+  test("a listen that has failed does not keep the process alive", async () => {
     const program = Program.source(`
       import { createApp } from "{root}mod.ts";
       const app = await createApp({ signals: true });
@@ -199,7 +199,7 @@ describe("an error names the place", () => {
   });
 });
 
-test("listen need not be awaited: its app can be used at once and is there in time", async () => {
+test("listen need not be awaited: the app can be used at once", async () => {
   const program = Program.source(`
     import { createApp } from "{root}mod.ts";
     const app = await createApp();

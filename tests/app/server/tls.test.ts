@@ -1,4 +1,7 @@
-/** TLS: wss and https with a certificate that is made at test time, and what strangers can do before and after its handshake. */
+/**
+ * Apps over TLS, with a certificate that is made for the test: wss, https, deadlines before and after the TLS
+ * handshake, and wrong options.
+ */
 
 import { once } from "node:events";
 import { request as startRequest } from "node:https";
@@ -92,7 +95,7 @@ describe("wss", () => {
       { closeTimeoutMs: 150, heartbeat: { intervalMs: 200, timeoutMs: 300 }, maxBufferedBytes: 100 * MiB },
       (app) => app.ws("/", (socket) => void arrived.push(socket)),
     );
-    // A paused TLS client may read all the same.
+    // A paused TLS client may still read.
     const proxy = await meteredProxy(portOf(app));
     onTestFinished(() => proxy.close());
     const ending = await StreamClient.connect(connectSecurely(proxy.port));
@@ -136,7 +139,7 @@ describe("wss", () => {
     expect((await ask(app, "/nowhere")).status).toBe(404);
   });
 
-  test("says goodbye like any other: 1001 behind all that was sent", async () => {
+  test("closes with its app: 1001 behind all messages that were sent", async () => {
     const app = await secureApp({}, (app) => app.ws("/", () => {}));
     const client = await connect(app);
     for (const socket of app.sockets) socket.send("x".repeat(3 * MiB));
@@ -147,7 +150,7 @@ describe("wss", () => {
     expect(await closing).toEqual({ closed: 1, terminated: 0 });
   });
 
-  test("tells of a peer that is cut, once, as 1006", async () => {
+  test("emits close once, with 1006, for a peer that is cut", async () => {
     const app = await secureApp({}, (app) => app.ws("/", echo));
     const client = await connect(app);
     const [socket] = app.sockets;
@@ -161,7 +164,7 @@ describe("wss", () => {
     expect(app.sockets.size).toBe(0);
   });
 
-  test("has the drain that a producer needs", async () => {
+  test("emits drain for a producer that waits", async () => {
     const app = await secureApp({ maxBufferedBytes: 64 * MiB }, (app) => app.ws("/", () => {}));
     const client = await connect(app);
     const [socket] = app.sockets;
@@ -184,7 +187,7 @@ describe("wss", () => {
 describe("handshakeTimeoutMs", () => {
   const OPTIONS = { handshakeTimeoutMs: 300 };
 
-  test("bounds a TCP connection on which TLS never begins", async () => {
+  test("applies to a TCP connection on which TLS never begins", async () => {
     const app = await secureApp(OPTIONS, (app) => app.get("/", () => "hello"));
     const startedAt = performance.now();
     await readToEnd(connectSilently(app));
@@ -193,15 +196,15 @@ describe("handshakeTimeoutMs", () => {
     expect(tookMs).toBeLessThan(3_000);
   });
 
-  test("bounds one on which TLS begins and never ends, though a byte comes now and then", async () => {
+  test("applies to a TLS handshake that never ends, even if a byte comes now and then", async () => {
     const app = await secureApp(OPTIONS, (app) => app.get("/", () => "hello"));
     const client = connectSilently(app);
     let isClosed = false;
     const closed = once(client, "close").then(() => isClosed = true);
     client.resume().on("end", () => client.end());
-    // The header of a ClientHello of 512 bytes, of which few will come.
+    // The header of a ClientHello of 512 bytes, of which only a few are sent.
     client.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]));
-    // Fewer than the 512 come before the test itself runs out of time.
+    // The test itself runs out of time before 512 bytes are sent.
     for (let i = 0; !isClosed; i++) {
       await delay(50);
       if (!client.destroyed && client.writable) client.write(Buffer.from([i]));
@@ -209,14 +212,14 @@ describe("handshakeTimeoutMs", () => {
     expect(await closed).toBe(true);
   });
 
-  test("bounds a TLS connection that says nothing, with a 408", async () => {
+  test("applies to a TLS connection without a request, which gets 408", async () => {
     const app = await secureApp(OPTIONS, (app) => app.get("/", () => "hello"));
     const startedAt = performance.now();
     expect(await readToEnd(connectSecurely(portOf(app)))).toMatch(/^HTTP\/1\.1 408 /);
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(290);
   });
 
-  test("leaves alone who has come through: WebSockets and requests that are being answered", async () => {
+  test("does not apply to WebSockets, nor to requests while the server works on their responses", async () => {
     const app = await secureApp(OPTIONS, (app) =>
       app.ws("/", echo).get("/slow", async () => {
         await delay(700);
@@ -241,7 +244,7 @@ describe("handshakeTimeoutMs", () => {
   );
 });
 
-test("what is no TLS at all ends its own connection and nobody else's", async () => {
+test("bytes that are not TLS end their own connection and no other one", async () => {
   const app = await secureApp({}, (app) => app.ws("/", echo));
   const client = await connect(app);
   for (const garbage of ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\0".repeat(500), "\x16\x03\x01\x00\x05hello"]) {
@@ -265,7 +268,7 @@ test("a pause while 32 MiB come is bounded: the peer is held back, or closed wit
 
   const frame = binary(Buffer.alloc(64 * 1024));
   const sending = flood(client.stream, 512, () => frame);
-  // Whoever is held back shows it by nothing going on, and whoever is not, by the end of the connection.
+  // If the peer is slowed down, nothing more happens. If it is not, its connection is closed.
   const outcome = await Promise.race([closed, untilStill(() => sending.takenBytes)]);
   if (outcome === undefined) {
     expect(sending.takenBytes).toBeLessThan(16 * MiB);

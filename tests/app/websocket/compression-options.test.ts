@@ -1,4 +1,4 @@
-// The option `compression`: what is right, and what is refused.
+/** The option `compression`: which values are right, and which are refused. */
 
 import { describe, expect, test } from "vitest";
 import { type AppOptions, createApp } from "../../../mod.ts";

@@ -1,4 +1,7 @@
-/** `for await` over a socket: the client is held back by TCP itself, nothing is lost between loops, and the end is what it was. */
+/**
+ * `for await` over a socket, with a client over TCP: the client is slowed down by TCP itself, no message is lost
+ * between loops, and a loop ends as its connection does.
+ */
 
 import { connect as connectTcp } from "node:net";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
@@ -12,7 +15,7 @@ import { flood, StreamClient, untilStill } from "../../support/stream-client.ts"
 
 const MiB = 1024 * 1024;
 
-/** What a handler's loops have come to. */
+/** The results of a handler's loops. */
 interface Ending {
   readonly messages: (string | Buffer)[];
   readonly error: Error | undefined;
@@ -20,7 +23,7 @@ interface Ending {
 
 interface Looping {
   readonly app: App;
-  /** Settles when the handler has. */
+  /** Settles when the handler's promise does. */
   readonly ended: Promise<Ending>;
 }
 
@@ -53,7 +56,7 @@ async function connectStream(app: App): Promise<StreamClient> {
   return await StreamClient.connect(stream);
 }
 
-/** A message of 64 KiB that knows its number. */
+/** A message of 64 KiB that begins with its number. */
 function numbered(index: number): Buffer {
   const payload = Buffer.alloc(64 * 1024, index);
   payload.writeUInt32BE(index);
@@ -106,7 +109,7 @@ describe("backpressure", () => {
     expect((await client.closed()).code).toBe(1000);
   });
 
-  test("holds a heartbeat up for nobody: a slow loop is not a dead peer", async () => {
+  test("does not make the heartbeat cut a peer: a slow loop is not a dead peer", async () => {
     const { app, ended } = await loopingApp(() => delay(60), { heartbeat: { intervalMs: 20, timeoutMs: 50 } });
     const client = await connectTo(app);
     for (let i = 0; i < 6; i++) client.send(text(String(i)));
@@ -219,7 +222,7 @@ describe("the end of a loop", () => {
     expect(await ended).toEqual({ messages: ["a", "b", "c"], error: undefined });
   });
 
-  test("is quiet after our own close, once the peer has answered; until then messages still come", async () => {
+  test("is clean after a close by the server, once the peer has answered; until then messages still arrive", async () => {
     const { app, ended } = await loopingApp((message, socket) => {
       if (message === "enough") socket.close(4001);
     });
@@ -249,14 +252,14 @@ describe("the end of a loop", () => {
     expect(error!.message).toMatch(message);
   });
 
-  test("is an error after our own terminate", async () => {
+  test("is an error after a terminate by the server", async () => {
     const { app, ended } = await loopingApp((_message, socket) => socket.terminate());
     (await connectTo(app)).send(text("cut me"));
     const { messages, error } = await ended;
     expect([messages, error?.message]).toEqual([["cut me"], "The socket has ended with 1006"]);
   });
 
-  test("is told once: later loops are over at once", async () => {
+  test("is thrown once: later loops are over at once", async () => {
     const ends = Promise.withResolvers<string[]>();
     const app = await listeningApp({}, (app) =>
       app.ws("/", async (socket) => {
@@ -276,7 +279,7 @@ describe("the end of a loop", () => {
   });
 });
 
-test("a socket that is closing keeps no more than maxBufferedBytes of what a peer goes on sending instead of an answer", async () => {
+test("a socket that is closing keeps no more than maxBufferedBytes of the messages that a peer sends instead of its Close", async () => {
   const { app } = await loopingApp((_message, socket) => {
     socket.close();
     return true;
@@ -298,7 +301,7 @@ describe("a handler that is nothing but a loop", () => {
     for await (const message of socket) socket.send(message);
   };
 
-  test("gets what came with the handshake, and ends with its client", async () => {
+  test("gets the messages that came with the handshake, and ends with its client", async () => {
     const closed = Promise.withResolvers<unknown[]>();
     const app = await listeningApp({}, (app) =>
       app.ws("/", (socket) => {

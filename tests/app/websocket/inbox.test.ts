@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Inbox } from "../../../src/app/websocket/inbox.ts";
 
-/** A wire that can be paused: what is put on it comes when it may. */
+/** A source of messages that can be paused: messages that are put into it during a pause come after the pause. */
 class Wire {
   readonly inbox: Inbox = new Inbox(this);
   isPaused = false;
@@ -36,7 +36,7 @@ async function take(wire: Wire, count: number): Promise<(string | Buffer)[]> {
 }
 
 describe("messages", () => {
-  test("come in order, whether they or the loop were first", async () => {
+  test("come in order, whether the messages or the loop came first", async () => {
     const wire = new Wire();
     wire.put("a", "b");
     const taken = take(wire, 4);
@@ -44,14 +44,14 @@ describe("messages", () => {
     expect(await taken).toEqual(["a", "b", "c", "d"]);
   });
 
-  test("that are empty are messages too", async () => {
+  test("may be empty", async () => {
     const wire = new Wire();
     wire.put("", "x", "");
     wire.inbox.finish(undefined);
     expect(await wire.inbox.next()).toEqual({ done: false, value: "" });
   });
 
-  test("pause the wire while nobody asks, so that at most one waits", async () => {
+  test("pause the wire until the loop asks for the next one, so that at most one waits", async () => {
     const wire = new Wire();
     wire.put("a", "b", "c");
     expect(wire.isPaused).toBe(true);
@@ -65,7 +65,7 @@ describe("messages", () => {
     expect(await last).toEqual({ done: false, value: "d" });
   });
 
-  test("are for who asked first", async () => {
+  test("are given to the call that has waited longest", async () => {
     const wire = new Wire();
     const asked = [wire.inbox.next(), wire.inbox.next()];
     wire.put("a", "b");
@@ -110,7 +110,7 @@ describe("the end", () => {
     expect(await wire.inbox.next()).toEqual({ done: true, value: undefined });
   });
 
-  test("is told to everybody who waits", async () => {
+  test("reaches every call that waits", async () => {
     const wire = new Wire();
     const asked = [wire.inbox.next(), wire.inbox.next()];
     wire.inbox.finish(undefined);
@@ -131,7 +131,7 @@ describe("the end", () => {
     expect(await wire.inbox.next()).toEqual({ done: true, value: undefined });
   });
 
-  test("that was not clean is thrown to the first who waits", async () => {
+  test("that was not clean is thrown to the call that has waited longest", async () => {
     const wire = new Wire();
     const error = new Error("ended with 1006");
     const asked = [wire.inbox.next(), wire.inbox.next()];

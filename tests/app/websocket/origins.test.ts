@@ -107,7 +107,7 @@ describe("a RegExp", () => {
     },
   );
 
-  test("keeps its other flags, and is the caller's to use", () => {
+  test("keeps its other flags, and the caller may go on using it", () => {
     const pattern = /^HTTPS:/gi;
     const check = compileOrigins(pattern);
     pattern.lastIndex = 3;
@@ -117,7 +117,7 @@ describe("a RegExp", () => {
 });
 
 describe("a predicate", () => {
-  test("gets the origin as it came, and the host", () => {
+  test("gets the origin as the browser has sent it, and the host", () => {
     const predicate = vi.fn(() => true);
     expect(allows(predicate, "HTTPS://mysite.com:443", "example.com:80")).toBe(true);
     expect(predicate).toHaveBeenCalledExactlyOnceWith("HTTPS://mysite.com:443", "example.com:80");
@@ -126,7 +126,7 @@ describe("a predicate", () => {
   test.each<[string, unknown]>([
     ["false", false],
     ["nothing", undefined],
-    ["a promise, which is no answer", Promise.resolve(false)],
+    ["a promise, which is not true", Promise.resolve(false)],
   ])("that says %s lets nobody in", (_name, verdict) => {
     expect(allows((() => verdict) as () => boolean, "https://mysite.com")).toBe(false);
   });
@@ -145,7 +145,7 @@ describe("a list", () => {
     expect(allows(list, origin)).toBe(expected);
   });
 
-  test("that is empty lets nobody in", () => {
+  test("that is empty allows no origin", () => {
     expect(allows([], "https://mysite.com")).toBe(false);
   });
 });
@@ -180,7 +180,7 @@ test.each<[unknown, RegExp]>([
 });
 
 describe("on the wire", () => {
-  test("a wrong origin gets 403, a right one and none at all get in", async () => {
+  test("a wrong origin gets 403; a right origin, and a request without one, get in", async () => {
     const app = await listeningApp(
       { wsOrigins: ["https://mysite.com", "same-origin"] },
       (app) => app.ws("/", () => {}),
@@ -197,7 +197,7 @@ describe("on the wire", () => {
     expect(app.stats()).toMatchObject({ accepted: 3, refused: 4 });
   });
 
-  test("without wsOrigins anyone gets in, and the first from another origin is warned of, once", async () => {
+  test("without wsOrigins every origin gets in, and the first one of another host is logged, once", async () => {
     const { logger, entries } = recordingLogger();
     const app = await listeningApp({ logger }, (app) => app.ws("/", () => {}));
     await connectTo(app);
@@ -209,14 +209,14 @@ describe("on the wire", () => {
     expect(entries[0].args.join(" ")).toMatch(/"https:\/\/other\.com".*"localhost".*wsOrigins/);
   });
 
-  test("with wsOrigins nothing is warned of", async () => {
+  test("with wsOrigins nothing is logged", async () => {
     const { logger, entries } = recordingLogger();
     const app = await listeningApp({ logger, wsOrigins: /./ }, (app) => app.ws("/", () => {}));
     await connectTo(app, { headers: { Origin: "https://other.com" } });
     expect(entries).toEqual([]);
   });
 
-  test("a route's wsOrigins go before the app's", async () => {
+  test("wsOrigins of a route apply instead of those of the app", async () => {
     const app = await listeningApp({ wsOrigins: "https://app.com" }, (app) =>
       app
         .ws("/app", () => {})
@@ -229,7 +229,7 @@ describe("on the wire", () => {
     expect(await status("/route", "https://app.com")).toBe(403);
   });
 
-  test("a predicate that throws lets nobody in, and is logged", async () => {
+  test("a predicate that throws refuses the client, and is logged", async () => {
     const { logger, entries } = recordingLogger();
     const broken = new Error("no database");
     const wsOrigins = (): boolean => {

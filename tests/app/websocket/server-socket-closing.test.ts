@@ -1,3 +1,8 @@
+/**
+ * How a socket closes, with a client over TCP: the closing handshake, peers that do not keep to it, faults, and wrong
+ * arguments of `close`.
+ */
+
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { connectPair, type Pair, until } from "../../support/app.ts";
@@ -33,7 +38,7 @@ describe("the closing handshake", () => {
     expect(seen.messages).toEqual(["before"]);
   });
 
-  test("close is told once, whatever comes together", async () => {
+  test("close is emitted once, even if several causes come together", async () => {
     const { socket, client, seen } = await connectPair();
     client.send(close(4000));
     socket.close(4001);
@@ -47,7 +52,7 @@ describe("the closing handshake", () => {
     expect(client.frames.map(({ opcode }) => opcode)).toEqual([opcodes.close]);
   });
 
-  test("what the peer still says before its own Close is heard", async () => {
+  test("messages that the peer sends before its own Close are delivered", async () => {
     const { socket, client, seen } = await connectPair();
     socket.close();
     await client.nextFrame();
@@ -56,7 +61,7 @@ describe("the closing handshake", () => {
     expect(seen.messages).toEqual(["last words"]);
   });
 
-  test("reading goes on after a pause, so that the peer's Close is seen", async () => {
+  test("close ends a pause, so that the peer's Close is read", async () => {
     const { socket, client, seen } = await connectPair();
     socket.pause();
     socket.close();
@@ -71,7 +76,7 @@ describe("the closing handshake", () => {
 describe("close() and terminate() inside a message listener", () => {
   const chunk = Buffer.concat([text("1"), text("2"), ping("p"), text("3")]);
 
-  test("close: what the chunk still holds is delivered, and not answered", async () => {
+  test("close: the rest of the chunk is delivered, and its Pings are not answered", async () => {
     const { client, seen } = await connectPair({}, (socket) => {
       socket.on("message", (data) => {
         socket.send(`echo ${data as string}`);
@@ -86,7 +91,7 @@ describe("close() and terminate() inside a message listener", () => {
       .toEqual(["echo 1", "echo 2", opcodes.close]);
   });
 
-  test("terminate: nothing more is delivered, and what was not written is lost", async () => {
+  test("terminate: nothing more is delivered, and messages that were not written are lost", async () => {
     const { client, seen } = await connectPair({}, (socket) => {
       socket.on("message", (data) => {
         socket.send(`echo ${data as string}`);
@@ -108,17 +113,17 @@ describe("a peer that does not keep to the handshake", () => {
       client.send(text("cut", { fin: false }));
       client.reset();
     }],
-    ["answers our Close with its end", ({ socket, client }) => {
+    ["answers the server's Close with a FIN", ({ socket, client }) => {
       socket.close(4000);
       client.end();
     }],
-    ["answers our Close with a reset", ({ socket, client }) => {
+    ["answers the server's Close with a reset", ({ socket, client }) => {
       socket.close(4000);
       client.reset();
     }],
   ];
 
-  test.each(ends)("%s: 1006, not clean, once", async (_name, end) => {
+  test.each(ends)("%s: close is emitted with 1006, not clean, once", async (_name, end) => {
     const pair = await connectPair();
     pair.client.send(text("here"));
     await until(() => pair.seen.messages.length > 0);
@@ -131,7 +136,7 @@ describe("a peer that does not keep to the handshake", () => {
     expect([...pair.app.sockets]).toEqual([]);
   });
 
-  test("and never answers is cut after closeTimeoutMs", async () => {
+  test("never answers: it is cut after closeTimeoutMs", async () => {
     const { socket, client, seen } = await connectPair({ closeTimeoutMs: 100 });
     const before = performance.now();
     socket.close(4000);
@@ -140,7 +145,7 @@ describe("a peer that does not keep to the handshake", () => {
     expect(await seen.closed).toEqual([1006, "", false]);
   });
 
-  test("and goes on sending is cut after closeTimeoutMs too", async () => {
+  test("goes on sending: it is cut after closeTimeoutMs too", async () => {
     const { socket, client, seen } = await connectPair({ closeTimeoutMs: 100 });
     socket.close(4000);
     const chatter = setInterval(() => client.send(text("and another thing")), 5);
@@ -152,7 +157,7 @@ describe("a peer that does not keep to the handshake", () => {
     expect(seen.messages.length).toBeGreaterThan(1);
   });
 
-  test("and does not read is cut after closeTimeoutMs, with all that waits for it", async () => {
+  test("does not read: it is cut after closeTimeoutMs, and the messages that wait for it are lost", async () => {
     const { socket, client, seen } = await connectPair({ closeTimeoutMs: 100, maxBufferedBytes: 100_000_000 });
     client.pause();
     for (let i = 0; i < 200 && socket.bufferedAmount < 1_000_000; i++) {
@@ -170,7 +175,7 @@ describe("a fault of the peer", () => {
     ["a frame that is not masked", text("x", { maskingKey: false }), 1002],
     ["text that is not UTF-8", text(Buffer.from([0xff])), 1007],
     ["a message that is too large", binary(Buffer.alloc(101)), 1009],
-  ])("%s: error, then close, and the socket is gone", async (_name, frame, code) => {
+  ])("%s: error is emitted, then close, and the socket is gone", async (_name, frame, code) => {
     const { app, client, seen } = await connectPair({ maxMessageBytes: 100 });
     client.send(Buffer.concat([text("before"), frame, text("after")]));
     expect(await client.closed()).toMatchObject({ code, ended: "fin" });
@@ -181,7 +186,7 @@ describe("a fault of the peer", () => {
   });
 });
 
-describe("close() with what cannot be sent", () => {
+describe("close() with a code or a reason that cannot be sent", () => {
   test.each<[unknown, unknown, RegExp]>([
     [999, "", /got 999/],
     [1004, "", /got 1004/],

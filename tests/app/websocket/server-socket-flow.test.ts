@@ -1,3 +1,5 @@
+/** The flow of messages through a socket, with a client over TCP: backpressure, pauses, and `for await`. */
+
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import {
@@ -14,7 +16,7 @@ import { close, ping, text } from "../../support/frames.ts";
 
 const BLOCK = Buffer.alloc(500_000, "x");
 
-/** Sends until much is waiting for a client that does not read. */
+/** Sends until many bytes are waiting for a client that does not read. Gives the number of messages. */
 async function stall({ socket, client }: Pair): Promise<number> {
   client.pause();
   let sent = 0;
@@ -28,7 +30,7 @@ async function stall({ socket, client }: Pair): Promise<number> {
 }
 
 describe("backpressure", () => {
-  test("send says false above highWaterMark, and drain follows at zero", async () => {
+  test("send returns false above highWaterMark, and drain follows when nothing waits any more", async () => {
     const { socket, client } = await connectPair({ highWaterMark: 100 });
     expect(socket.send("x".repeat(50))).toBe(true);
     expect(socket.bufferedAmount).toBe(52);
@@ -43,7 +45,7 @@ describe("backpressure", () => {
     await expect(socket.drained()).resolves.toBeUndefined();
   });
 
-  test("drained() resolves for all who wait, when the client has read on", async () => {
+  test("drained() resolves for every caller once the client has read on", async () => {
     const pair = await connectPair();
     const sent = await stall(pair);
     const waiters = [pair.socket.drained(), pair.socket.drained()];
@@ -53,7 +55,7 @@ describe("backpressure", () => {
     for (let i = 0; i < sent; i++) expect((await pair.client.nextMessage()).length).toBe(BLOCK.length);
   });
 
-  test("drained() lets a producer keep to the client's pace", async () => {
+  test("drained() slows a producer down to the pace of the client", async () => {
     const { socket, client } = await connectPair();
     const sending = (async () => {
       let most = 0;
@@ -70,7 +72,7 @@ describe("backpressure", () => {
   test.each<[string, (pair: Pair) => void]>([
     ["terminate", ({ socket }) => socket.terminate()],
     ["a reset", ({ client }) => client.reset()],
-  ])("drained() rejects when the socket ends before: %s", async (_name, end) => {
+  ])("drained() rejects when the connection is over before that: %s", async (_name, end) => {
     const pair = await connectPair();
     await stall(pair);
     const drained = pair.socket.drained();
@@ -90,7 +92,7 @@ describe("backpressure", () => {
     expect(await pair.seen.closed).toEqual([1013, expect.any(String), false]);
   });
 
-  test("or, with slowConsumer: drop, it misses messages, which stats() counts", async () => {
+  test("with slowConsumer: drop, a slow consumer misses messages, which stats() counts", async () => {
     const pair = await connectPair({ maxBufferedBytes: 3_000_000, slowConsumer: "drop" });
     const { socket, app, client, seen } = pair;
     const sent = await stall(pair);
@@ -108,7 +110,7 @@ describe("backpressure", () => {
 });
 
 describe("pause and resume", () => {
-  test("inside a chunk: nothing more is delivered, nothing is lost, the order is kept", async () => {
+  test("inside a chunk stop the messages behind it; none is lost, and the order is kept", async () => {
     const stop = "stop".padEnd(1_000);
     const { socket, client, seen } = await connectPair({}, (socket) => {
       socket.on("message", (data) => data === stop && socket.pause());
@@ -127,7 +129,7 @@ describe("pause and resume", () => {
     expect(socket.isPaused).toBe(false);
   });
 
-  test("a peer that has gone meanwhile is noticed with resume, after its messages", async () => {
+  test("a peer that has gone during a pause is noticed after resume, behind its messages", async () => {
     const { socket, client, seen } = await connectPair({}, (socket) => {
       socket.once("message", () => socket.pause());
     });
@@ -140,7 +142,7 @@ describe("pause and resume", () => {
     expect(seen.messages).toEqual(["1", "2", "3"]);
   });
 
-  test("do nothing after the end", async () => {
+  test("have no effect after the connection is over", async () => {
     const { socket, client, seen } = await connectPair();
     client.send(close(1000));
     await seen.closed;
@@ -151,7 +153,7 @@ describe("pause and resume", () => {
 });
 
 describe("for await", () => {
-  test("gives every message, keeps the wire paused meanwhile, and ends with a clean close", async () => {
+  test("gives every message, pauses the socket while it is busy, and ends with a clean close", async () => {
     const received: (string | Buffer)[] = [];
     const paused: boolean[] = [];
     const ended = Promise.withResolvers<string>();
@@ -171,7 +173,7 @@ describe("for await", () => {
     expect(paused.slice(0, 4)).toEqual([true, true, true, true]);
   });
 
-  test("throws when the close is not clean, which is the handler's to catch", async () => {
+  test("throws when the close is not clean, and the handler may catch that", async () => {
     const caught = Promise.withResolvers<unknown>();
     const app = await listeningApp({}, (app) =>
       app.ws("/", async (socket) => {
@@ -206,7 +208,7 @@ describe("for await", () => {
   });
 });
 
-test("watching a socket late loses nothing that came meanwhile", async () => {
+test("a listener that is added late loses none of the messages that came before", async () => {
   const { app, arrived, ready } = await waitingApp();
   const client = await connectTo(app, { early: Buffer.concat([text("0"), text("1")]) });
   client.send(text("2"), ping("p"));

@@ -68,7 +68,7 @@ describe("send", () => {
     expect(await client.nextMessage()).toBe("next");
   });
 
-  test("says false and does not throw once the socket is not open, and nothing is sent", async () => {
+  test("returns false once the socket is not open, and sends nothing", async () => {
     const { socket, client, seen } = await connectPair();
     socket.close();
     expect(socket.send("late")).toBe(false);
@@ -83,7 +83,7 @@ describe("send", () => {
 });
 
 describe("message", () => {
-  test("is a string for text and a Buffer for binary, and says so", async () => {
+  test("is a string for text and a Buffer for binary, and isBinary tells which", async () => {
     const { socket, client } = await connectPair();
     const seen: unknown[] = [];
     const last = new Promise<void>((resolve) => {
@@ -97,10 +97,10 @@ describe("message", () => {
     expect(seen).toEqual([["grüße", false], ["0102", true], ["", false], ["", true]]);
   });
 
-  test("belongs to who got it: 500 that are kept are never overwritten", async () => {
+  test("belongs to its listener: 500 messages that are kept are never overwritten", async () => {
     const { client, seen } = await connectPair();
     const sent = Array.from({ length: 500 }, (_, i) => randomBytes(i % 50 === 0 ? 20_000 : (i * 37) % 1_000));
-    // Many in one chunk, some over several chunks, and more traffic behind them.
+    // Many messages in one chunk, some over several chunks, and more traffic behind them.
     client.send(Buffer.concat(sent.slice(0, 250).map((each) => binary(each))));
     for (const each of sent.slice(250)) client.send(binary(each));
     for (let i = 0; i < 200; i++) client.send(binary(Buffer.alloc(3_000, 0xff)));
@@ -109,7 +109,7 @@ describe("message", () => {
     expect(damaged).toEqual([]);
   });
 
-  test("may be sent back as it is, however long the client takes to read it", async () => {
+  test("may be sent back as it is, however long the client takes to read", async () => {
     const { client, seen } = await connectPair({ maxBufferedBytes: 100_000_000 }, (socket) => {
       socket.on("message", (data) => socket.send(data));
     });
@@ -124,7 +124,7 @@ describe("message", () => {
     expect([...sent.keys()].filter((i) => !sent[i].equals(seen.messages[i] as Buffer))).toEqual([]);
   });
 
-  test("may be changed by who got it, without harm to the next", async () => {
+  test("may be changed by its listener without harm to the next message", async () => {
     const { client, seen } = await connectPair({}, (socket) => {
       socket.on("message", (data) => void (data as Buffer).fill(0xaa));
     });
@@ -137,7 +137,7 @@ describe("message", () => {
 });
 
 describe("ping and pong", () => {
-  test("carry texts and bytes, and are heard", async () => {
+  test("carry texts and bytes, and are emitted", async () => {
     const { socket, client } = await connectPair();
     socket.ping("grüße");
     socket.pong(Uint8Array.of(1, 2));
@@ -168,8 +168,8 @@ describe("ping and pong", () => {
   });
 });
 
-describe("what a socket says of itself", () => {
-  test("readyState follows its life, as in a browser", async () => {
+describe("the properties of a socket", () => {
+  test("readyState follows the life of the socket, as in a browser", async () => {
     const states: [string, number][] = [];
     const { socket, client, seen } = await connectPair({}, (socket) => {
       states.push(["in the handler", socket.readyState]);
@@ -191,7 +191,7 @@ describe("what a socket says of itself", () => {
     ]);
   });
 
-  test("readyState is 2 after terminate, until the connection has ended", async () => {
+  test("readyState is 2 after terminate, until the connection is over", async () => {
     const { socket, seen } = await connectPair();
     socket.terminate();
     expect(socket.readyState).toBe(2);
@@ -199,7 +199,7 @@ describe("what a socket says of itself", () => {
     expect(socket.readyState).toBe(3);
   });
 
-  test("readyState is 2 in error after a fault of the peer", async () => {
+  test("readyState is 2 in an error listener after a fault of the peer", async () => {
     const states: number[] = [];
     const { client, seen } = await connectPair({}, (socket) => {
       socket.on("error", () => states.push(socket.readyState));
@@ -209,7 +209,7 @@ describe("what a socket says of itself", () => {
     expect(states).toEqual([2]);
   });
 
-  test("each has an id of its own that stays, an address that it keeps, and data that is yours", async () => {
+  test("every socket has an id of its own that stays, an address that it keeps, and data that the application may set", async () => {
     const sockets: Socket[] = [];
     const app = await listeningApp({}, (app) => app.ws("/", (socket) => void sockets.push(socket)));
     const clients = [await connectTo(app), await connectTo(app)];
@@ -225,7 +225,7 @@ describe("what a socket says of itself", () => {
     }
   });
 
-  test("listenerCount counts, and everything is let go after close", async () => {
+  test("listenerCount counts the listeners, which are removed after close", async () => {
     const { socket, client, seen } = await connectPair();
     expect(socket.listenerCount("message")).toBe(1);
     client.send(close(1000));
@@ -234,7 +234,7 @@ describe("what a socket says of itself", () => {
     expect((["message", "close", "error"] as const).map((event) => socket.listenerCount(event))).toEqual([0, 0, 0]);
   });
 
-  test("an event that does not exist is refused, with those that there are", async () => {
+  test("an event that does not exist is refused, with a list of those that exist", async () => {
     const { socket } = await connectPair();
     expect(() => socket.on("data" as "message", () => {})).toThrow(
       'no event "data"; it has message, close, error, ping, pong, drain',

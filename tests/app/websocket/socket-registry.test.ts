@@ -12,7 +12,7 @@ function socketFrom(remoteAddress: string): ServerSocket {
 const UNLIMITED = { maxConnections: Infinity, maxConnectionsPerIp: Infinity };
 
 describe("room", () => {
-  test("is there until maxConnections, and again when one has gone", () => {
+  test("is there until maxConnections is reached, and again when a socket has gone", () => {
     const connections = new SocketRegistry({ ...UNLIMITED, maxConnections: 2 });
     const sockets = [socketFrom("a"), socketFrom("b")];
     for (const socket of sockets) {
@@ -27,7 +27,7 @@ describe("room", () => {
     expect(() => connections.checkRoom("c")).toThrow(expect.objectContaining({ status: 503 }));
   });
 
-  test("is there for each address until maxConnectionsPerIp, and again when one of its own has gone", () => {
+  test("is there for each address until maxConnectionsPerIp is reached, and again when a socket of that address has gone", () => {
     const connections = new SocketRegistry({ ...UNLIMITED, maxConnectionsPerIp: 2 });
     const sockets = ["a", "a", "b", "__proto__"].map(socketFrom);
     for (const socket of sockets) connections.add(socket);
@@ -43,7 +43,7 @@ describe("room", () => {
   });
 });
 
-test("whenEmpty resolves at once when nobody is connected, else with the last who goes", async () => {
+test("whenEmpty resolves at once when there is no socket, and otherwise when the last socket goes", async () => {
   const connections = new SocketRegistry(UNLIMITED);
   await connections.whenEmpty();
   const sockets = ["a", "b"].map(socketFrom);
@@ -58,7 +58,7 @@ test("whenEmpty resolves at once when nobody is connected, else with the last wh
   expect([...connections]).toEqual([]);
 });
 
-test("those who have gone are counted once, by whether they went with the closing handshake", () => {
+test("sockets that have gone are counted once, those with a closing handshake apart from those without", () => {
   const connections = new SocketRegistry(UNLIMITED);
   const sockets = ["a", "b", "c"].map(socketFrom);
   for (const socket of sockets) connections.add(socket);
@@ -72,28 +72,31 @@ describe("on the wire", () => {
   test.each([
     ["maxConnections", { maxConnections: 2 }, 503],
     ["maxConnectionsPerIp", { maxConnectionsPerIp: 2 }, 429],
-  ])("above %s handshakes are refused until a socket has ended, however it did", async (_name, options, status) => {
-    const app = await listeningApp(options, (app) => app.ws("/", () => {}));
-    const refused = async (): Promise<number> => statusOf(await rawRequest(portOf(app), upgradeRequest()));
-    let [first, second] = [await connectTo(app), await connectTo(app)];
-    expect(await refused()).toBe(status);
-    const ends: (() => void)[] = [
-      () => first.send(close(1000)),
-      () => first.reset(),
-      () => first.end(),
-      () => void [...app.sockets][0].terminate(),
-    ];
-    for (const end of ends) {
-      const closed = eventOf([...app.sockets][0], "close");
-      end();
-      await closed;
-      [first, second] = [second, await connectTo(app)];
+  ])(
+    "above %s handshakes are refused until a socket has gone, with or without a closing handshake",
+    async (_name, options, status) => {
+      const app = await listeningApp(options, (app) => app.ws("/", () => {}));
+      const refused = async (): Promise<number> => statusOf(await rawRequest(portOf(app), upgradeRequest()));
+      let [first, second] = [await connectTo(app), await connectTo(app)];
       expect(await refused()).toBe(status);
-    }
-    expect(app.stats()).toMatchObject({ connections: 2, accepted: 6, refused: 5 });
-  });
+      const ends: (() => void)[] = [
+        () => first.send(close(1000)),
+        () => first.reset(),
+        () => first.end(),
+        () => void [...app.sockets][0].terminate(),
+      ];
+      for (const end of ends) {
+        const closed = eventOf([...app.sockets][0], "close");
+        end();
+        await closed;
+        [first, second] = [second, await connectTo(app)];
+        expect(await refused()).toBe(status);
+      }
+      expect(app.stats()).toMatchObject({ connections: 2, accepted: 6, refused: 5 });
+    },
+  );
 
-  test("a handshake that is refused for another reason takes no room", async () => {
+  test("a handshake that is refused for another reason does not count", async () => {
     const app = await listeningApp({ maxConnections: 1 }, (app) => app.ws("/", () => {}));
     for (let i = 0; i < 3; i++) {
       expect(statusOf(await rawRequest(portOf(app), upgradeRequest("/nowhere")))).toBe(404);

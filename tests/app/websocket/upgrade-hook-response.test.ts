@@ -1,4 +1,7 @@
-/** What the 101 says: the subprotocol that is agreed on, the headers that a hook adds; and the limits that a route has for itself. */
+/**
+ * The contents of the 101 response: the subprotocol, and the headers that a hook adds. Besides, the limits that a route
+ * has for itself.
+ */
 
 import { describe, expect, test } from "vitest";
 import type { Socket } from "../../../mod.ts";
@@ -11,10 +14,10 @@ describe("subprotocols", () => {
   const offer = (...names: string[]): Headers => ({ "Sec-WebSocket-Protocol": names.join(", ") });
 
   test.each<[string, string[], string[], string]>([
-    ["the server's preference goes first", ["v3", "v2", "v1"], ["v1", "v2"], "v2"],
-    ["also when the client's list is long", ["v1"], ["a", "b", "v2", "v1", "v3"], "v1"],
-    ["a client that offers none is accepted without", ["v2", "v1"], [], ""],
-    ["a route that speaks none takes no notice", [], ["v1"], ""],
+    ["the first one of the server that the client offers is chosen", ["v3", "v2", "v1"], ["v1", "v2"], "v2"],
+    ["the list of the client may be long", ["v1"], ["a", "b", "v2", "v1", "v3"], "v1"],
+    ["a client that offers none is accepted without a subprotocol", ["v2", "v1"], [], ""],
+    ["a route that speaks none ignores the offer", [], ["v1"], ""],
   ])("%s", async (_name, subprotocols, offered, expected) => {
     const app = await listeningApp(
       {},
@@ -25,14 +28,14 @@ describe("subprotocols", () => {
     expect(await client.nextMessage()).toBe(expected);
   });
 
-  test("none in common is 400, and says what is spoken", async () => {
+  test("none in common is a 400 that lists those of the server", async () => {
     const app = await listeningApp({}, (app) => app.ws("/", { subprotocols: ["v2.chat", "v1.chat"] }, () => {}));
     const response = await handshake(app, offer("v3.chat", "V2.CHAT"));
     expect(statusOf(response)).toBe(400);
     expect(bodyOf(response)).toContain("v2.chat, v1.chat");
   });
 
-  test("a hook sees the choice and what was offered, and may choose another or none", async () => {
+  test("a hook sees the choice and the offer, and may choose another one or none", async () => {
     const seen: unknown[] = [];
     const choose = (subprotocol: string | undefined): Hook => (_req, _services, answer) => {
       seen.push([answer.subprotocol, answer.offered]);
@@ -49,16 +52,19 @@ describe("subprotocols", () => {
   });
 
   test.each<[string, Headers, string]>([
-    ["when others were", offer("v1", "v2"), 'chose the subprotocol "v9"; the client offers v1, v2'],
-    ["when none was", {}, 'chose the subprotocol "v9"; the client offers none'],
-  ])("a hook that chooses one that was not offered is in error, %s: 500, logged", async (_name, headers, message) => {
-    const { logger, entries } = recordingLogger();
-    const app = await appWith((_req, _services, answer) => void (answer.subprotocol = "v9"), { logger });
-    const response = await handshake(app, headers);
-    expect(statusOf(response)).toBe(500);
-    expect(response).not.toContain("v9");
-    expect(entries.map(({ args }) => String(args[1]))).toEqual([expect.stringContaining(message)]);
-  });
+    ["the client offers others", offer("v1", "v2"), 'chose the subprotocol "v9"; the client offers v1, v2'],
+    ["the client offers none", {}, 'chose the subprotocol "v9"; the client offers none'],
+  ])(
+    "a hook that chooses one that was not offered refuses with 500, and is logged: %s",
+    async (_name, headers, message) => {
+      const { logger, entries } = recordingLogger();
+      const app = await appWith((_req, _services, answer) => void (answer.subprotocol = "v9"), { logger });
+      const response = await handshake(app, headers);
+      expect(statusOf(response)).toBe(500);
+      expect(response).not.toContain("v9");
+      expect(entries.map(({ args }) => String(args[1]))).toEqual([expect.stringContaining(message)]);
+    },
+  );
 });
 
 describe("headers of the 101", () => {
@@ -66,7 +72,7 @@ describe("headers of the 101", () => {
     answer.headers.append(name, value(req.query.get("name") ?? ""));
   };
 
-  test("may be added, and cookies be set, each in a line of its own", async () => {
+  test("may be added, and cookies stay in lines of their own", async () => {
     const app = await appWith((_req, _services, { headers }) => {
       headers.set("X-Server", "grüße".normalize());
       headers.append("Set-Cookie", "sid=7; HttpOnly; SameSite=Strict");
@@ -87,7 +93,7 @@ describe("headers of the 101", () => {
     "Sec-WebSocket-Protocol",
     "Sec-WebSocket-Extensions",
     "sec-websocket-anything",
-  ])("that the handshake consists of are not the hook's: %s is a 500, logged", async (name) => {
+  ])("that belong to the handshake must not be set by a hook: %s is a 500, and logged", async (name) => {
     const { logger, entries } = recordingLogger();
     const response = await handshake(await appWith(setting(name, () => "7"), { logger }));
     expect(statusOf(response)).toBe(500);
@@ -101,7 +107,7 @@ describe("headers of the 101", () => {
     ["LF", "a%0AX-Evil:%201"],
     ["CR", "a%0DX-Evil:%201"],
     ["NUL", "a%00X-Evil:%201"],
-    ["what is not latin-1", "%E2%82%AC"],
+    ["a character that is not latin-1", "%E2%82%AC"],
   ])("never break out of their line: %s from the query is a 500", async (_name, name) => {
     const { logger, entries } = recordingLogger();
     const app = await appWith(setting("X-Name", (value) => value), { logger });
@@ -114,7 +120,7 @@ describe("headers of the 101", () => {
 });
 
 describe("limits of a route", () => {
-  test("go before the app's, and only there", async () => {
+  test("apply instead of those of the app, on this route only", async () => {
     const app = await listeningApp({ maxMessageBytes: 100 }, (app) => {
       const echo = (socket: Socket): void => void socket.on("message", (data) => socket.send(data));
       return app.ws("/app", echo).ws("/small", { maxMessageBytes: 10 }, echo).ws(
@@ -132,7 +138,7 @@ describe("limits of a route", () => {
     }
   });
 
-  test("of what waits to be sent are the route's too", async () => {
+  test("include those of the bytes that wait to be sent", async () => {
     const sockets: Socket[] = [];
     const app = await listeningApp(
       {},

@@ -1,4 +1,4 @@
-/** The upgrade hook: what it may decide, how long it may take, and what never gets past it. */
+/** The upgrade hook: what a hook may decide, how long it may take, and that no handshake gets past it. */
 
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
@@ -12,7 +12,7 @@ import { StreamClient } from "../../support/stream-client.ts";
 import { appWith, bodyOf, handshake, type Headers, type Hook } from "../../support/upgrade-hook.ts";
 import { streamFrom } from "../../support/web-stream.ts";
 
-/** A hook that waits until it is let go, and says when it was asked. */
+/** A hook that tells when it is called, and waits until the test lets it go on. */
 function slowHook(verdict: () => unknown = () => undefined): { hook: Hook; asked: Promise<void>; release(): void } {
   const asked = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
@@ -24,7 +24,7 @@ function slowHook(verdict: () => unknown = () => undefined): { hook: Hook; asked
   return { hook, asked: asked.promise, release: () => released.resolve() };
 }
 
-describe("what a hook returns", () => {
+describe("the value that a hook returns", () => {
   test.each<[unknown, unknown]>([
     [{ user: "Ada" }, { user: "Ada" }],
     ["text", "text"],
@@ -136,7 +136,7 @@ describe("refusing", () => {
     expect([statusOf(streamed), bodyOf(streamed)]).toEqual([418, "one by one"]);
   });
 
-  test("is the server's to frame: a Response says nothing about lengths and connections", async () => {
+  test("with a Response sends no header of it about lengths and connections, which the server sets itself", async () => {
     const lies = { "Content-Length": "3", Connection: "keep-alive", "Transfer-Encoding": "chunked" };
     const response = await handshake(await appWith(() => new Response("whole", { status: 403, headers: lies })));
     expect(headerOf(response, "Connection")).toBe("close");
@@ -175,7 +175,7 @@ describe("refusing", () => {
     }
   });
 
-  test("by returning an Error is as by throwing it", async () => {
+  test("by returning an Error has the same effect as by throwing it", async () => {
     for (const wrap of [(make: () => unknown): Hook => make as Hook, later]) {
       const { logger, entries } = recordingLogger();
       const refused = await handshake(await appWith(wrap(() => new HttpError(401, "Sign in first")), { logger }));
@@ -209,7 +209,7 @@ describe("refusing", () => {
       "a function",
       (verdict) => Object.assign(() => {}, { then: (resolve: (value: unknown) => void) => resolve(verdict) }),
     ],
-    ["one that gives another", (verdict) => ({
+    ["one that resolves to another", (verdict) => ({
       then: (resolve: (value: unknown) => void) => resolve(nextTurn(verdict)),
     })],
     ["one that calls back twice", (verdict) => ({
@@ -223,7 +223,7 @@ describe("refusing", () => {
     expect(JSON.parse(await (await connectTo(app)).nextMessage() as string)).toEqual([{ user: "Bo" }, ""]);
   });
 
-  test("with what cannot be sent is a 500 too, and the process lives on", async () => {
+  test("with a Response that cannot be sent is a 500 too, and the process lives on", async () => {
     const { exitCode, output } = await runScript(`
       import { createApp, HttpError } from "{root}mod.ts";
       import { connect } from "node:net";
@@ -253,7 +253,7 @@ describe("refusing", () => {
   });
 
   test.each<[string, Headers, string, number]>([
-    ["a path that nobody has", {}, "/nowhere", 404],
+    ["a path without a route", {}, "/nowhere", 404],
     ["another origin", { Origin: "https://evil.com" }, "/", 403],
     ["a bad key", { "Sec-WebSocket-Key": "short" }, "/", 400],
     ["another subprotocol", { "Sec-WebSocket-Protocol": "v9" }, "/", 400],
@@ -267,7 +267,7 @@ describe("refusing", () => {
 });
 
 describe("a hook that takes its time", () => {
-  test("and never settles is answered for with 408 after handshakeTimeoutMs", async () => {
+  test("and never settles is refused with 408 after handshakeTimeoutMs", async () => {
     const app = await appWith(() => new Promise(() => {}), { handshakeTimeoutMs: 200 });
     const startedAt = performance.now();
     const response = await handshake(app);
@@ -275,7 +275,7 @@ describe("a hook that takes its time", () => {
     expect([statusOf(response), bodyOf(response)]).toEqual([408, "The handshake was not complete after 200 ms\n"]);
   });
 
-  test("and settles too late changes nothing, whatever it says", async () => {
+  test("and settles too late changes nothing, whatever it decides", async () => {
     const { logger, entries } = recordingLogger();
     let handled = 0;
     const verdicts: (() => unknown)[] = [() => undefined, () => new Response("No", { status: 403 }), () => {
@@ -297,7 +297,7 @@ describe("a hook that takes its time", () => {
     expect(entries).toEqual([]);
   });
 
-  test("has the deadline to itself: a connection that was accepted has none", async () => {
+  test("has a deadline, but a connection that was accepted has none", async () => {
     const app = await listeningApp(
       { handshakeTimeoutMs: 100 },
       (app) =>
@@ -311,7 +311,7 @@ describe("a hook that takes its time", () => {
     expect(await client.nextMessage()).toBe("still here");
   });
 
-  test("on a connection that had a page before is no different: the 101 comes, and no deadline behind it", async () => {
+  test("may accept on a connection that had requests before: the 101 comes, and there is no deadline after it", async () => {
     const app = await listeningApp(
       { handshakeTimeoutMs: 200 },
       (app) =>
@@ -330,7 +330,7 @@ describe("a hook that takes its time", () => {
     expect(await client.nextMessage()).toBe("still here");
   });
 
-  test("behind a request that has not been answered yet is refused, not let past it", async () => {
+  test("is refused behind a request that has no response yet, because the 101 would overtake that response", async () => {
     const app = await listeningApp({ handshakeTimeoutMs: 200 }, (app) =>
       app
         .get("/", async () => {
@@ -343,7 +343,7 @@ describe("a hook that takes its time", () => {
     expect(app.stats().accepted).toBe(0);
   });
 
-  test("loses nothing that the client sends meanwhile", async () => {
+  test("loses none of the messages that the client sends meanwhile", async () => {
     const { hook, asked, release } = slowHook();
     const app = await listeningApp({}, (app) =>
       app.ws("/", { upgrade: hook }, (socket) => {
@@ -364,7 +364,7 @@ describe("a hook that takes its time", () => {
     expect((await client.closed()).code).toBe(1000);
   });
 
-  test("and whose client has gone meanwhile leaves nothing behind", async () => {
+  test("leaves nothing behind when its client has gone meanwhile", async () => {
     const { hook, asked, release } = slowHook();
     const closes: unknown[] = [];
     const app = await listeningApp({}, (app) =>
@@ -375,7 +375,7 @@ describe("a hook that takes its time", () => {
     gone.write(upgradeRequest("/"));
     await asked;
     gone.resetAndDestroy();
-    // Another one comes and goes as usual; by its end the server has heard of the first one's.
+    // Another client comes and goes as usual. When it has gone, the server knows that the first one has gone too.
     const other = await connectTo(app, "/other");
     other.send(close(1000));
     await other.closed();
@@ -383,11 +383,11 @@ describe("a hook that takes its time", () => {
     const { terminated } = await app.close({ timeoutMs: 2_000 });
     expect(terminated).toBe(0);
     expect(app.sockets.size).toBe(0);
-    // A handler that ran for nobody has been told.
+    // If a handler has run for the first client, it has been told of the close.
     expect(app.stats().accepted - 1).toBe(closes.length);
   });
 
-  test("while the app begins to close refuses its client with 503", async () => {
+  test("refuses its client with 503 when the app begins to close meanwhile", async () => {
     const { hook, asked, release } = slowHook();
     const app = await appWith(hook);
     const response = handshake(app);

@@ -1,4 +1,4 @@
-/** `socket.readable` and `socket.writable`: web streams with backpressure in both directions, and what their ends mean. */
+/** `socket.readable` and `socket.writable`: web streams with backpressure in both directions, and their ends. */
 
 import { connect as connectTcp } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -15,7 +15,7 @@ const BLOCK = 64 * 1024;
 
 type Message = string | Buffer;
 
-/** Both ends of a connection whose client can be paused, and whose handler has only looked at `readable`. */
+/** Both ends of a connection whose client can be paused, and whose handler has only read the property `readable`. */
 async function streamPair(options: object = {}): Promise<{ app: App; socket: Socket; client: StreamClient }> {
   const arrived = Promise.withResolvers<Socket>();
   const app = await listeningApp(options, (app) =>
@@ -35,7 +35,7 @@ async function collect(stream: ReadableStream<Message>): Promise<Message[]> {
   return messages;
 }
 
-/** A pair without a message listener: the streams are to be the only readers. */
+/** A pair without a message listener, so that the streams are the only readers. */
 async function quietPair(): Promise<Pick<Pair, "client" | "socket" | "app">> {
   const arrived = Promise.withResolvers<Socket>();
   const app = await listeningApp({}, (app) =>
@@ -62,7 +62,7 @@ describe("readable", () => {
     expect((await client.closed()).code).toBe(1000);
   });
 
-  test("loses nothing of what came before somebody read, and gives it one by one", async () => {
+  test("loses none of the messages that came before it was read, and gives them one by one", async () => {
     const { client, socket } = await quietPair();
     client.send(Buffer.concat(["a", "b", "c", "d"].map((each) => text(each))));
     await nextTurn();
@@ -84,7 +84,7 @@ describe("readable", () => {
     await expect(reading).rejects.toThrow(message);
   });
 
-  test("holds the client back by TCP while nobody reads", async () => {
+  test("slows the client down by TCP while nobody reads", async () => {
     const { client, socket } = await streamPair();
     const sending = flood(client.stream, 512, (index) => binary(numbered(index)));
     await untilStill(() => sending.takenBytes);
@@ -100,7 +100,7 @@ describe("readable", () => {
     expect(count).toBe(512);
   });
 
-  test("goes through what web streams go through", async () => {
+  test("can be piped through other web streams", async () => {
     const { client, socket } = await quietPair();
     const shouting = new TransformStream<Message, string>({
       transform: (message, controller) => controller.enqueue(String(message).toUpperCase()),
@@ -126,7 +126,7 @@ describe("readable", () => {
     expect((await client.closed()).ended).toBe("fin");
   });
 
-  test("that was cancelled keeps nothing of what a peer goes on sending instead of an answer", async () => {
+  test("that was cancelled keeps none of the messages that a peer sends instead of its Close", async () => {
     const { client, socket } = await streamPair({ closeTimeoutMs: 60_000 });
     client.send(text("one"));
     await socket.readable.cancel();
@@ -141,7 +141,7 @@ describe("readable", () => {
 });
 
 describe("writable", () => {
-  test("is one stream, and sends what is written to it: strings as texts, any bytes as binary", async () => {
+  test("is one stream, and sends every chunk: strings as texts, any bytes as binary", async () => {
     const { client, socket } = await quietPair();
     expect(socket.writable).toBe(socket.writable);
     const writer = socket.writable.getWriter();
@@ -175,7 +175,7 @@ describe("writable", () => {
     await piping;
   });
 
-  test("close sends what was written, then a Close, and resolves when the connection has ended", async () => {
+  test("close sends the chunks that were written, then a Close, and resolves when the connection is over", async () => {
     const { client, socket } = await quietPair();
     const writer = socket.writable.getWriter();
     void writer.write("the last words");
@@ -190,7 +190,7 @@ describe("writable", () => {
     expect((await client.closed()).code).toBe(1000);
   });
 
-  test("close after the socket has ended, or while it closes, resolves too", async () => {
+  test("close resolves too when the socket is closed already, or is closing", async () => {
     for (const code of [1000, 4000]) {
       const { client, socket } = await quietPair();
       const closed = eventOf(socket, "close");
@@ -239,7 +239,7 @@ describe("writable", () => {
     await failure;
   });
 
-  test("a write of what cannot be sent fails with what is wrong", async () => {
+  test("a write of a chunk that cannot be sent fails with an error that says why", async () => {
     const { socket } = await quietPair();
     const writer = socket.writable.getWriter();
     writer.closed.catch(() => {});
@@ -248,7 +248,7 @@ describe("writable", () => {
 });
 
 describe("piped into each other", () => {
-  test("they are an echo of 32 MiB that takes no more than its client reads, and ends with it", async () => {
+  test("they echo 32 MiB, take no more than the client reads, and end with the client", async () => {
     const { client, socket } = await streamPair();
     const piping = socket.readable.pipeTo(socket.writable);
     client.stream.pause();
@@ -263,7 +263,7 @@ describe("piped into each other", () => {
     expect((await client.closed()).code).toBe(1000);
   });
 
-  test("the end of one is the end of the other: an unclean one cuts", async () => {
+  test("an unclean end of the one stream cuts the connection of the other", async () => {
     const { client: first, socket: from } = await quietPair();
     const { client: second, socket: to } = await quietPair();
     const piping = from.readable.pipeTo(to.writable);
@@ -274,7 +274,7 @@ describe("piped into each other", () => {
     expect((await second.closed()).code).toBe(1006);
   });
 
-  test("a clean one closes cleanly", async () => {
+  test("a clean end of the one stream closes the other cleanly", async () => {
     const { client: first, socket: from } = await quietPair();
     const { client: second, socket: to } = await quietPair();
     const piping = from.readable.pipeTo(to.writable);
@@ -286,7 +286,7 @@ describe("piped into each other", () => {
   });
 });
 
-test("streams that nobody uses, or that die with their socket, are no unhandled rejection", async () => {
+test("streams that nobody uses, or that die with their socket, cause no unhandled rejection", async () => {
   const { exitCode, output } = await runScript(`
     import { createApp } from "{root}mod.ts";
     const app = await createApp({ logger: false });

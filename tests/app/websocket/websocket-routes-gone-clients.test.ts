@@ -1,5 +1,7 @@
-// Clients that go away, and connections that somebody else has answered, before the handshake is answered: on every way in,
-// such a handshake is not accepted, no handler runs, and nothing of the client is kept.
+/**
+ * Clients that go away, and connections to which somebody else has responded, before the app responds to the handshake:
+ * on every way in, such a handshake is not accepted, no handler runs, and nothing of the client is kept.
+ */
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -15,11 +17,11 @@ import { certificate } from "../../support/certificate.ts";
 import { text } from "../../support/frames.ts";
 import { statusOf, upgradeRequest } from "../../support/raw-client.ts";
 
-/** A client that can end in every way, over TCP or TLS. */
+/** A client over TCP or TLS that can go away in every way. */
 interface Client {
-  /** What the server reads from. */
+  /** The stream that the server reads from. */
   readonly stream: Duplex;
-  /** The TCP connection below. */
+  /** The TCP connection below that stream. */
   readonly tcp: RawSocket;
 }
 
@@ -42,7 +44,7 @@ const departures: readonly [string, (client: Client) => void][] = [
   ["sends a message and ends its side", ({ stream }) => void stream.end(text("hello"))],
 ];
 
-/** Whether a server can know by now that the client has gone. */
+/** Tells whether a server can know by now that the client has gone. */
 function hasGone(raw: RawSocket): boolean {
   return raw.destroyed || raw.readableEnded ||
     (raw as unknown as { _readableState: { ended: boolean } })._readableState.ended;
@@ -51,9 +53,9 @@ function hasGone(raw: RawSocket): boolean {
 interface Door {
   readonly app: App;
   readonly port: number;
-  /** How often the handler has run. */
+  /** The number of times that the handler has run. */
   readonly opened: () => number;
-  /** The connection of the first handshake, where the server is not the app's own. */
+  /** The connection of the first handshake, if the server is not the app's own. */
   readonly arrived?: Promise<RawSocket>;
 }
 
@@ -112,7 +114,7 @@ const everyWay = waysIn.flatMap(([way, open]) =>
   wires.flatMap(([wire, isSecure]) => departures.map(([deed, depart]) => ({ way, wire, deed, open, isSecure, depart })))
 );
 
-/** Nothing of the client is left, and the app ends at once. */
+/** Expects that nothing of the client is left, and that the app closes at once. */
 async function expectNothingKept({ app, opened }: Door, raw: RawSocket): Promise<void> {
   await until(() => raw.destroyed);
   expect(opened()).toBe(0);
@@ -121,7 +123,7 @@ async function expectNothingKept({ app, opened }: Door, raw: RawSocket): Promise
   expect(await app.close({ timeoutMs: 10_000 })).toEqual({ closed: 0, terminated: 0 });
 }
 
-describe("a client that goes away while the upgrade hook thinks is not accepted", () => {
+describe("a client that goes away while the upgrade hook decides is not accepted", () => {
   const verdicts: readonly [string, () => void][] = [
     ["lets the client in", () => {}],
     ["refuses the client", () => {
@@ -200,7 +202,7 @@ describe("a client that goes away while the user awaits something before handleU
   );
 });
 
-describe("a handshake that another upgrade listener answers is not answered twice", () => {
+describe("a handshake to which another upgrade listener responds gets no second response", () => {
   const REFUSAL = "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
   const answers: readonly [string, (raw: Duplex) => void][] = [
     ["ends the connection with a 401", (raw) => void raw.end(REFUSAL)],
@@ -250,55 +252,61 @@ describe("a handshake that another upgrade listener answers is not answered twic
     expect(door.app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 0 });
   });
 
-  test.each(wires)("%s: a connection that another listener keeps has no deadline of ours", async (_wire, isSecure) => {
-    const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
-    onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
-    app.ws("/", { upgrade: () => new Promise(() => {}) }, () => {});
-    const arrived: RawSocket[] = [];
-    const { port } = await serve(isSecure, (server) => {
-      app.attach(server);
-      server.on("upgrade", (_request, raw) => {
-        arrived.push(raw as RawSocket);
-        if (arrived.length === 1) raw.write("theirs\n");
+  test.each(wires)(
+    "%s: a connection that another listener keeps has no deadline of the app",
+    async (_wire, isSecure) => {
+      const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
+      onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
+      app.ws("/", { upgrade: () => new Promise(() => {}) }, () => {});
+      const arrived: RawSocket[] = [];
+      const { port } = await serve(isSecure, (server) => {
+        app.attach(server);
+        server.on("upgrade", (_request, raw) => {
+          arrived.push(raw as RawSocket);
+          if (arrived.length === 1) raw.write("theirs\n");
+        });
       });
-    });
-    const first = await connect(port, isSecure);
-    let received = "";
-    first.stream.on("data", (bytes) => received += bytes);
-    first.stream.write(upgradeRequest());
-    await until(() => received === "theirs\n");
-    // The deadline of a second connection, which nobody answers, comes behind that of the first.
-    const second = await connect(port, isSecure);
-    second.stream.write(upgradeRequest());
-    expect(statusOf(await textOf(second.stream))).toBe(408);
-    arrived[0].write("still theirs\n");
-    await until(() => received.endsWith("still theirs\n"));
-    expect(received).toBe("theirs\nstill theirs\n");
-    arrived[0].destroy();
-  });
+      const first = await connect(port, isSecure);
+      let received = "";
+      first.stream.on("data", (bytes) => received += bytes);
+      first.stream.write(upgradeRequest());
+      await until(() => received === "theirs\n");
+      // The deadline of a second connection, to which nobody responds, is later than that of the first.
+      const second = await connect(port, isSecure);
+      second.stream.write(upgradeRequest());
+      expect(statusOf(await textOf(second.stream))).toBe(408);
+      arrived[0].write("still theirs\n");
+      await until(() => received.endsWith("still theirs\n"));
+      expect(received).toBe("theirs\nstill theirs\n");
+      arrived[0].destroy();
+    },
+  );
 });
 
-describe("a handshake behind a request that is still being answered is cut", () => {
-  test.each(wires)("%s: the answer to that request is not taken for one to the handshake", async (_wire, isSecure) => {
-    const door = await makeApp({ upgrade: () => new Promise<void>(() => {}) }, false, {});
-    const responses: ServerResponse[] = [];
-    // Bun gives the handshake to the `request` listener, as RFC 9110 §7.8 allows.
-    const handshake = Promise.withResolvers<void>();
-    const { port, arrived } = await serve(isSecure, (server) => {
-      server.on("request", (_request, response) => {
-        responses.push(response);
-        if (responses.length > 1) handshake.resolve();
+describe("a handshake behind a request that has no complete response is cut", () => {
+  test.each(wires)(
+    "%s: the response to that request is not taken for the response to the handshake",
+    async (_wire, isSecure) => {
+      const door = await makeApp({ upgrade: () => new Promise<void>(() => {}) }, false, {});
+      const responses: ServerResponse[] = [];
+      // Bun gives the handshake to the `request` listener, as RFC 9110 §7.8 allows.
+      const handshake = Promise.withResolvers<void>();
+      const { port, arrived } = await serve(isSecure, (server) => {
+        server.on("request", (_request, response) => {
+          responses.push(response);
+          if (responses.length > 1) handshake.resolve();
+        });
+        door.app.attach(server);
       });
-      door.app.attach(server);
-    });
-    const client = await connect(port, isSecure);
-    client.stream.write(`GET /late HTTP/1.1\r\nHost: a\r\n\r\n${upgradeRequest()}`);
-    await Promise.race([arrived, handshake.promise]);
-    responses[1]?.setHeader("Connection", "close");
-    for (const response of responses) response.end("late");
-    client.stream.resume();
-    await new Promise((resolve) => client.stream.once("end", resolve).once("close", resolve));
-    expect(door.opened()).toBe(0);
-    expect(door.app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 0 });
-  });
+      const client = await connect(port, isSecure);
+      client.stream.write(`GET /late HTTP/1.1\r\nHost: a\r\n\r\n${upgradeRequest()}`);
+      await Promise.race([arrived, handshake.promise]);
+      responses[1]?.setHeader("Connection", "close");
+      for (const response of responses) response.end("late");
+      client.stream.resume();
+      await new Promise((resolve) => client.stream.once("end", resolve).once("close", resolve));
+      expect(door.opened()).toBe(0);
+      expect(door.app.stats()).toMatchObject({ connections: 0, accepted: 0, refused: 0 });
+    },
+  );
 });

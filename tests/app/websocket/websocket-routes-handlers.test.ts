@@ -1,3 +1,8 @@
+/**
+ * Handlers of routes: no message is lost while a handler sets itself up, and an exception in a handler harms its own
+ * socket only.
+ */
+
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Socket } from "../../../mod.ts";
@@ -18,7 +23,10 @@ describe("nothing is lost while a handler sets itself up", () => {
   const early = Buffer.concat([text("0"), text("1")]);
   const all = ["0", "1", "2", "3"];
 
-  /** Connects with messages in the handshake's own packet and behind it, and gives what the server's listener has heard. */
+  /**
+   * Connects with messages in the handshake's own packet and behind it, and gives the messages that reached the
+   * handler.
+   */
   async function received(handler: (socket: Socket, messages: string[]) => unknown): Promise<string[]> {
     const messages: string[] = [];
     const ended = Promise.withResolvers<void>();
@@ -75,7 +83,7 @@ describe("nothing is lost while a handler sets itself up", () => {
     expect(await received(handler)).toEqual(all);
   });
 
-  test("a listener that is added in the same turn as another hears the first message too", async () => {
+  test("a listener that is added in the same turn as another one gets the first message too", async () => {
     const second: string[] = [];
     const messages = await received(async (socket, messages) => {
       await nextTurn();
@@ -97,7 +105,7 @@ describe("nothing is lost while a handler sets itself up", () => {
   });
 });
 
-describe("what a handler throws is logged, told as error, and closes its socket with 1011; the server lives on", () => {
+describe("an exception is logged, emitted as error, and closes its socket with 1011; the server lives on", () => {
   const failure = new Error("a fault of ours");
 
   const failures: [string, (socket: Socket) => unknown][] = [
@@ -153,7 +161,7 @@ describe("what a handler throws is logged, told as error, and closes its socket 
     expect(app.sockets.size).toBe(1);
   });
 
-  test("in an error listener: logged, and not told to it again", async () => {
+  test("in an error listener, it is logged, and not given to the listener again", async () => {
     const { logger, entries } = recordingLogger();
     let calls = 0;
     const { client, seen } = await connectPair({ logger }, (socket) => {
@@ -168,7 +176,7 @@ describe("what a handler throws is logged, told as error, and closes its socket 
     expect(entries).toEqual([{ level: "error", args: [expect.stringContaining('"error"'), failure] }]);
   });
 
-  test("in a close listener: logged, the others are called, and nothing is left over", async () => {
+  test("in a close listener, it is logged, the other listeners are called, and no socket is left over", async () => {
     const { logger, entries } = recordingLogger();
     const { app, client, seen } = await connectPair({ logger }, (socket) => {
       socket.on("close", () => {
@@ -184,7 +192,7 @@ describe("what a handler throws is logged, told as error, and closes its socket 
     expect(entries).toEqual([{ level: "error", args: [expect.stringContaining('"close"'), failure] }]);
   });
 
-  test("after the socket has ended: logged, and that is all", async () => {
+  test("after the socket is closed, it is only logged", async () => {
     const { logger, entries } = recordingLogger();
     const ready = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<Socket>();
@@ -212,7 +220,7 @@ describe("what a handler throws is logged, told as error, and closes its socket 
     ["a symbol", Symbol("s")],
     ["an object without a prototype", Object.create(null)],
     ["an object that cannot be shown", { toString: () => ({}) }],
-  ])("and it need not be an Error: %s", async (_name, thrown) => {
+  ])("and need not be an Error: %s", async (_name, thrown) => {
     const { logger, entries } = recordingLogger();
     const errors: Error[] = [];
     const app = await listeningApp({ logger }, (app) =>
@@ -234,7 +242,7 @@ describe("what a handler throws is logged, told as error, and closes its socket 
     expect(entries.map(({ args }: LogEntry) => args[1])).toEqual([thrown, thrown]);
   });
 
-  test("once: a listener that fails at every message does so no longer when its socket is closing", async () => {
+  test("happens once: a listener that fails at every message is not called any more when its socket is closing", async () => {
     const { logger, entries } = recordingLogger();
     const { client, seen } = await connectPair({ logger }, (socket) => {
       socket.on("message", () => {

@@ -77,8 +77,8 @@ describe("a handshake is refused", () => {
     listeningApp({}, (app) => app.ws("/chat", () => {}).get("/plain", () => "hello"));
 
   test.each<[string, string, number]>([
-    ["at a path that nobody has", upgradeRequest("/nowhere"), 404],
-    ["at a path that is for HTTP alone", upgradeRequest("/plain"), 404],
+    ["at a path without a route", upgradeRequest("/nowhere"), 404],
+    ["at a path that has a controller only", upgradeRequest("/plain"), 404],
     ["at a path with a bad percent-encoding", upgradeRequest("/chat%zz"), 400],
     ["at another case of the path", upgradeRequest("/Chat"), 404],
     ["with another version", upgradeRequest("/chat", { "Sec-WebSocket-Version": "8" }), 426],
@@ -93,7 +93,7 @@ describe("a handshake is refused", () => {
     expect(server.stats()).toEqual({ connections: 0, accepted: 0, refused: 1, droppedMessages: 0, topics: 0 });
   });
 
-  test("with 426 as a plain request, which says what to do", async () => {
+  test("with 426 when it is a plain request, and the response says how to connect", async () => {
     const request = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     const response = await rawRequest(portOf(await app()), request);
     expect(statusOf(response)).toBe(426);
@@ -105,7 +105,7 @@ describe("a handshake is refused", () => {
     ["an HttpError", () => {
       throw new HttpError(401, "Who are you?", { "WWW-Authenticate": "Bearer" });
     }, 401],
-    ["an HttpError whose header no answer may have", () => {
+    ["an HttpError whose header no response may have", () => {
       throw new HttpError(401, "Who are you?", { "X-Name": "€\r\nX-Evil: 1" });
     }, 500],
     ["any other error", () => {
@@ -139,7 +139,7 @@ describe("a handshake is refused", () => {
   });
 });
 
-test("app.sockets is a live view of all that are connected, and cannot be changed", async () => {
+test("app.sockets is a live view of all sockets, and cannot be changed", async () => {
   const app = await listeningApp({}, (app) => app.ws("/", () => {}));
   const { sockets } = app;
   expect([sockets.size, [...sockets]]).toEqual([0, []]);
