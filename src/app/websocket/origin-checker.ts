@@ -3,7 +3,7 @@ import type { Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { isSameOrigin, type OriginCheck } from "./origins.ts";
 
-/** Checks the Origin header of handshakes (RFC 6455 §10.2), and warns once of an app that does not restrict origins. */
+/** Checks the Origin header of handshakes (RFC 6455 §10.2), and warns once when the app restricts no origins. */
 export class OriginChecker {
   readonly #logger: Logger;
   #hasWarned = false;

@@ -12,10 +12,10 @@ export interface SocketEvents {
    */
   message: [data: string | Buffer, isBinary: boolean];
   /**
-   * The connection is over. This event comes exactly once. The code and the reason are those of the peer's Close frame,
-   * with 1005 for a Close frame without a code. Without a Close frame of the peer the code is 1006, or the code with
-   * which the server failed the connection because of a fault. `wasClean` is true when Close frames went both ways (RFC
-   * 6455 §7.1.4).
+   * The connection is over. This event comes exactly once. The code and the reason are those of the peer's Close
+   * frame, with 1005 for a Close frame without a code. Without a Close frame of the peer the code is 1006, or the code
+   * with which the server failed the connection because of a fault. `wasClean` is true when Close frames went both
+   * ways (RFC 6455 §7.1.4).
    */
   close: [code: number, reason: string, wasClean: boolean];
   /**
@@ -90,14 +90,14 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /**
    * Sends a message: a string as a text message, bytes as a binary message (RFC 6455 §5.6). All messages that are sent
-   * in one turn of the event loop leave in one write. Bytes of 16 KiB and more are not copied: do not change them until
-   * `drained()` has resolved.
+   * in one turn of the event loop leave in one write. Bytes of 16 KiB and more are not copied: do not change them
+   * until `drained()` has resolved.
    *
    * @param data a string, a `Buffer`, an `ArrayBuffer`, or a view of an `ArrayBuffer`
    * @param options see {@link SendOptions}
    * @returns true when the message is sent and there is room for more. False when more than `highWaterMark` bytes are
-   * waiting: the message is queued all the same, and the sender should wait for `drain`. Also false when the message is
-   * not sent, because the socket is not open, or because the peer is a slow consumer and `slowConsumer` says what
+   * waiting: the message is queued all the same, and the sender should wait for `drain`. Also false when the message
+   * is not sent, because the socket is not open, or because the peer is a slow consumer and `slowConsumer` says what
    * happens to it.
    * @throws TypeError for data that is neither a string nor bytes, and for a wrong option
    */
@@ -108,8 +108,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * that the peer sends before its own Close frame still reach the `message` listeners. If the connection is not over
    * after `closeTimeoutMs`, it is cut. On a socket that is not open, the call has no effect.
    *
-   * @param code 1000 by default; a registered code that may be sent (1001–1003, 1007–1014), or a code of your own from
-   * 3000 to 4999. 1005 sends a Close frame without a code
+   * @param code 1000 by default; a registered code that may be sent (1001–1003, 1007–1014), or a code of your own
+   * from 3000 to 4999. 1005 sends a Close frame without a code
    * @param reason a text for the peer of at most 123 bytes of UTF-8; `""` by default
    * @throws RangeError for a code that must not be sent, a reason that is too long, or a reason with 1005; TypeError
    * for a code that is no number or a reason that is no string
@@ -120,9 +120,9 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   terminate(): void;
 
   /**
-   * Stops reading: no messages, Pings or Pongs are emitted until `resume()`. A peer that goes on sending is slowed down
-   * by TCP itself, and messages that have already arrived wait. `close()` ends a pause, because the peer's Close frame
-   * has to be read.
+   * Stops reading: no messages, Pings or Pongs are emitted until `resume()`. A peer that goes on sending is slowed
+   * down by TCP itself, and messages that have already arrived wait. `close()` ends a pause, because the peer's Close
+   * frame has to be read.
    */
   pause(): void;
 
@@ -139,8 +139,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   ping(data?: string | BinaryData): void;
 
   /**
-   * Sends an unasked Pong (RFC 6455 §5.5.3). The peer's Pings are answered without this method. While the peer does not
-   * read, only the newest unasked Pong waits for it. On a socket that is not open, the call has no effect.
+   * Sends an unasked Pong (RFC 6455 §5.5.3). The peer's Pings are answered without this method. While the peer does
+   * not read, only the newest unasked Pong waits for it. On a socket that is not open, the call has no effect.
    *
    * @param data a payload of at most 125 bytes; empty by default
    * @throws TypeError for data that is neither a string nor bytes, RangeError for more than 125 bytes
@@ -184,7 +184,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   /**
    * Waits until all that was sent has been taken by the operating system.
    *
-   * @returns a promise that resolves when `bufferedAmount` is zero, and rejects when the connection is over before that
+   * @returns a promise that resolves when `bufferedAmount` is zero, and rejects when the connection is over before
+   * that
    */
   drained(): Promise<void>;
 
@@ -213,15 +214,16 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /**
    * The messages as a web stream. The stream is made when this property is first read. While nobody reads from the
-   * stream, the connection is paused. The stream closes after a clean close, and fails after an unclean one. Cancelling
-   * the stream closes the socket. The stream and `for await` share the messages: each message goes to one of them.
+   * stream, the connection is paused. The stream closes after a clean close, and fails after an unclean one.
+   * Cancelling the stream closes the socket. The stream and `for await` share the messages: each message goes to one
+   * of them.
    */
   readonly readable: ReadableStream<string | Buffer>;
 
   /**
    * A web stream that sends every chunk as a message. The stream is made when this property is first read. When more
-   * than `highWaterMark` bytes are waiting, a write waits until the operating system has taken all of them. Closing the
-   * stream closes the socket, and aborting the stream cuts the connection.
+   * than `highWaterMark` bytes are waiting, a write waits until the operating system has taken all of them. Closing
+   * the stream closes the socket, and aborting the stream cuts the connection.
    */
   readonly writable: WritableStream<string | BinaryData>;
 

@@ -223,7 +223,7 @@ describe("other upgrade listeners", () => {
   }
 
   test.each([["first", true], ["second", false]])(
-    "get what is theirs, and we what is ours, though we were %s",
+    "get the handshakes at their paths, and the app those at its own, if the app was attached %s",
     async (_name, areFirst) => {
       const server = await plainServer();
       const app = await echoApp();
@@ -278,7 +278,7 @@ describe("other upgrade listeners", () => {
 });
 
 describe("close", () => {
-  test("detaches and leaves the server running: listeners as they were, requests answered", async () => {
+  test("detaches and leaves the server running, with its listeners and its routes as before", async () => {
     const server = await plainServer();
     const others = ["upgrade", "connection", "request", "error", "close", "clientError"] as const;
     const before = others.map((event) => server.listenerCount(event));

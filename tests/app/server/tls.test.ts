@@ -126,7 +126,7 @@ describe("wss", () => {
     for (const message of messages) expect(await client.nextMessage()).toBe(message);
   });
 
-  test("shares its port with https: controllers answer, with url and ip to match", async () => {
+  test("shares its port with https: controllers respond, and url and ip are right", async () => {
     const app = await secureApp({}, (app) =>
       app
         .ws("/chat", echo)

@@ -209,10 +209,10 @@ describe("a handshake to which another upgrade listener responds gets no second 
     ["writes a 401 and destroys the socket later", (raw) => void raw.write(REFUSAL, () => raw.destroy())],
     ["writes a 401 and nothing else", (raw) => void raw.write(REFUSAL)],
   ];
-  const moments: readonly ("before ours" | "after ours" | "while our hook thinks")[] = [
-    "before ours",
-    "after ours",
-    "while our hook thinks",
+  const moments: readonly ("before the app" | "after the app" | "while the hook decides")[] = [
+    "before the app",
+    "after the app",
+    "while the hook decides",
   ];
   const cases = wires.flatMap(([wire, isSecure]) =>
     answers.flatMap(([deed, answer]) => moments.map((moment) => ({ wire, isSecure, deed, answer, moment })))
@@ -230,13 +230,13 @@ describe("a handshake to which another upgrade listener responds gets no second 
     const other = async (_request: IncomingMessage, raw: Duplex): Promise<void> => {
       raw.on("error", () => {});
       arrived.resolve(raw as RawSocket);
-      if (moment === "while our hook thinks") await asked.promise;
+      if (moment === "while the hook decides") await asked.promise;
       answer(raw);
     };
     const { port } = await serve(isSecure, (server) => {
-      if (moment === "before ours") server.on("upgrade", other);
+      if (moment === "before the app") server.on("upgrade", other);
       door.app.attach(server);
-      if (moment !== "before ours") server.on("upgrade", other);
+      if (moment !== "before the app") server.on("upgrade", other);
     });
     const client = await connect(port, isSecure);
     client.stream.write(upgradeRequest());

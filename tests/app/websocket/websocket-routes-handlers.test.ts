@@ -106,7 +106,7 @@ describe("nothing is lost while a handler sets itself up", () => {
 });
 
 describe("an exception is logged, emitted as error, and closes its socket with 1011; the server lives on", () => {
-  const failure = new Error("a fault of ours");
+  const failure = new Error("a fault of the handler");
 
   const failures: [string, (socket: Socket) => unknown][] = [
     ["in the handler", () => {
