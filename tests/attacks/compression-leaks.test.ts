@@ -1,4 +1,5 @@
-// Sockets that end while zlib is at work for them: once, somebody waited for its callback and held their memory (ws #1617).
+// Sockets that are closed or cut while zlib works for them leave no memory behind. In ws, a callback of zlib that was
+// awaited once kept their memory (ws #1617).
 
 import process from "node:process";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
@@ -17,7 +18,7 @@ const MiB = 1024 * KiB;
 const large = prose(160 * KiB);
 const small = prose(3 * KiB);
 
-/** Gives zlib's threads work, and some to do behind it. */
+/** Sends messages that keep zlib's threads busy, and more messages that wait behind them. */
 function burden(socket: Socket): void {
   for (const each of [small, large, "x", large, small]) socket.send(each);
 }
@@ -26,7 +27,10 @@ function rssBytes(): number {
   return process.memoryUsage().rss;
 }
 
-/** What zlib's threads have begun they end, and some collectors take their time: looks again for a while. */
+/**
+ * Expects that `measure` has grown by less than `limit` bytes. It measures again for up to ten seconds, because zlib's
+ * threads finish the work that they have begun, and some garbage collectors are slow.
+ */
 async function expectGrowthBelow(
   limit: number,
   measure: () => number | Promise<number>,
@@ -43,68 +47,68 @@ async function expectGrowthBelow(
 type End = (connection: DeflateConnection) => unknown;
 
 const ends: [name: string, end: End][] = [
-  ["by terminate, at once", ({ socket }) => {
+  ["are terminated at once", ({ socket }) => {
     burden(socket);
     socket.terminate();
   }],
-  ["by terminate, a turn later", async ({ socket }) => {
+  ["are terminated a turn later", async ({ socket }) => {
     burden(socket);
     await nextTurn();
     socket.terminate();
   }],
-  ["by a reset", ({ client, socket }) => {
+  ["are reset by the peer", ({ client, socket }) => {
     burden(socket);
     client.reset();
   }],
-  ["by a reset behind the server's Close", ({ client, socket }) => {
+  ["are reset by the peer behind the server's Close", ({ client, socket }) => {
     burden(socket);
     socket.close();
     client.reset();
   }],
-  ["by a Close of the peer", ({ client, socket }) => {
+  ["are closed by the peer", ({ client, socket }) => {
     burden(socket);
     client.sendBytes(close(1000));
   }],
-  ["by a fault of the peer", ({ client, socket }) => {
+  ["fail because of a bad frame", ({ client, socket }) => {
     burden(socket);
     client.sendBytes(text("bad", { rsv: 2 }));
   }],
-  ["by the server's Close, which the peer answers", async ({ client, socket }) => {
+  ["are closed by the server and get the peer's Close", async ({ client, socket }) => {
     burden(socket);
     socket.close();
-    while ((await client.nextFrame()).opcode !== opcodes.close) { /* what was sent before */ }
+    while ((await client.nextFrame()).opcode !== opcodes.close) { /* Messages come before it. */ }
     client.sendBytes(close(1000));
   }],
-  ["while somebody waited for drained()", async ({ socket }) => {
+  ["are terminated while drained() is awaited", async ({ socket }) => {
     burden(socket);
     const drained = socket.drained().catch((error: Error) => error.message);
     socket.terminate();
     expect(await drained).toMatch(/ended/);
   }],
-  ["while they inflated, by a reset", async ({ client }) => {
+  ["are reset while they inflate messages", async ({ client }) => {
     client.sendBytes(...await client.encode(large), ...await client.encode(small));
     client.reset();
   }],
-  ["while they inflated, by terminate in a listener", async ({ client, socket }) => {
+  ["are terminated by a listener while they inflate messages", async ({ client, socket }) => {
     socket.on("message", () => socket.terminate());
     for (const each of [small, large, large]) await client.send(each);
   }],
-  ["while they inflated what is no DEFLATE", ({ client }) => {
+  ["fail because a payload is not DEFLATE", ({ client }) => {
     client.sendBytes(text(Buffer.alloc(100 * KiB, 0xff), { rsv: 4 }));
   }],
-  ["paused, with compressed messages unread", async ({ client, socket }) => {
+  ["are terminated while paused, with compressed messages unread", async ({ client, socket }) => {
     socket.pause();
     for (const each of [small, large, small]) await client.send(each);
     await client.written();
     socket.terminate();
   }],
-  ["with a window that was never used", ({ client }) => client.sendBytes(close(1000))],
+  ["are closed before their window is used", ({ client }) => client.sendBytes(close(1000))],
 ];
 
-describe.each(deflateModes)("sockets that have ended in the middle of it: %s", (_name, compression) => {
+describe.each(deflateModes)("while zlib works: %s", (_name, compression) => {
   const server = echoServer({ compression, closeTimeoutMs: 500 });
 
-  /** That many connections, one after the other, so that each is alone with its end. */
+  /** Opens `count` connections one after the other, and brings each to its end while no other connection is open. */
   async function run(count: number, end: End, census: Census): Promise<void> {
     for (let i = 0; i < count; i++) {
       const connection = await deflateConnection(server);
@@ -117,18 +121,18 @@ describe.each(deflateModes)("sockets that have ended in the middle of it: %s", (
     }
   }
 
-  test.each(ends)("%s, are held by nobody", async (_name, end) => {
+  test.each(ends)("sockets that %s are garbage-collected, and their memory is given back", async (_name, end) => {
     const census = new Census();
     await run(20, end, census);
     const before = await usedBytes();
     await run(20, end, census);
     expect(server.app.sockets.size).toBe(0);
     expect(await census.count(), "of 40 sockets").toBeLessThan(5);
-    // What sends with a window takes 256 KiB: 20 of them would show.
+    // A compressor with a window takes 256 KiB: 20 that stay in memory exceed this limit.
     await expectGrowthBelow(2 * MiB, usedBytes, before);
   }, 40_000);
 
-  test("all at once, leave the process as it was", async () => {
+  test("100 sockets that are closed, reset and terminated at once leave no memory and no handle behind", async () => {
     const storm = async (): Promise<void> => {
       const clients = await Promise.all(
         Array.from({ length: 100 }, () => DeflateClient.connect(server.port, { path: "/" })),
@@ -148,14 +152,14 @@ describe.each(deflateModes)("sockets that have ended in the middle of it: %s", (
     const handles = process.getActiveResourcesInfo().length;
     for (let i = 0; i < 5; i++) await storm();
     await expectGrowthBelow(4 * MiB, usedBytes, used);
-    // 500 sockets, each with 320 KiB of messages and, with takeover, a window of 256 KiB and more.
+    // The 500 sockets had 320 KiB of messages each and, with takeover, a window of 256 KiB or more.
     await expectGrowthBelow(80 * MiB, rssBytes, rss);
     expect(process.getActiveResourcesInfo().length).toBeLessThanOrEqual(handles + 5);
   }, 60_000);
 });
 
-describe.each(deflateModes)("a process whose app is closed while zlib is at work: %s", (_name, compression) => {
-  test("ends by itself, and its clients get what was sent, and a Close", async () => {
+describe.each(deflateModes)("a process whose app is closed while zlib works: %s", (_name, compression) => {
+  test("exits by itself after its clients have got every message and a Close", async () => {
     const options = JSON.stringify({ compression });
     const program = Program.file("tests/support/compressing-server.ts", { OPTIONS: options });
     const [url] = await program.line(/^http:.*$/);

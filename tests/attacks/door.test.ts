@@ -1,5 +1,5 @@
-// Clients that send odd handshakes and requests, and leave in the middle: nothing that they do is uncaught, and nothing
-// of them is left.
+// Clients send odd handshakes and requests and leave at any moment: none of that causes an uncaught exception, and the
+// server keeps nothing of such a client.
 
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -13,28 +13,28 @@ import { type Visit, visit } from "../support/visitor.ts";
 type Writes = readonly Uint8Array[];
 type Entry = readonly [name: string, writes: Writes];
 
-/** How many oddities are tried at once. If the server is not well then, each of them is tried alone. */
+/** So many oddities are tried together. If the server is not well afterwards, each of them is tried alone. */
 const AT_ONCE = 10;
-/** A server that is not well is looked at no longer than until this many faults are found, or this time is over. */
+/** A trial stops once it has found this many faults, or at least one fault within this time. */
 const ENOUGH_FAULTS = 3;
 const ENOUGH_MS = 40_000;
 const LIFETIME_MS = 100_000;
 
 const leavings: readonly Visit["leave"][] = ["reset", "end", "destroy"];
 const moments: Record<Layer, readonly Visit["when"][]> = {
-  // The end may come before the server has read the request, while the server answers, and after that.
-  tcp: ["at once", "answer", 1, 5, 50],
-  tls: ["at once", "answer", 5],
-  "instead of tls": ["at once", "answer", 5],
+  // The client may leave before the server has read the request, while the server responds, and after that.
+  tcp: ["at once", "response", 1, 5, 50],
+  tls: ["at once", "response", 5],
+  "instead of tls": ["at once", "response", 5],
 };
 
-/** Visits a server with one oddity in every manner of leaving. */
+/** Sends one oddity, with every way and every moment of leaving. Returns a complaint for each connection that stays. */
 async function visitAll(door: Door, layer: Layer, way: Way, writes: Writes): Promise<string[]> {
   const plans = leavings.flatMap((leave) => moments[layer].map((when) => ({ leave, when })));
   const results = await Promise.all(plans.map(async ({ leave, when }) => {
     const { isOver, received } = await visit({ ...door.entrance(layer, way), writes, leave, when });
     const start = JSON.stringify(received.slice(0, 50));
-    return isOver ? [] : [`its side is not ended after ${leave}, ${when}, and ${start}`];
+    return isOver ? [] : [`the server did not end its side after ${leave}, ${when}; it had sent ${start}`];
   }));
   return results.flat();
 }
@@ -52,7 +52,7 @@ class Trial {
     this.#way = way;
   }
 
-  /** Tries oddities, all at once, and then each alone if the server is not well. */
+  /** Tries oddities together, and then each of them alone if the server is not well. */
   async try(entries: readonly Entry[]): Promise<void> {
     if (this.#hasEnough) return;
     const door = this.#door ??= await Door.open(LIFETIME_MS);
@@ -80,9 +80,9 @@ async function faultsOf(layer: Layer, way: Way, all: Readonly<Record<string, Wri
   return trial.faults;
 }
 
+/** The first bytes that a TLS client sends. */
 let greeting: Uint8Array;
 
-/** The first bytes that a TLS client sends. */
 beforeAll(async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -105,10 +105,14 @@ test.each<[Layer, Way]>([
   ["tls", "attach"],
   ["tls", "attach beside another"],
   ["tls", "handleUpgrade later"],
-])("over %s, %s: no oddity is uncaught, logs anything or leaves anything behind", async (layer, way) => {
+])("over %s, by %s, no oddity is uncaught, writes to stderr or leaves anything behind", async (layer, way) => {
   expect(await faultsOf(layer, way, oddities)).toEqual([]);
 }, LIFETIME_MS);
 
-test.each<Way>(["listen", "attach"])("what is no TLS where TLS is expected, %s: likewise", async (way) => {
-  expect(await faultsOf("instead of tls", way, tlsOddities(greeting))).toEqual([]);
-}, LIFETIME_MS);
+test.each<Way>(["listen", "attach"])(
+  "where TLS is expected, by %s, no other bytes are uncaught, write to stderr or leave anything behind",
+  async (way) => {
+    expect(await faultsOf("instead of tls", way, tlsOddities(greeting))).toEqual([]);
+  },
+  LIFETIME_MS,
+);

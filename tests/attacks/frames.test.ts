@@ -1,4 +1,4 @@
-// Attacks with frames: each test is named by what once happened to some WebSocket server.
+// Attacks with frames. Many tests name the fault that such frames once caused in some WebSocket server.
 
 import { describe, expect, test } from "vitest";
 import { echoServer, expectEcho } from "../support/echo-server.ts";
@@ -15,7 +15,10 @@ describe("random bytes", () => {
   const connections = 1000;
   const batch = 50;
 
-  /** Connections that send what `bytesOf` makes, in up to three pieces, and end; the server's sockets are counted. */
+  /**
+   * Opens `count` connections that send the bytes of `bytesOf` in two pieces and then end. `census` counts the server's
+   * sockets.
+   */
   async function storm(count: number, bytesOf: () => Buffer, random: Random, census: Census): Promise<void> {
     for (let begun = 0; begun < count; begun += batch) {
       await Promise.all(Array.from({ length: batch }, async () => {
@@ -46,7 +49,7 @@ describe("random bytes", () => {
       bytes[at] ^= 1 << random.below(8);
       return bytes;
     }],
-  ])("%s leave the server well and nothing behind", async (_name, bytesOf) => {
+  ])("%s leave the server well, and nothing behind", async (_name, bytesOf) => {
     const random = new Random(0x5eed);
     const census = new Census();
     const listenersBefore = countProcessListeners();
@@ -59,16 +62,16 @@ describe("random bytes", () => {
     expect(server.app.sockets.size).toBe(0);
     expect(await census.count(), "of 1,100 sockets").toBeLessThan(10);
     expect(countProcessListeners()).toBe(listenersBefore);
-    // 2 KiB a connection: what one socket that is never let go of takes is several times that.
+    // 2 KiB for each connection: a socket that is never freed takes several times that.
     expect(await usedBytes() - before).toBeLessThan(connections * 2048);
     await expectEcho(server);
   });
 
-  test("1,000 connections of random bytes in the place of a handshake are answered and ended", async () => {
+  test("1,000 connections that send random bytes instead of a handshake are refused or closed", async () => {
     const random = new Random(0xbad);
     for (let begun = 0; begun < connections; begun += batch) {
       await Promise.all(Array.from({ length: batch }, async () => {
-        // The first byte can begin no request: the answer comes at once.
+        // No request begins with such a byte, so the response comes at once.
         const bytes = random.bytes(1 + random.below(2000));
         bytes[0] |= 0x80;
         expect(await rawRequest(server.port, bytes)).toMatch(/^(HTTP\/1\.1 400 |$)/);
@@ -81,7 +84,7 @@ describe("random bytes", () => {
 describe("sizes", () => {
   const server = echoServer();
 
-  test("a frame of any size was accepted (CVE-2016-10542): its header alone ends the connection", async () => {
+  test("a header that announces too many bytes closes the connection (once accepted: CVE-2016-10542)", async () => {
     for (const payloadLength of [MiB + 1, 2 ** 31, 2 ** 40, 2 ** 52]) {
       const { client, reported } = await server.connect();
       client.send(binary("", { payloadLength }));
@@ -90,7 +93,7 @@ describe("sizes", () => {
     }
   });
 
-  test("a 64-bit length lost precision as a float (CVE-2026-54466)", async () => {
+  test("a length above 2^53 is not rounded (once it lost precision as a float: CVE-2026-54466)", async () => {
     for (const payloadLength of [2n ** 53n + 1n, 2n ** 54n + 3n, 2n ** 62n + 1n]) {
       const { client, reported } = await server.connect();
       client.send(text("first"), text("hello", { payloadLength }), text("second"));
@@ -100,7 +103,7 @@ describe("sizes", () => {
     }
   });
 
-  test("a 64-bit length with its top bit set crashed the server (CVE-2020-27813)", async () => {
+  test("a length with its top bit set fails the connection (once it crashed the server: CVE-2020-27813)", async () => {
     for (const payloadLength of [2n ** 63n, 2n ** 63n + 1n, 2n ** 64n - 1n, 2n ** 64n - 14n]) {
       const { client, reported } = await server.connect();
       client.send(binary("hello", { payloadLength }));
@@ -110,11 +113,11 @@ describe("sizes", () => {
     await expectEcho(server);
   });
 
-  test("a length that is only announced took memory: 200 × 1 MiB announced take less than 32 KiB each", async () => {
+  test("200 messages that only announce 1 MiB take less than 32 KiB each (once the length took memory)", async () => {
     const before = await usedBytes();
     const all = await Promise.all(Array.from({ length: 200 }, () => server.connect()));
     for (const { client } of all) client.send(ping("here"), binary("x", { payloadLength: MiB }));
-    // The pong shows that the server has read the header behind the ping, which came in the same turn or one later.
+    // The Pong shows that the server has read the Ping, and the header behind it in the same turn or in the next.
     for (const { client } of all) await client.nextFrame();
     await expectEcho(server);
     expect(await usedBytes() - before).toBeLessThan(200 * 32 * 1024);
@@ -132,7 +135,7 @@ describe("fragments", () => {
   const count = 131_000;
 
   test.each([["one byte", "x"], ["nothing", ""]])(
-    "131,000 fragments of %s held far more memory than they had bytes (CVE-2026-48779): they end in 1008",
+    "131,000 fragments of %s are closed with 1008 (once they took far more memory than bytes: CVE-2026-48779)",
     async (_name, payload) => {
       const { client, reported } = await server.connect();
       const fragment = continuation(payload, more);
@@ -143,7 +146,7 @@ describe("fragments", () => {
   );
 
   test.each([["one byte", "x"], ["nothing", ""]])(
-    "131,000 fragments of %s, where they are allowed, take no more than 1 MiB while they are held",
+    "131,000 fragments of %s, where they are allowed, take less than 1 MiB until the message is complete",
     async (_name, payload) => {
       const { client, reported } = await patient.connect();
       const fragment = continuation(payload, more);
@@ -159,7 +162,7 @@ describe("fragments", () => {
     },
   );
 
-  test("many fragments took quadratic time: eight times as many take less than 24 times as long", async () => {
+  test("eight times as many fragments take less than 24 times as long (once they took quadratic time)", async () => {
     const fragment = continuation("f".repeat(64), more);
     const timeFor = async (fragments: number): Promise<number> => {
       const { client, reported } = await patient.connect();
@@ -180,7 +183,7 @@ describe("fragments", () => {
     const fastest = async (fragments: number): Promise<number> =>
       Math.min(await timeFor(fragments), await timeFor(fragments), await timeFor(fragments));
     const few = await fastest(2000);
-    // 100 ms are for the machine's own hiccups; quadratic time would be 64 times as long.
+    // The 100 ms allow for pauses of the machine. Quadratic time would be 64 times as long.
     expect(await fastest(16_000)).toBeLessThan(24 * few + 100);
   });
 });
@@ -188,7 +191,7 @@ describe("fragments", () => {
 describe("control frames", () => {
   const server = echoServer();
 
-  test("a flood of 20,000 pings in one write is answered in order and to the last", async () => {
+  test("20,000 Pings in one write are all answered, in order", async () => {
     const { client, reported } = await server.connect();
     client.send(Buffer.concat(Array.from({ length: 20_000 }, (_, i) => ping(`${i}`))), close(1000));
     await client.closed();
@@ -199,7 +202,7 @@ describe("control frames", () => {
     expect(pongs).toEqual(Array.from({ length: 20_000 }, (_, i) => `${i}`));
   });
 
-  test("a flood of pongs and of empty messages is taken", async () => {
+  test("20,000 Pongs and two empty messages in one write are accepted", async () => {
     const { client, reported } = await server.connect();
     client.send(
       Buffer.concat(Array.from({ length: 20_000 }, () => pong())),
@@ -213,11 +216,11 @@ describe("control frames", () => {
     await reported;
   });
 
-  test("a reserved close code from the peer threw inside close() (socketcluster #146)", async () => {
+  test("a reserved close code becomes 1002, which close() takes (once it made close() throw: socketcluster #146)", async () => {
     for (const code of [0, 1004, 1005, 1006, 1015, 65_535]) {
       const { client, report, reported, socket } = await server.connect();
       const bystander = await server.connect();
-      // What an application may well do: tell the others with the code it was told.
+      // An application may well close other sockets with the code that its `close` event has given.
       socket.on("close", (reportedCode, reason) => bystander.socket.close(reportedCode, reason));
       client.send(close(code, "reserved"));
       expect((await client.closed()).code).toBe(1002);
@@ -231,7 +234,7 @@ describe("control frames", () => {
     await expectEcho(server);
   });
 
-  test("1006, which no Close may carry, is refused when it is passed on", async () => {
+  test("close() refuses 1006, which no Close may carry, when an application passes it on", async () => {
     const { client, reported, socket } = await server.connect();
     const bystander = await server.connect();
     const thrown = new Promise<unknown>((resolve) => {

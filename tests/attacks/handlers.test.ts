@@ -1,4 +1,5 @@
-// What once went wrong between an application's handler and its socket: each test is named by it.
+// Faults between an application's handler and its socket. Many tests name what once went wrong in some WebSocket
+// server.
 
 import { describe, expect, test } from "vitest";
 import type { Socket } from "../../mod.ts";
@@ -7,18 +8,18 @@ import { binary, close, text } from "../support/frames.ts";
 import { Random } from "../support/random.ts";
 import { RawClient } from "../support/raw-client.ts";
 
-describe("what leaves the server", () => {
+describe("bytes that the server sends", () => {
   const server = echoServer();
 
   test.each<[string, (socket: Socket, value: never) => unknown]>([
     [
-      "ping() with a number leaked memory that was never cleared (CVE-2016-10518)",
+      "ping(), which once sent memory that was never cleared for a number (CVE-2016-10518)",
       (socket, value) => socket.ping(value),
     ],
-    ["so could pong()", (socket, value) => socket.pong(value)],
-    ["so could send()", (socket, value) => socket.send(value)],
-    ["so did close() with some reasons (CVE-2026-45736)", (socket, value) => socket.close(1000, value)],
-  ])("%s: a TypeError, and nothing is sent", async (_name, call) => {
+    ["pong(), which could do so, too", (socket, value) => socket.pong(value)],
+    ["send(), which could do so, too", (socket, value) => socket.send(value)],
+    ["close(), which did so for some reasons (CVE-2026-45736)", (socket, value) => socket.close(1000, value)],
+  ])("%s, throws a TypeError for a wrong value and sends nothing", async (_name, call) => {
     const { client, reported, socket } = await server.connect();
     for (const value of [16, 0, -1, NaN, true, null, [1, 2, 3], { length: 16 }, { byteLength: 16 }, Symbol("s")]) {
       expect(() => call(socket, value as never), String(value)).toThrow(TypeError);
@@ -32,7 +33,7 @@ describe("what leaves the server", () => {
     ]);
   });
 
-  test("a reason of any length up to 123 bytes goes out as it is, a longer one not at all", async () => {
+  test("a close reason of up to 123 bytes is sent as it is, and a longer one throws a RangeError", async () => {
     for (const reason of ["", "a", "é".repeat(61), "€".repeat(41), "r".repeat(123)]) {
       const { client, reported, socket } = await server.connect();
       expect(() => socket.close(1000, `${reason}${"x".repeat(124)}`)).toThrow(RangeError);
@@ -44,7 +45,7 @@ describe("what leaves the server", () => {
     }
   });
 
-  test("a message that a handler keeps is not overwritten by later ones", async () => {
+  test("a message that a handler keeps is not overwritten by later messages", async () => {
     const { client, reported, socket } = await server.connect();
     const kept: Buffer[] = [];
     socket.on("message", (data) => kept.push(data as Buffer));
@@ -59,10 +60,10 @@ describe("what leaves the server", () => {
   });
 });
 
-describe("errors that nobody listens for", () => {
+describe("errors without a listener", () => {
   const server = echoServer();
 
-  test("an error event without a listener crashed the process (CVE-2024-38355)", async () => {
+  test("an error without a listener leaves the process alive (once it crashed it: CVE-2024-38355)", async () => {
     server.app.ws("/deaf", () => {});
     const faults = [text("", { rsv: 1 }), close(1006), text(Buffer.of(0xff)), binary("", { payloadLength: 2 ** 40 })];
     for (const fault of faults) {
@@ -76,7 +77,7 @@ describe("errors that nobody listens for", () => {
     await expectEcho(server);
   });
 
-  test("a bad frame that came before any listener was there crashed the process (CVE-2022-21676)", async () => {
+  test("a bad frame before any listener exists leaves the process alive (once it crashed it: CVE-2022-21676)", async () => {
     let ready = (): void => {};
     const waiting = new Promise<void>((resolve) => ready = resolve);
     server.app.ws("/late", async () => await waiting);
@@ -87,7 +88,7 @@ describe("errors that nobody listens for", () => {
     await expectEcho(server);
   });
 
-  test("a peer that resets before the handler is ready crashed the process", async () => {
+  test("a peer that resets before the handler is ready leaves the process alive (once it crashed it)", async () => {
     let ready = (): void => {};
     const waiting = new Promise<void>((resolve) => ready = resolve);
     server.app.ws("/reset", async (socket) => {
@@ -124,13 +125,13 @@ describe("errors that nobody listens for", () => {
       });
       throw new Error("thrown");
     }],
-  ])("a handler that %s ends its own connection with 1011 and no other", async (name, handler) => {
+  ])("a handler that %s closes its own connection with 1011, and no other", async (name, handler) => {
     const path = `/throwing/${name.replaceAll(" ", "-")}`;
     server.app.ws(path, handler);
     const client = await RawClient.connect(server.port, { path, early: text("Hello") });
     expect((await client.nextFrame()).payload.readUInt16BE(0)).toBe(1011);
     client.send(close(1011));
-    expect((await client.closed()).reason, "the error's text stays inside").toBe("");
+    expect((await client.closed()).reason, "the error's text is not sent").toBe("");
     await expectEcho(server);
   });
 });

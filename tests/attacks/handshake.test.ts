@@ -1,4 +1,4 @@
-// Attacks on the opening handshake: each test is named by what once happened to some WebSocket server.
+// Attacks on the opening handshake. Many tests name the fault that such a request once caused in some WebSocket server.
 
 import { describe, expect, test } from "vitest";
 import { echoServer, expectEcho } from "../support/echo-server.ts";
@@ -10,7 +10,7 @@ const MiB = 1024 * 1024;
 
 type Headers = Record<string, string | readonly string[] | undefined>;
 
-/** The answer to a handshake, with a Close behind it, so that an accepted connection ends too. */
+/** Sends a handshake with a Close behind it, so that an accepted connection is closed, too. Returns the response. */
 function handshake(port: number, path: string, headers: Headers): Promise<string> {
   return rawRequest(port, upgradeRequest(path, headers) + close(1000).toString("latin1"));
 }
@@ -19,15 +19,18 @@ describe("names", () => {
   const server = echoServer();
   const names = ["constructor", "__proto__", "prototype", "toString", "hasOwnProperty", "valueOf"];
 
-  test.each(names)("%s as an extension or a parameter crashed the server (GHSA-5v72-xg48-5rpm)", async (name) => {
-    const offers = [name, `${name}; ${name}`, `${name}; ${name}=${name}`, `x; ${name}="${name}"`, `${name}, ${name}`];
-    for (const offer of offers) {
-      const response = await handshake(server.port, "/", { "Sec-WebSocket-Extensions": offer });
-      expect(statusOf(response), offer).toBe(101);
-      expect(headerOf(response, "Sec-WebSocket-Extensions")).toBeUndefined();
-    }
-    await expectEcho(server);
-  });
+  test.each(names)(
+    "%s as an extension or a parameter is ignored (once it crashed the server: GHSA-5v72-xg48-5rpm)",
+    async (name) => {
+      const offers = [name, `${name}; ${name}`, `${name}; ${name}=${name}`, `x; ${name}="${name}"`, `${name}, ${name}`];
+      for (const offer of offers) {
+        const response = await handshake(server.port, "/", { "Sec-WebSocket-Extensions": offer });
+        expect(statusOf(response), offer).toBe(101);
+        expect(headerOf(response, "Sec-WebSocket-Extensions")).toBeUndefined();
+      }
+      await expectEcho(server);
+    },
+  );
 
   test.each(names)("%s as a subprotocol, header, path or query reaches no object's prototype", async (name) => {
     server.app.ws(`/rooms/${name}/:${name}`, (socket, req) => {
@@ -76,14 +79,14 @@ describe("headers", () => {
     ["a long key", (length) => ({ "Sec-WebSocket-Key": "A".repeat(length) })],
     ["a long version", (length) => ({ "Sec-WebSocket-Version": `13${" ".repeat(length)}1` })],
   ])(
-    "took quadratic time (CVE-2021-32640): four times as many %s take less than ten times as long",
+    "a header of four times the length takes less than ten times as long: %s (once quadratic: CVE-2021-32640)",
     async (_name, of) => {
       const timeOnce = async (length: number): Promise<number> => {
         const request = Buffer.from(upgradeRequest("/", of(length)) + close(1000).toString("latin1"), "latin1");
         const before = performance.now();
         for (let i = 0; i < 10; i++) {
           const response = await rawRequest(server.port, request);
-          // Whether it is accepted or refused is another test's question, and that it gets an answer is this one's.
+          // This test asks only for some response. Other tests say which handshakes are refused.
           expect(statusOf(response), response).toBeGreaterThan(100);
         }
         return performance.now() - before;
@@ -91,13 +94,13 @@ describe("headers", () => {
       const fastest = async (length: number): Promise<number> =>
         Math.min(await timeOnce(length), await timeOnce(length));
       const few = await fastest(most / 4);
-      // 100 ms are for the machine's own hiccups; the quadratic patterns of that fault took seconds at this length.
+      // The 100 ms allow for pauses of the machine. The quadratic patterns of that CVE took seconds at this length.
       expect(await fastest(most)).toBeLessThan(10 * few + 100);
     },
   );
 
   test.each([[50, 101], [1100, 431], [1500, 431], [1900, 431]])(
-    "%i of them hid the Upgrade header and crashed the server (CVE-2024-37890): %i",
+    "a handshake behind %i other headers gets %i (once they hid Upgrade and crashed the server: CVE-2024-37890)",
     async (count, status) => {
       const lines = Array.from({ length: count }, () => "a:b").join("\r\n");
       const [requestLine, ...rest] = upgradeRequest().split("\r\n");
@@ -107,7 +110,7 @@ describe("headers", () => {
     },
   );
 
-  test("20 MB of them took minutes of CPU (CVE-2023-43669): they are refused at the first few KiB", async () => {
+  test("20 MB of headers are refused (once they took minutes of CPU: CVE-2023-43669)", async () => {
     const lines = `X-Long: ${"a".repeat(1000)}\r\n`;
     const head = upgradeRequest().slice(0, -2);
     const request = Buffer.from(head + lines.repeat(20_000) + "\r\n");
@@ -117,7 +120,7 @@ describe("headers", () => {
     await expectEcho(server);
   });
 
-  test("one of 20 MB is refused likewise", async () => {
+  test("one header of 20 MB is refused", async () => {
     const head = upgradeRequest().slice(0, -2);
     const request = Buffer.from(`${head}Sec-WebSocket-Protocol: ${"a".repeat(20_000_000)}`);
     expect(statusOf(await rawRequest(server.port, pieces(request, 65_536)))).toBe(431);
@@ -134,9 +137,9 @@ describe("headers", () => {
     ["of Latin-1", "ch\xe4t"],
     ["of UTF-8", Buffer.from("чат").toString("latin1")],
     ["of half a character", "\xe2\x82"],
-    ["of what no text has", "\xff\xfe"],
+    ["of octets that no text has", "\xff\xfe"],
     ["of an emoji", Buffer.from("👍").toString("latin1")],
-  ])("a subprotocol %s crashed the server (CVE-2026-42544): 400", async (_name, subprotocol) => {
+  ])("a subprotocol %s gets a 400 (once it crashed the server: CVE-2026-42544)", async (_name, subprotocol) => {
     const response = await rawRequest(server.port, upgradeRequest("/", { "Sec-WebSocket-Protocol": subprotocol }));
     expect(statusOf(response)).toBe(400);
     await expectEcho(server);
@@ -161,14 +164,14 @@ describe("headers", () => {
     "permessage-deflate; server_max_window_bits=1e1",
     "permessage-deflate; server_max_window_bits",
     "permessage-deflate; server_no_context_takeover=1; server_no_context_takeover",
-  ])("window bits that there are not threw (CVE-2026-2229): %s is declined", async (extensions) => {
+  ])("%s is declined (once invalid window bits threw: CVE-2026-2229)", async (extensions) => {
     const response = await handshake(server.port, "/", { "Sec-WebSocket-Extensions": extensions });
     expect(statusOf(response)).toBe(101);
     expect(headerOf(response, "Sec-WebSocket-Extensions")).toBeUndefined();
   });
 });
 
-describe("lines", () => {
+describe("line breaks and control characters", () => {
   const messages: unknown[][] = [];
   const log = (...args: unknown[]): void => void messages.push(args);
   const server = echoServer({ logger: { debug: log, info: log, warn: log, error: log } });
@@ -179,7 +182,7 @@ describe("lines", () => {
     ["CR and LF twice encoded", "/%250d%250aX-Injected:%20yes"],
     ["LF as UTF-8 of two octets", "/%c0%8aX-Injected:%20yes"],
     ["a bad percent-encoding", "/%zz%0d%0aX-Injected:%20yes"],
-  ])("%s reach no header of the answer", async (_name, path) => {
+  ])("no header is injected into the response by %s", async (_name, path) => {
     const response = await handshake(server.port, path, {});
     expect(statusOf(response)).toBeGreaterThan(100);
     expect(response.split("\r\n").filter((line) => line.startsWith("X-Injected"))).toEqual([]);
@@ -198,7 +201,7 @@ describe("lines", () => {
     expect(response).not.toContain("X-Injected");
   });
 
-  test("CR and LF in a reason arrive as they are, and echo in a Close frame only", async () => {
+  test("CR and LF in a close reason arrive as they are, and go back in a Close frame only", async () => {
     const { client, report, reported } = await server.connect();
     client.send(close(1000, "bye\r\nX-Injected: yes"));
     expect(await client.closed()).toMatchObject({ code: 1000, reason: "bye\r\nX-Injected: yes" });
@@ -206,11 +209,11 @@ describe("lines", () => {
     expect(report.closes).toEqual([{ code: 1000, reason: "bye\r\nX-Injected: yes", wasClean: true }]);
   });
 
-  test("no control character from outside stands in a log line", async () => {
+  test("no control character of a request appears in a log line", async () => {
     server.app.get("/broken/:name", () => {
       throw new Error("thrown");
     });
-    // C1 controls too: a terminal takes U+009B for the beginning of an escape sequence.
+    // C1 control characters count, too: a terminal takes U+009B for the beginning of an escape sequence.
     const origin = `https://evil.example\x9b31m\x85forged`;
     await handshake(server.port, "/", { Origin: origin });
     await rawRequest(
@@ -226,12 +229,12 @@ describe("lines", () => {
   });
 });
 
-describe("requests that are none of ours", () => {
+describe("requests that are no handshake of a WebSocket route", () => {
   const server = echoServer();
 
   test.each<[string, string]>([
-    ["an Upgrade on a plain path crashed the server (CVE-2020-7693)", upgradeRequest("/plain")],
-    ["an Upgrade on a path that there is not", upgradeRequest("/nowhere")],
+    ["an Upgrade on a plain path, which once crashed the server (CVE-2020-7693)", upgradeRequest("/plain")],
+    ["an Upgrade on an unknown path", upgradeRequest("/nowhere")],
     ["an Upgrade of a star", upgradeRequest("*", {}, "OPTIONS * HTTP/1.1")],
     ["an Upgrade of an empty absolute target", upgradeRequest("/", {}, "GET http:// HTTP/1.1")],
     ["an Upgrade of a target that is no address", upgradeRequest("/", {}, "GET //// HTTP/1.1")],
@@ -242,17 +245,20 @@ describe("requests that are none of ours", () => {
     ["a TRACE", upgradeRequest("/", {}, "TRACE / HTTP/1.1")],
     ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
     ["the greeting of TLS", Buffer.from("16030100c8010000c403037f", "hex").toString("latin1")],
-    ["both lengths of a body", upgradeRequest("/", { "Content-Length": "4", "Transfer-Encoding": "chunked" })],
-    ["two lengths of a body", upgradeRequest("/", { "Content-Length": ["4", "5"] })],
-    ["a negative length of a body", upgradeRequest("/", { "Content-Length": "-1" })],
-  ])("%s: it is refused, and the server is well", async (_name, request) => {
+    [
+      "a body with a length and with chunks",
+      upgradeRequest("/", { "Content-Length": "4", "Transfer-Encoding": "chunked" }),
+    ],
+    ["a body with two lengths", upgradeRequest("/", { "Content-Length": ["4", "5"] })],
+    ["a body with a negative length", upgradeRequest("/", { "Content-Length": "-1" })],
+  ])("the server refuses this request and stays well: %s", async (_name, request) => {
     server.app.get(`/${encodeURIComponent(_name)}`, () => "plain");
     const response = await rawRequest(server.port, request);
     expect(response).not.toMatch(/^HTTP\/1\.1 [123]/);
     await expectEcho(server);
   });
 
-  test("a second handshake behind the first is read as frames, and is bad ones", async () => {
+  test("a second handshake behind the first is read as frames and fails the connection", async () => {
     const { client, reported } = await server.connect({ early: Buffer.from(upgradeRequest()) });
     expect((await client.closed()).code).toBe(1002);
     await reported;
@@ -261,12 +267,15 @@ describe("requests that are none of ours", () => {
   test.each<[string, Headers, string]>([
     ["a length", { "Content-Length": `${50 * MiB}` }, "b".repeat(65_536)],
     ["chunks", { "Transfer-Encoding": "chunked" }, `10000\r\n${"b".repeat(65_536)}\r\n`],
-  ])("an Upgrade with a large body of %s filled memory (CVE-2018-12541)", async (_name, headers, piece) => {
-    const before = await usedBytes();
-    const request = [upgradeRequest("/", headers), ...Array.from({ length: 320 }, () => piece)];
-    const response = await rawRequest(server.port, request.map((each) => Buffer.from(each)));
-    expect(statusOf(response)).toBe(400);
-    expect(await usedBytes() - before).toBeLessThan(4 * MiB);
-    await expectEcho(server);
-  });
+  ])(
+    "an Upgrade with a large body of %s takes no memory (once it filled memory: CVE-2018-12541)",
+    async (_name, headers, piece) => {
+      const before = await usedBytes();
+      const request = [upgradeRequest("/", headers), ...Array.from({ length: 320 }, () => piece)];
+      const response = await rawRequest(server.port, request.map((each) => Buffer.from(each)));
+      expect(statusOf(response)).toBe(400);
+      expect(await usedBytes() - before).toBeLessThan(4 * MiB);
+      await expectEcho(server);
+    },
+  );
 });

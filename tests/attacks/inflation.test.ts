@@ -1,4 +1,4 @@
-// Attacks by compression: little that inflates to very much.
+// Attacks by compression: a few bytes that inflate to very many.
 
 import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -13,7 +13,7 @@ const KiB = 1024;
 const MiB = 1024 * KiB;
 
 const gigabyte = 1_000_000_000;
-/** Far more than the server needs for anything here, and far less than any of it inflates to. */
+/** Far more memory than the server needs for any test here, and far less than the attacks inflate to. */
 const mostGrowthBytes = 320 * MiB;
 
 interface Report {
@@ -23,12 +23,12 @@ interface Report {
   sockets: number;
 }
 
-/** A server in a process of its own, and what it says of itself. */
+/** Starts a server in a process of its own. `report` returns the figures that the server gives of itself. */
 async function startServer(options: AppOptions): Promise<{ port: number; report: () => Promise<Report> }> {
   const program = Program.file("tests/support/compressing-server.ts", { OPTIONS: JSON.stringify(options) });
   const [url] = await program.line(/^http:.*$/);
   const report = async (): Promise<Report> => await (await fetch(`${url}/report`)).json();
-  // Once through everything, so that what is loaded and compiled on first use is not taken for growth.
+  // Five messages go through everything first, so that code which is compiled on first use does not count as growth.
   const client = await DeflateClient.connect(Number(new URL(url).port), { path: "/echo" });
   const warmUp = Buffer.alloc(500 * KiB, "warm");
   for (let i = 0; i < 5; i++) {
@@ -40,7 +40,10 @@ async function startServer(options: AppOptions): Promise<{ port: number; report:
   return { port: Number(new URL(url).port), report };
 }
 
-/** A megabyte that inflates to a gigabyte of zeros: one block that does so for a megabyte, and that again and again. */
+/**
+ * Makes a payload of almost a megabyte that inflates to `totalBytes` of zeros: `unit`, which inflates to one megabyte,
+ * again and again.
+ */
 async function bomb(totalBytes: number = gigabyte): Promise<{ payload: Buffer; unit: Buffer; unitBytes: number }> {
   const unitBytes = MiB;
   const stream = createDeflateRaw({ level: 9 });
@@ -53,7 +56,8 @@ async function bomb(totalBytes: number = gigabyte): Promise<{ payload: Buffer; u
     return Buffer.concat(output.splice(0));
   };
   const first = await flushed();
-  // The second refers to the window of the first, which is zeros, as is its own.
+  // The second block refers to the zeros that the first has left in the window. It leaves zeros, too, so it can be
+  // repeated.
   const unit = await flushed();
   stream.close();
   const units = Math.ceil(totalBytes / unitBytes) - 1;
@@ -74,10 +78,10 @@ describe.each(modes)("a megabyte that inflates to a gigabyte: %s", (_name, optio
     ["in one frame", (payload) => [payload], opcodes.binary],
     ["in ten fragments", (payload) => pieces(payload, payload.length / 10), opcodes.binary],
     ["in ten thousand fragments", (payload) => pieces(payload, payload.length / 10_000), opcodes.text],
-  ])("%s ends in 1009, and the server goes on", async (_name, cut, opcode) => {
+  ])("%s, closes the connection with 1009, and the server goes on", async (_name, cut, opcode) => {
     const { port, report } = await startServer(options);
     const { payload } = await bomb();
-    // Or its header alone would end the connection.
+    // A longer payload would be refused by its header alone.
     expect(payload.length).toBeLessThan(MiB);
     const before = await report();
 
@@ -85,7 +89,7 @@ describe.each(modes)("a megabyte that inflates to a gigabyte: %s", (_name, optio
     const startMs = performance.now();
     client.sendBytes(Buffer.concat(framesOf(opcode, cut(payload).map((each) => Buffer.from(each)), true)));
     expect((await client.closed()).code).toBe(1009);
-    // To inflate it all would take some seconds.
+    // Inflating the whole payload would take some seconds.
     expect(performance.now() - startMs).toBeLessThan(2_000);
 
     await expectEcho(port);
@@ -96,10 +100,10 @@ describe.each(modes)("a megabyte that inflates to a gigabyte: %s", (_name, optio
     await expectEcho(port);
   });
 
-  test("in twenty thousand messages of one connection is what the limit allows, and holds no memory", async () => {
+  test("in twenty thousand messages of one connection, each within the limit, takes no memory", async () => {
     const { port, report } = await startServer(options);
     const before = await report();
-    const client = await DeflateClient.connect(port, { path: "/sink" });
+    const client = await DeflateClient.connect(port, { path: "/count" });
     const count = 20_000;
     const message = framesOf(opcodes.binary, [deflated(Buffer.alloc(50_000))], true)[0];
     for (let sent = 0; sent < count; sent += 1000) {
@@ -113,10 +117,10 @@ describe.each(modes)("a megabyte that inflates to a gigabyte: %s", (_name, optio
     expect(after.peakBytes - before.peakBytes).toBeLessThan(mostGrowthBytes);
   });
 
-  test("in a thousand messages, each a byte above the limit, ends at the first", async () => {
+  test("in a thousand messages, each a byte above the limit, is closed with 1009 at the first", async () => {
     const { port, report } = await startServer(options);
     const before = await report();
-    const client = await DeflateClient.connect(port, { path: "/sink" });
+    const client = await DeflateClient.connect(port, { path: "/count" });
     const message = framesOf(opcodes.binary, [deflated(Buffer.alloc(MiB + 1))], true)[0];
     client.sendBytes(Buffer.alloc(message.length * 1000, message));
     expect((await client.closed()).code).toBe(1009);
@@ -126,11 +130,11 @@ describe.each(modes)("a megabyte that inflates to a gigabyte: %s", (_name, optio
     await expectEcho(port);
   });
 
-  test("in blocks with BFINAL, a megabyte each, is counted over all of them", async () => {
+  test("in blocks with BFINAL, a megabyte each, counts as one message", async () => {
     const { port, report } = await startServer({ ...options, maxMessageBytes: 4 * MiB });
     const before = await report();
-    const client = await DeflateClient.connect(port, { path: "/sink" });
-    // A sync flush and an empty last block end a stream as well as any.
+    const client = await DeflateClient.connect(port, { path: "/count" });
+    // A sync flush and an empty final block end a DEFLATE stream like any other final block.
     const stream = Buffer.concat([deflated(Buffer.alloc(MiB), 9), Buffer.from("0000ffff0300", "hex")]);
     client.sendBytes(framesOf(opcodes.binary, [Buffer.concat(Array.from({ length: 950 }, () => stream))], true)[0]);
     expect((await client.closed()).code).toBe(1009);
@@ -139,47 +143,48 @@ describe.each(modes)("a megabyte that inflates to a gigabyte: %s", (_name, optio
     expect(after.peakBytes - before.peakBytes).toBeLessThan(mostGrowthBytes);
   });
 
-  test("on fifty connections at once costs no more", async () => {
+  test("on fifty connections at once takes what their messages may, and no more", async () => {
     const { port, report } = await startServer(options);
     const before = await report();
     const { payload } = await bomb();
     const [frame] = framesOf(opcodes.binary, [payload], true);
     const clients = await Promise.all(
-      Array.from({ length: 50 }, () => DeflateClient.connect(port, { path: "/sink", timeoutMs: 60_000 })),
+      Array.from({ length: 50 }, () => DeflateClient.connect(port, { path: "/count", timeoutMs: 60_000 })),
     );
     for (const client of clients) client.sendBytes(frame);
     for (const client of clients) expect((await client.closed()).code).toBe(1009);
     const after = await report();
     expect(after.messages).toBe(before.messages);
-    // Each may hold a message as it came, and inflate up to the limit.
+    // Each connection may keep one message as it came, and inflate it up to the limit.
     expect(after.peakBytes - before.peakBytes).toBeLessThan(mostGrowthBytes + 50 * 2 * MiB);
     await expectEcho(port);
   }, 60_000);
 
-  test("begun on two hundred connections and never ended, holds what has come and no more", async () => {
+  test("begun on two hundred connections and never completed, takes the memory of what has come", async () => {
     const { port, report } = await startServer(options);
     const before = await report();
     const { payload } = await bomb(100_000_000);
     const [begun] = framesOf(opcodes.binary, [payload, payload], true);
     const clients = await Promise.all(
-      Array.from({ length: 200 }, () => DeflateClient.connect(port, { path: "/sink", timeoutMs: 60_000 })),
+      Array.from({ length: 200 }, () => DeflateClient.connect(port, { path: "/count", timeoutMs: 60_000 })),
     );
     for (const client of clients) client.sendBytes(begun);
     await expectEcho(port);
     const { peakBytes } = await report();
-    // 100 KB each; where it is inflated as it comes, they have been closed by now.
+    // 100 KB have come on each connection. Where fragments are inflated as they come, the connections are closed by
+    // now.
     expect(peakBytes - before.peakBytes).toBeLessThan(mostGrowthBytes);
     for (const client of clients) client.terminate();
   }, 60_000);
 });
 
 test.each(modes)(
-  "a flood of messages that comes faster than it is inflated is held back: %s",
+  "a flood of messages that come faster than they are inflated is slowed down: %s",
   async (_name, options) => {
     const { port, report } = await startServer(options);
     const before = await report();
-    const client = await DeflateClient.connect(port, { path: "/sink", timeoutMs: 60_000 });
-    // Noise, so that much has to be inflated, and all of it lies in memory until it is.
+    const client = await DeflateClient.connect(port, { path: "/count", timeoutMs: 60_000 });
+    // Random bytes do not shrink, so much has to be inflated, and all of it waits in memory until then.
     const frames = [10 * KiB, 100 * KiB].map((size) =>
       framesOf(opcodes.binary, [deflated(randomBytes(size))], true)[0]
     );
@@ -198,10 +203,10 @@ test.each(modes)(
   60_000,
 );
 
-test.each(modes)("a limit of 32 MiB is a limit too: %s", async (_name, options) => {
+test.each(modes)("a maxMessageBytes of 32 MiB limits what a message inflates to, too: %s", async (_name, options) => {
   const { port, report } = await startServer({ ...options, maxMessageBytes: 32 * MiB });
   const before = await report();
-  const client = await DeflateClient.connect(port, { path: "/sink" });
+  const client = await DeflateClient.connect(port, { path: "/count" });
   const { payload } = await bomb(2 * gigabyte);
   client.sendBytes(framesOf(opcodes.binary, [payload], true)[0]);
   expect((await client.closed()).code).toBe(1009);
@@ -211,21 +216,24 @@ test.each(modes)("a limit of 32 MiB is a limit too: %s", async (_name, options) 
   await expectEcho(port);
 });
 
-test.each(modes)("a flood of empty blocks, which inflate to nothing, ends in 1009: %s", async (_name, options) => {
-  const { port, report } = await startServer(options);
-  const before = await report();
-  const client = await DeflateClient.connect(port, { path: "/sink" });
-  const blocks = Buffer.alloc(5 * 100_000, Buffer.from("000000ffff", "hex"));
-  const fragments = Array.from({ length: 100 }, () => blocks);
-  await client.sendApart(framesOf(opcodes.binary, fragments, true));
-  expect((await client.closed()).code).toBe(1009);
-  const after = await report();
-  expect(after.messages).toBe(before.messages);
-  expect(after.peakBytes - before.peakBytes).toBeLessThan(mostGrowthBytes);
-  await expectEcho(port);
-});
+test.each(modes)(
+  "a flood of empty blocks, which inflate to nothing, is closed with 1009: %s",
+  async (_name, options) => {
+    const { port, report } = await startServer(options);
+    const before = await report();
+    const client = await DeflateClient.connect(port, { path: "/count" });
+    const blocks = Buffer.alloc(5 * 100_000, Buffer.from("000000ffff", "hex"));
+    const fragments = Array.from({ length: 100 }, () => blocks);
+    await client.sendApart(framesOf(opcodes.binary, fragments, true));
+    expect((await client.closed()).code).toBe(1009);
+    const after = await report();
+    expect(after.messages).toBe(before.messages);
+    expect(after.peakBytes - before.peakBytes).toBeLessThan(mostGrowthBytes);
+    await expectEcho(port);
+  },
+);
 
-/** Proves that the server is well. */
+/** Shows that the server is well: a new client gets its echoes and a clean close. */
 async function expectEcho(port: number): Promise<void> {
   const client = await DeflateClient.connect(port, { path: "/echo" });
   const message = "still well, ".repeat(1000);

@@ -1,4 +1,4 @@
-// Attacks by peers that do not read, do not answer, do not leave, or leave badly.
+// Attacks by peers that do not read, do not answer Pings, do not leave, or cut the connection.
 
 import { randomBytes } from "node:crypto";
 import { connect as connectTcp } from "node:net";
@@ -17,14 +17,17 @@ const MiB = 1024 * KiB;
 const maxBufferedBytes = 256 * KiB;
 const message = Buffer.alloc(16 * KiB, "m");
 const pings = Buffer.concat(Array.from({ length: 500 }, () => ping("p".repeat(125))));
-/** More than the systems at both ends take for a connection that nobody reads. */
+/** More than the operating systems of both ends take for a connection that nobody reads. */
 const plenty = 64 * MiB;
 
 describe("a slow consumer, while others publish to it", () => {
   const closing = echoServer({ maxBufferedBytes, closeTimeoutMs: 200 });
   const dropping = echoServer({ maxBufferedBytes, slowConsumer: "drop" });
 
-  /** Sends until `isEnough`, a message a turn, and gives how many; never waits for the peer, as a publisher does not. */
+  /**
+   * Sends one message a turn until `isEnough`, and does not wait for the peer, as a publisher does not. Returns the
+   * number of messages.
+   */
   async function publish(socket: Socket, isEnough: () => boolean): Promise<number> {
     let count = 0;
     while (!isEnough() && count * message.length < plenty) {
@@ -36,7 +39,7 @@ describe("a slow consumer, while others publish to it", () => {
     return count;
   }
 
-  test("is closed with 1013, within bounds, and nobody else notices", async () => {
+  test("is closed with 1013 before it takes much memory, and no other connection notices", async () => {
     const slow = await closing.connect();
     const other = await closing.connect();
     slow.client.pause();
@@ -48,7 +51,7 @@ describe("a slow consumer, while others publish to it", () => {
 
     other.client.send(text("not my fault"));
     expect(await other.client.nextMessage()).toBe("not my fault");
-    // It does not read the Close either: after closeTimeoutMs it is cut.
+    // The slow peer does not read the Close either, so it is cut after closeTimeoutMs.
     await slow.reported;
     expect(slow.report.closes).toEqual([{ code: 1013, reason: expect.any(String), wasClean: false }]);
     expect(slow.report.errors).toHaveLength(1);
@@ -60,7 +63,7 @@ describe("a slow consumer, while others publish to it", () => {
     await other.reported;
   });
 
-  test("gets its Close after all when it begins to read again in time", async () => {
+  test("gets its Close when it reads again in time", async () => {
     const { client, reported, socket } = await closing.connect();
     client.pause();
     await publish(socket, () => socket.readyState !== 1);
@@ -73,7 +76,7 @@ describe("a slow consumer, while others publish to it", () => {
     }
   });
 
-  test("loses messages and nothing else where slowConsumer is drop", async () => {
+  test("loses messages and stays connected where slowConsumer is drop", async () => {
     const { client, reported, socket } = await dropping.connect();
     client.pause();
     const sent = await publish(socket, () => dropping.app.stats().droppedMessages >= 10);
@@ -91,7 +94,7 @@ describe("a slow consumer, while others publish to it", () => {
     await reported;
   });
 
-  test("that makes the server echo and never reads is closed too", async () => {
+  test("that sends messages to be echoed and never reads is closed, too", async () => {
     const { client, report, reported } = await closing.connect();
     client.pause();
     const frame = binary(message);
@@ -104,7 +107,7 @@ describe("a slow consumer, while others publish to it", () => {
     client.terminate();
   });
 
-  test("that is sent tiny messages, one a turn, costs what they have, and gets them all when it reads", async () => {
+  test("that is sent one tiny message a turn takes the memory of their bytes, and gets them all when it reads", async () => {
     const { client, socket, reported } = await closing.connect();
     client.pause();
     while (socket.bufferedAmount === 0) {
@@ -128,7 +131,7 @@ describe("a slow consumer, while others publish to it", () => {
     await reported;
   });
 
-  test("that pings and reads no Pong costs no more than the Pongs of one chunk", async () => {
+  test("that sends Pings and reads no Pong takes no more memory than the Pongs of one chunk", async () => {
     const { client, reported, socket } = await closing.connect();
     client.pause();
     let most = 0;
@@ -148,10 +151,10 @@ describe("a silent peer", () => {
   const server = echoServer({ heartbeat: { intervalMs: 100, timeoutMs: 300 } });
 
   test.each<[string, readonly Uint8Array[]]>([
-    ["that does not answer a ping", []],
+    ["that does not answer a Ping", []],
     ["that stops in the middle of a header", [text("cut").subarray(0, 3)]],
     ["that stops in the middle of a payload", [text("cut").subarray(0, 8)]],
-  ])("%s is cut off with 1006, and one that answers is not", async (_name, sends) => {
+  ])("%s is cut with 1006, and a peer that answers is not", async (_name, sends) => {
     const silent = await server.connect();
     const alive = await server.connect();
     silent.client.send(...sends);
@@ -182,12 +185,12 @@ describe("a peer that sends Pings all the time and reads nothing", () => {
 
   test.each<[string, (socket: Socket) => void]>([
     ["", () => {}],
-    [", though its Pings are also answered by a listener", (socket) => socket.on("ping", () => socket.pong("heard"))],
+    [", though its Pings are also answered by a listener", (socket) => socket.on("ping", () => socket.pong("mine"))],
     [
       ", though its messages pause the server and resume it",
       (socket) => socket.on("message", () => (socket.pause(), socket.resume())),
     ],
-  ])("is cut off with 1006%s", async (_name, prepare) => {
+  ])("is cut with 1006%s", async (_name, prepare) => {
     const { client, report, reported, socket } = await server.connect();
     prepare(socket);
     client.pause();
@@ -209,25 +212,25 @@ describe("a peer that does not leave", () => {
   test.each<[string, Uint8Array]>([
     ["after its own Close", close(1000, "but I stay")],
     ["after a fault of its own", text("bad", { rsv: 1 })],
-  ])("%s is cut off after closeTimeoutMs", async (_name, farewell) => {
+  ])("%s is cut after closeTimeoutMs", async (_name, lastFrame) => {
     const { client, report, reported } = await server.connect();
     // A client that does not read sees no FIN, and sends none.
     client.pause();
-    client.send(farewell);
+    client.send(lastFrame);
     await reported;
     expect(report.closes).toHaveLength(1);
     expect(server.app.sockets.size).toBe(0);
     client.terminate();
   });
 
-  /** Random bytes, which no compression makes smaller. */
+  /** Random bytes, which compression does not make smaller. */
   const noise = randomBytes(MiB);
 
   test.each<[string, AppOptions]>([
     ["without compression", {}],
     ["while messages are being compressed", { compression: { contextTakeover: true } }],
   ])(
-    "and ends its side without reading what it was sent is cut off after closeTimeoutMs, %s",
+    "and ends its side without reading is cut after closeTimeoutMs, %s",
     async (_name, options) => {
       const arrived = Promise.withResolvers<Socket>();
       const app = await listeningApp(
@@ -245,10 +248,10 @@ describe("a peer that does not leave", () => {
     },
   );
 
-  test("and goes on sending after a fault fills no memory, and reaches no listener", async () => {
+  test("and goes on sending after a bad frame fills no memory and reaches no listener", async () => {
     const { client, report, reported, socket } = await server.connect();
-    let heard = 0;
-    for (const event of ["message", "ping", "pong"] as const) socket.on(event, () => void heard++);
+    let events = 0;
+    for (const event of ["message", "ping", "pong"] as const) socket.on(event, () => void events++);
     const before = await usedBytes();
     client.pause();
     client.send(text("bad", { rsv: 1 }));
@@ -258,46 +261,46 @@ describe("a peer that does not leave", () => {
       await nextTurn();
     }
     await reported;
-    expect(heard).toBe(0);
+    expect(events).toBe(0);
     expect(report.closes).toEqual([{ code: 1002, reason: expect.any(String), wasClean: false }]);
     client.terminate();
     expect(await usedBytes() - before).toBeLessThan(4 * MiB);
   });
 });
 
-describe("sockets that have ended, however that was", () => {
+describe("sockets whose connection is over", () => {
   const server = echoServer();
   type Connection = Awaited<ReturnType<typeof server.connect>>;
 
   test.each<[string, (connection: Connection) => unknown]>([
-    ["by a Close", ({ client }) => client.send(close(1000))],
-    ["by the server's Close", async ({ client, socket }) => {
+    ["are closed by the peer", ({ client }) => client.send(close(1000))],
+    ["are closed by the server", async ({ client, socket }) => {
       socket.close();
       await client.nextFrame();
       client.send(close(1000));
     }],
-    ["by a fault", ({ client }) => client.send(text("", { rsv: 1 }))],
-    ["by FIN in the middle of a message", ({ client }) => {
+    ["fail because of a bad frame", ({ client }) => client.send(text("", { rsv: 1 }))],
+    ["get a FIN in the middle of a message", ({ client }) => {
       client.send(text("begun", { fin: false }));
       client.end();
     }],
-    ["by a reset", ({ client }) => client.reset()],
-    ["by a reset with bytes on their way", ({ client, socket }) => {
+    ["are reset", ({ client }) => client.reset()],
+    ["are reset with bytes on their way", ({ client, socket }) => {
       socket.send(Buffer.alloc(100_000));
       client.reset();
     }],
-    ["by the server's terminate", ({ socket }) => socket.terminate()],
-    ["by terminate inside a listener", ({ client, socket }) => {
+    ["are terminated", ({ socket }) => socket.terminate()],
+    ["are terminated inside a listener", ({ client, socket }) => {
       socket.on("message", () => socket.terminate());
       client.send(text("one"), text("two"), text("three"));
     }],
-    ["while they were paused", ({ client, socket }) => {
+    ["are reset while they are paused", ({ client, socket }) => {
       socket.pause();
       client.send(text("unread"));
       client.reset();
       socket.resume();
     }],
-    ["while somebody waited for drained()", ({ client, socket }) => {
+    ["are terminated while drained() is awaited", ({ client, socket }) => {
       client.pause();
       for (let i = 0; i < 10; i++) socket.send(Buffer.alloc(MiB));
       const drained = socket.drained().catch((error) => error);
@@ -305,13 +308,13 @@ describe("sockets that have ended, however that was", () => {
       client.terminate();
       return drained.then((error) => expect(error).toBeInstanceOf(Error));
     }],
-    ["while their iterator waited", async ({ client, socket }) => {
+    ["are closed while their iterator waits", async ({ client, socket }) => {
       const iterator = socket[Symbol.asyncIterator]();
       const waiting = iterator.next();
       client.send(close(1000));
       expect((await waiting).done).toBe(true);
     }],
-  ])("%s are held by nobody (a leak in redis-adapter #197, socket.io #1793)", async (_name, end) => {
+  ])("sockets that %s are garbage-collected (once a leak: redis-adapter #197, socket.io #1793)", async (_name, end) => {
     const census = new Census();
     await Promise.all(Array.from({ length: 50 }, async () => {
       const connection = await server.connect();
@@ -329,7 +332,7 @@ describe("sockets that have ended, however that was", () => {
     await expectEcho(server);
   });
 
-  test("resets in the middle of 200 handshakes, and right after, do no harm", async () => {
+  test("200 resets in the middle of handshakes and right behind them do no harm", async () => {
     const request = Buffer.concat([Buffer.from(upgradeRequest()), text("Hello")]);
     await Promise.all(Array.from({ length: 200 }, (_, i) => {
       return new Promise<void>((resolve) => {

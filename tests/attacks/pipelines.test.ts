@@ -1,4 +1,5 @@
-// Requests without end on one connection: what may be unanswered is bounded, and who reads the answers gets all of them.
+// One connection sends requests, or bytes behind a handshake, without end: the server bounds what waits, and a client
+// that reads gets all of its responses.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -14,12 +15,12 @@ import { text } from "../support/frames.ts";
 import { upgradeRequest } from "../support/raw-client.ts";
 import { flood, readToEnd, StreamClient, untilStill } from "../support/stream-client.ts";
 
-/** A connection with more requests unanswered is cut; what was read together with the last of them still comes. */
+/** A connection with more than 4,096 pending responses is cut. The requests in the same chunk of 64 KiB still come. */
 const MOST = 4_096 + 65_536 / get("/1").length;
-/** So many are requests without end here. */
+/** So many requests stand for requests without end. */
 const TOTAL = 10_000;
-/** A connection with so many is not read any more. */
-const HELD_FROM = 32;
+/** A connection with so many pending responses is not read any more. */
+const PAUSED_FROM = 32;
 
 function openClear(app: App): Duplex {
   const stream = connectTcp(portOf(app), "127.0.0.1");
@@ -28,7 +29,10 @@ function openClear(app: App): Duplex {
   return stream;
 }
 
-/** How requests arrive, and how many at once: over TLS, Node and Deno lose requests of their own accord once 64 KiB of answers wait. */
+/**
+ * The protocol below HTTP, and how many requests a client may send at once: over TLS, Node and Deno themselves lose
+ * requests once 64 KiB of responses wait.
+ */
 const WAYS: readonly (readonly [string, number, AppOptions, (app: App) => Duplex])[] = [
   ["TCP", 3_000, {}, openClear],
   ["TLS", 200, { tls: certificate() }, (app) => connectSecurely(portOf(app))],
@@ -44,31 +48,31 @@ function last(path: string): string {
 
 const post = (body: string): string => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
-/** The numbers that the answers of a connection say, in the order in which they came. */
+/** Returns the numbers in the responses of a connection, in the order in which they came. */
 const numbersIn = (response: string): number[] =>
   [...response.matchAll(/\r\n\r\n#(\d+)/g)].map(([, text]) => Number(text));
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-/** An app whose controllers answer `#` and the number that they were asked for, once they may. */
-async function waitingApp(options: AppOptions): Promise<{ app: App; asked: () => number; answer: () => void }> {
+/** Starts an app whose controllers wait for a call of `respond`, and then return `#` and the number in the path. */
+async function waitingApp(options: AppOptions): Promise<{ app: App; asked: () => number; respond: () => void }> {
   let asked = 0;
-  const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
+  const { promise: mayRespond, resolve: respond } = Promise.withResolvers<void>();
   const app = await listeningApp(options, (app) =>
     app.get("/:number", async ({ params }) => {
       asked++;
-      await mayAnswer;
+      await mayRespond;
       return `#${params.number}`;
     }).get("/", () => "alive"));
-  return { app, asked: () => asked, answer };
+  return { app, asked: () => asked, respond };
 }
 
 describe.each(WAYS)("over %s", (_name, most, options, open) => {
-  test("requests whose answers take for ever come to an end, and others are served", async () => {
+  test("requests whose responses never come are bounded in number, and another connection is served", async () => {
     const { app, asked } = await waitingApp(options);
     const stream = open(app);
     const requests = Buffer.from(get("/1").repeat(1_000));
     flood(stream, 1_000, () => requests);
-    await until(() => asked() >= HELD_FROM);
+    await until(() => asked() >= PAUSED_FROM);
     await untilStill(asked);
     expect(asked()).toBeLessThanOrEqual(MOST);
     const other = open(app);
@@ -76,7 +80,7 @@ describe.each(WAYS)("over %s", (_name, most, options, open) => {
     expect(await readToEnd(other)).toMatch(/alive$/);
   });
 
-  test("requests whose answers are not read come to an end", async () => {
+  test("requests whose responses are not read are bounded in number", async () => {
     let asked = 0;
     const large = "x".repeat(10_000);
     const app = await listeningApp(options, (app) => app.get("/", () => (asked++, large)));
@@ -84,20 +88,23 @@ describe.each(WAYS)("over %s", (_name, most, options, open) => {
     stream.pause();
     const requests = Buffer.from(get("/").repeat(1_000));
     flood(stream, 1_000, () => requests);
-    await until(() => asked >= HELD_FROM);
+    await until(() => asked >= PAUSED_FROM);
     await untilStill(() => asked);
-    // Beside what is unanswered, some MB of answers are on the wire: the systems of both ends hold them.
+    // Besides the pending responses, some MB of responses are in the buffers of both operating systems.
     expect(asked).toBeLessThanOrEqual(MOST + 3_000);
   });
 
-  test.each([1, HELD_FROM, HELD_FROM + 1, most])("%i requests at once are all answered, in order", async (count) => {
-    const app = await listeningApp(options, (app) => app.get("/:number", ({ params }) => `#${params.number}`));
-    const stream = open(app);
-    stream.write(upTo(count).map((number) => get(`/${number}`)).join("") + last(`/${count}`));
-    expect(numbersIn(await readToEnd(stream))).toEqual(upTo(count + 1));
-  });
+  test.each([1, PAUSED_FROM, PAUSED_FROM + 1, most])(
+    "%i requests at once get all their responses, in order",
+    async (count) => {
+      const app = await listeningApp(options, (app) => app.get("/:number", ({ params }) => `#${params.number}`));
+      const stream = open(app);
+      stream.write(upTo(count).map((number) => get(`/${number}`)).join("") + last(`/${count}`));
+      expect(numbersIn(await readToEnd(stream))).toEqual(upTo(count + 1));
+    },
+  );
 
-  test("requests without end of a client that reads its answers are all answered, in order", async () => {
+  test("a client that sends requests without end and reads gets all its responses, in order", async () => {
     const app = await listeningApp(options, (app) => app.get("/:number", ({ params }) => `#${params.number}`));
     const stream = open(app);
     const { promise: done, resolve } = Promise.withResolvers<void>();
@@ -109,7 +116,7 @@ describe.each(WAYS)("over %s", (_name, most, options, open) => {
     };
     stream.on("data", (chunk: Buffer) => {
       rest += chunk.toString("latin1");
-      // The body of an answer may still be on its way, but not while the next one has begun.
+      // The body of the last response may still be on its way; the responses before it are complete.
       const end = rest.lastIndexOf("HTTP/1.1 ");
       for (const number of numbersIn(rest.slice(0, end))) if (number === received) received++;
       rest = rest.slice(end);
@@ -122,7 +129,7 @@ describe.each(WAYS)("over %s", (_name, most, options, open) => {
     expect([received, numbersIn(rest)]).toEqual([TOTAL - 1, [TOTAL - 1]]);
   });
 
-  test("bodies that controllers wait for come, however many requests are under way", async () => {
+  test("request bodies reach the controllers that wait for them, however many requests are pending", async () => {
     const app = await listeningApp(
       options,
       (app) => app.post("/", async (req) => `#${(await req.text()).length}`).get("/", () => "#0"),
@@ -134,39 +141,39 @@ describe.each(WAYS)("over %s", (_name, most, options, open) => {
   });
 });
 
-test("a connection with many requests unanswered is not read, and read again when they are answered", async () => {
-  const { app, asked, answer } = await waitingApp({});
+test("a connection with many pending responses is not read until they are sent", async () => {
+  const { app, asked, respond } = await waitingApp({});
   const stream = openClear(app);
   const all = readToEnd(stream);
-  for (let number = 0; number < HELD_FROM; number++) {
+  for (let number = 0; number < PAUSED_FROM; number++) {
     stream.write(get(`/${number}`));
     await until(() => asked() === number + 1);
   }
-  for (let number = HELD_FROM; number < 200; number++) stream.write(get(`/${number}`));
+  for (let number = PAUSED_FROM; number < 200; number++) stream.write(get(`/${number}`));
   stream.write(last("/200"));
   await untilStill(asked);
-  expect(asked()).toBe(HELD_FROM);
-  // Others do not wait.
+  expect(asked()).toBe(PAUSED_FROM);
+  // Other connections do not wait.
   expect((await ask(app, "/")).body).toBe("alive");
-  answer();
+  respond();
   expect(numbersIn(await all)).toEqual(upTo(201));
 });
 
-test("a client that goes away with many requests unanswered leaves nothing behind", async () => {
-  const { app, asked, answer } = await waitingApp({});
+test("a client that leaves with many pending responses leaves nothing behind", async () => {
+  const { app, asked, respond } = await waitingApp({});
   const stream = connectTcp(portOf(app), "127.0.0.1");
   stream.on("error", () => {});
   stream.write(upTo(200).map((number) => get(`/${number}`)).join(""));
-  await until(() => asked() >= HELD_FROM);
+  await until(() => asked() >= PAUSED_FROM);
   stream.resetAndDestroy();
   await nextTurn();
-  answer();
+  respond();
   expect((await ask(app, "/")).body).toBe("alive");
   expect(await app.close({ timeoutMs: 5_000 })).toEqual({ closed: 0, terminated: 0 });
 });
 
-describe("bytes behind a handshake that is not answered yet", () => {
-  /** A connection to an app by its own port, or by that of a server that somebody else made. */
+describe("bytes behind a handshake whose response is pending", () => {
+  /** Connects to an app at its own port, or at the port of a server that the app is attached to. */
   async function openBy(way: "listen" | "attach", options: AppOptions, hook: () => unknown): Promise<Duplex> {
     const addRoutes = (app: App): unknown =>
       app.ws("/", { upgrade: hook }, (socket) => void socket.on("message", (data) => socket.send(data)));
@@ -204,18 +211,18 @@ describe("bytes behind a handshake that is not answered yet", () => {
     const piece = Buffer.alloc(65_536, "x");
     const sent = flood(stream, 4_096, () => piece);
     await untilStill(() => sent.takenBytes);
-    // The systems of both ends hold some MB; 256 MiB were on their way.
+    // The operating systems of both ends buffer some MB. The client has 256 MiB to send.
     expect(sent.takenBytes).toBeLessThan(64 * 2 ** 20);
   });
 
-  test.each(ways)("arrive whole when they are few, by %s over %s", async (way, _name, options) => {
-    const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
-    const stream = await openBy(way, options, () => mayAnswer);
+  test.each(ways)("arrive complete when they are few, by %s over %s", async (way, _name, options) => {
+    const { promise: mayRespond, resolve: respond } = Promise.withResolvers<void>();
+    const stream = await openBy(way, options, () => mayRespond);
     const message = "x".repeat(300_000);
     const connecting = StreamClient.connect(stream);
     stream.write(text(message));
     await untilStill(() => stream.writableLength);
-    answer();
+    respond();
     expect(await (await connecting).nextMessage()).toBe(message);
   });
 });

@@ -1,4 +1,5 @@
-// Attacks by one connection that keeps a server busy: everybody else must get their turn, and nothing of what it has sent may be lost.
+// One connection keeps the server busy: every other connection still gets its turn, and no message of the busy one is
+// lost.
 
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -14,7 +15,7 @@ import { headerOf, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
 const KiB = 1024;
 
-/** A client that offers what it is told to, over TCP or TLS, and leaves what comes back to the test. */
+/** Connects over TCP or TLS and offers the given extensions. The frames that come back are left to the test. */
 async function open(port: number, isTls: boolean, path: string, offer?: string): Promise<Duplex> {
   const stream = isTls ? connectSecurely(port) : connect({ port, host: "127.0.0.1", noDelay: true });
   stream.on("error", () => {});
@@ -38,11 +39,11 @@ const fragments = [
 
 interface Flood {
   readonly name: string;
-  /** What is sent again and again. */
+  /** Bytes that are sent again and again. */
   readonly unit: Buffer;
   readonly options: AppOptions;
   readonly offer?: string;
-  /** So many are read between two echoes of the other client; many times more where nobody gives way. */
+  /** Fewer messages are read between two echoes of the other client. Without fair turns, they are many times more. */
   readonly most: number;
 }
 
@@ -76,7 +77,7 @@ const floods: Flood[] = [
 const ways: [name: string, isTls: boolean][] = [["TCP", false], ["TLS", true]];
 
 describe.each(ways)("over %s", (_name, isTls) => {
-  test.each(floods)("a flood of $name leaves another client its turn", async ({ unit, options, offer, most }) => {
+  test.each(floods)("another client gets its turn beside a flood of $name", async ({ unit, options, offer, most }) => {
     const { key, cert } = certificate();
     const program = Program.file("tests/support/flooded-server.ts", {
       OPTIONS: JSON.stringify({ ...options, ...(isTls && { tls: { key, cert } }) }),
@@ -89,10 +90,10 @@ describe.each(ways)("over %s", (_name, isTls) => {
 
     const chunk = Buffer.concat(Array.from({ length: Math.ceil(64 * KiB / unit.length) }, () => unit));
     let isOver = false;
-    // What comes back is read and thrown away, or the server would take the client for a slow one.
+    // The echoes are read and thrown away. Otherwise the server would treat the client as a slow consumer.
     flooder.on("data", () => {});
     const flow = (): void => {
-      while (!isOver && flooder.writable && flooder.write(chunk)) { /* until it takes no more */ }
+      while (!isOver && flooder.writable && flooder.write(chunk)) { /* Writes until the stream is full. */ }
     };
     flooder.on("drain", flow);
     flow();
@@ -106,61 +107,65 @@ describe.each(ways)("over %s", (_name, isTls) => {
     }
     isOver = true;
     expect(flooder.destroyed).toBe(false);
-    // Where this process itself had to wait, the server read on: of 40 times, 10 tell what it does when somebody else has something to say.
+    // While this process itself has to wait, the server reads on, and the count grows. A low count of the 40 shows what
+    // the server does when the other client has sent its message.
     counts.sort((a, b) => a - b);
     expect(counts[10], `of ${counts}`).toBeLessThan(most);
   });
 });
 
-describe.each(ways)("who sends very much at once over %s, and ends, is read to the end", (_name, isTls) => {
-  const kinds: [name: string, options: AppOptions, offer: string | undefined][] = [
-    ["plain", {}, undefined],
-    ["compressed", { compression: true }, NO_TAKEOVER],
-    ["compressed with context takeover", { compression: { contextTakeover: true } }, TAKEOVER],
-  ];
-  const ends: [name: string, last: readonly Buffer[], code: number][] = [
-    ["a Close and a FIN", [close(1000)], 1000],
-    ["a FIN alone", [], 1006],
-  ];
-  const readers: [name: string, read: (socket: Socket, onMessage: (data: string | Buffer) => void) => void][] = [
-    ["a listener", (socket, onMessage) => void socket.on("message", onMessage)],
-    ["a loop", (socket, onMessage) => {
-      (async () => {
-        for await (const data of socket) onMessage(data);
-      })().catch(() => {});
-    }],
-  ];
+describe.each(ways)(
+  "a client that sends very much at once over %s and ends its side is read to the end",
+  (_name, isTls) => {
+    const kinds: [name: string, options: AppOptions, offer: string | undefined][] = [
+      ["plain", {}, undefined],
+      ["compressed", { compression: true }, NO_TAKEOVER],
+      ["compressed with context takeover", { compression: { contextTakeover: true } }, TAKEOVER],
+    ];
+    const ends: [name: string, last: readonly Buffer[], code: number][] = [
+      ["a Close and a FIN", [close(1000)], 1000],
+      ["a FIN alone", [], 1006],
+    ];
+    const readers: [name: string, read: (socket: Socket, onMessage: (data: string | Buffer) => void) => void][] = [
+      ["a listener", (socket, onMessage) => void socket.on("message", onMessage)],
+      ["a loop", (socket, onMessage) => {
+        (async () => {
+          for await (const data of socket) onMessage(data);
+        })().catch(() => {});
+      }],
+    ];
 
-  describe.each(readers)("by %s", (_name, read) => {
-    test.each(kinds.flatMap((kind) => ends.map((end) => [kind[0], end[0], kind, end] as const)))(
-      "%s, with %s",
-      async (_kind, _end, [, options, offer], [, last, code]) => {
-        const heard: string[] = [];
-        const closes: number[] = [];
-        const arrived = Promise.withResolvers<Socket>();
-        const app = await listeningApp(
-          { ...options, ...(isTls && { tls: certificate() }) },
-          (app) =>
-            app.ws("/", (socket) => {
-              socket.on("close", (closedWith) => closes.push(closedWith));
-              read(socket, (data) => {
-                heard.push(`${data}`);
-                socket.send(data);
-              });
-              arrived.resolve(socket);
-            }),
-        );
-        const client = await open(portOf(app), isTls, "/", offer);
-        const socket = await arrived.promise;
-        const closed = eventOf(socket, "close");
-        client.on("data", () => {});
-        const sent = Array.from({ length: 6_000 }, (_, i) => `${i}`);
-        const frames = sent.map((each) => offer === undefined ? text(each) : compressed(deflated(each)));
-        client.end(Buffer.concat([...frames, binary("last"), ...last]));
-        expect((await closed)[0]).toBe(code);
-        expect(heard).toEqual([...sent, "last"]);
-        expect(closes).toEqual([code]);
-      },
-    );
-  });
-});
+    describe.each(readers)("by %s", (_name, read) => {
+      test.each(kinds.flatMap((kind) => ends.map((end) => [kind[0], end[0], kind, end] as const)))(
+        "every one of its %s messages arrives, with %s behind them",
+        async (_kind, _end, [, options, offer], [, last, code]) => {
+          const received: string[] = [];
+          const closes: number[] = [];
+          const arrived = Promise.withResolvers<Socket>();
+          const app = await listeningApp(
+            { ...options, ...(isTls && { tls: certificate() }) },
+            (app) =>
+              app.ws("/", (socket) => {
+                socket.on("close", (closeCode) => closes.push(closeCode));
+                read(socket, (data) => {
+                  received.push(`${data}`);
+                  socket.send(data);
+                });
+                arrived.resolve(socket);
+              }),
+          );
+          const client = await open(portOf(app), isTls, "/", offer);
+          const socket = await arrived.promise;
+          const closed = eventOf(socket, "close");
+          client.on("data", () => {});
+          const sent = Array.from({ length: 6_000 }, (_, i) => `${i}`);
+          const frames = sent.map((each) => offer === undefined ? text(each) : compressed(deflated(each)));
+          client.end(Buffer.concat([...frames, binary("last"), ...last]));
+          expect((await closed)[0]).toBe(code);
+          expect(received).toEqual([...sent, "last"]);
+          expect(closes).toEqual([code]);
+        },
+      );
+    });
+  },
+);

@@ -1,6 +1,6 @@
 /**
- * A server in a process of its own, so that its memory is its own too. Options of the app come as JSON in OPTIONS; by default it compresses. Prints its
- * address once it listens.
+ * A program for tests of compression: a server in a process of its own, so that its memory can be measured. OPTIONS is
+ * JSON with the options of the app, which compresses by default. The program prints its address once it listens.
  */
 
 import process from "node:process";
@@ -21,13 +21,13 @@ app.get(
   () => new Response("<!doctype html><title>compression</title>", { headers: { "content-type": "text/html" } }),
 );
 
-/** The most memory that it has had, what it has heard, and how its sockets have ended, by code. */
+/** Reports the most memory that the process has had, its messages, and its closed sockets by close code. */
 app.get(
   "/report",
   () => ({ peakBytes: process.resourceUsage().maxRSS * 1024, messages, closes, sockets: app.sockets.size }),
 );
 
-app.ws("/sink", count);
+app.ws("/count", count);
 const echoes: Record<string, SocketOptions> = {
   "/echo": {},
   "/off": { compression: false },
@@ -40,7 +40,7 @@ for (const [path, options] of Object.entries(echoes)) {
     socket.on("message", (data) => socket.send(data));
   });
 }
-/** Keeps zlib busy. */
+/** Sends messages that keep zlib busy. */
 app.ws("/busy", (socket) => {
   count(socket);
   for (let i = 0; i < 20; i++) socket.send(`${i} `.repeat(200_000));

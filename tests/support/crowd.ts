@@ -7,26 +7,27 @@ import { connectTo, listeningApp, type LogEntry, recordingLogger } from "./app.t
 import type { Hub, MemoryBroker } from "./memory-broker.ts";
 import type { RawClient } from "./raw-client.ts";
 
-/** One connection, with both of its ends. */
+/** One connection: the server's socket and the client. */
 export interface Member {
   readonly socket: Socket;
   readonly client: RawClient;
 }
 
-/** An app whose route takes everyone in. */
+/** An app that accepts every connection at its only route. */
 export interface Crowd {
   readonly app: App;
-  /** What the app has logged. */
+  /** The log entries of the app so far. */
   readonly entries: readonly LogEntry[];
-  /** Connects one, subscribed to topics. */
+  /** Connects a client, and subscribes its socket to the topics. */
   member(...topics: string[]): Promise<Member>;
 }
 
-/** An app that is one of several on a broker. */
+/** One of several apps that share a broker. */
 export interface Peer extends Crowd {
   readonly broker: MemoryBroker;
 }
 
+/** Starts an app. Its `member` connects clients. */
 export async function crowd(options: AppOptions = {}): Promise<Crowd> {
   const { logger, entries } = recordingLogger();
   let onArrival: (socket: Socket) => void;
@@ -44,21 +45,22 @@ export async function crowd(options: AppOptions = {}): Promise<Crowd> {
   };
 }
 
-/** An app on a hub. */
+/** Starts an app that is linked to a hub. */
 export async function peer(hub: Hub, options: AppOptions = {}, broker: MemoryBroker = hub.link()): Promise<Peer> {
   return { ...await crowd({ ...options, broker }), broker };
 }
 
+/** Starts `count` apps that are linked to one hub. */
 export async function peers(hub: Hub, count: number, options: AppOptions = {}): Promise<Peer[]> {
   const result: Peer[] = [];
   while (result.length < count) result.push(await peer(hub, options));
   return result;
 }
 
-/** Sent to a socket alone, to know that nothing more is under way to it. */
+/** The last message to a socket: once the client has it, nothing else is on its way to the client. */
 const END = "— that is all —";
 
-/** What a client has got, beginning behind what was asked for before. */
+/** Reads all messages that a client has got and no test has read yet. */
 export async function messagesOf({ socket, client }: Member): Promise<(string | Buffer)[]> {
   const messages: (string | Buffer)[] = [];
   socket.send(END);
@@ -66,7 +68,7 @@ export async function messagesOf({ socket, client }: Member): Promise<(string | 
   return messages;
 }
 
-/** What each of them has got. */
+/** Reads the unread messages of each member's client. */
 export async function messagesOfAll(members: readonly Member[]): Promise<(string | Buffer)[][]> {
   const all: (string | Buffer)[][] = [];
   for (const member of members) all.push(await messagesOf(member));
@@ -79,7 +81,7 @@ export interface Change {
   readonly topic: string;
 }
 
-/** Who joins and leaves from now on. */
+/** Records the `join` and `leave` events of an app from now on. */
 export function changesOf(app: App): Change[] {
   const changes: Change[] = [];
   for (const event of ["join", "leave"] as const) {
@@ -88,7 +90,7 @@ export function changesOf(app: App): Change[] {
   return changes;
 }
 
-/** Sends to one that does not read, until much is waiting for it. */
+/** Stops the client from reading, and sends until `bytes` wait in the socket. */
 export async function stall({ socket, client }: Member, bytes: number): Promise<void> {
   const block = Buffer.alloc(bytes / 10);
   client.pause();

@@ -1,8 +1,8 @@
 /**
- * A server with every way in, each at a port of its own, for clients that misbehave before, in and after a handshake.
- * The process has no handler of uncaught exceptions, so that an exception that a client causes ends the process. Over
- * TCP the timers of the apps are so slow that none of them tidies up within a test. The program prints its ports as one
- * line of JSON.
+ * A program for tests of clients that misbehave before, in and after a handshake: a server with every way in, each at a
+ * port of its own. The process has no handler of uncaught exceptions, so that an exception that a client causes ends
+ * the process. Over TCP the timers of the apps are so slow that none of them tidies up within a test. The program
+ * prints its ports as one line of JSON.
  *
  *     KEY=… CERT=… door-server.ts
  */
@@ -21,39 +21,40 @@ export type Way = "listen" | "attach" | "attach beside another" | "handleUpgrade
 
 /** What the server prints when it is ready. */
 export interface DoorPorts {
-  /** Answers each request with {@link DoorState} as JSON. */
+  /** The port of an HTTP server whose only response is {@link DoorState} as JSON. */
   readonly control: number;
   readonly tcp: Record<Way, number>;
   readonly tls: Record<Way, number>;
 }
 
-/** What the server has to do with its clients at this moment, all ways together. */
+/** What the server keeps of its clients at this moment, summed over all ways in. */
 export interface DoorState {
-  /** Connections of the servers that are not the apps' own. */
+  /** Open connections of the servers that the apps have not made themselves. */
   readonly open: number;
-  /** The sizes of `app.sockets`. */
+  /** The sum of `app.sockets.size`. */
   readonly sockets: number;
-  /** Of `app.stats()`. */
+  /** The sums of `connections`, `accepted` and `topics` in `app.stats()`. */
   readonly connections: number;
   readonly accepted: number;
   readonly topics: number;
-  /** How many handlers were called, and how many `close` events came. */
+  /** The number of calls of handlers, and of `close` events. */
   readonly opened: number;
   readonly closed: number;
-  /** Hooks and controllers that are still busy. */
+  /** The number of hooks, handlers and controllers that are still at work. */
   readonly busy: number;
 }
 
 type Tls = { readonly key: string; readonly cert: string };
 
 const BUSY_MS = 20;
-const SLOW_CLOCK_MS = 600_000;
+const SLOW_TIMER_MS = 600_000;
 
 /**
- * Over TLS the timers are quick. When the end of the peer's side comes while a write is under way, Node 22 to 26 never
- * report the end of that write, nor of the connection, on a bare server of node:https either: only a clock ends it.
+ * Over TLS the timers are quick. When the peer ends its side while a write is under way, Node 22 to 26 report neither
+ * the end of that write nor the end of the connection, not even on a bare server of node:https: only a timer ends such
+ * a connection.
  */
-const TLS_CLOCK_MS = 2_000;
+const TLS_TIMER_MS = 2_000;
 
 const host = "127.0.0.1";
 const apps: App[] = [];
@@ -62,6 +63,7 @@ let opened = 0;
 let closed = 0;
 let busy = 0;
 
+/** Resolves with `result` after a while, and counts as busy until then. */
 async function work<Result>(result: Result, times: number = 1): Promise<Result> {
   busy++;
   await delay(times * BUSY_MS);
@@ -69,18 +71,18 @@ async function work<Result>(result: Result, times: number = 1): Promise<Result> 
   return result;
 }
 
-/** An app whose routes answer in every manner that there is. */
+/** Makes an app whose routes accept, refuse, respond, send and close in every way, at once or later. */
 async function doorApp(isTls: boolean, tls?: Tls): Promise<App> {
-  const clockMs = isTls ? TLS_CLOCK_MS : SLOW_CLOCK_MS;
+  const timerMs = isTls ? TLS_TIMER_MS : SLOW_TIMER_MS;
   const app = await createApp({
     tls,
     services: { database: () => work({}) },
     wsOrigins: () => true,
     compression: true,
     maxMessageBytes: 100_000,
-    handshakeTimeoutMs: clockMs,
-    closeTimeoutMs: clockMs,
-    messageTimeoutMs: SLOW_CLOCK_MS,
+    handshakeTimeoutMs: timerMs,
+    closeTimeoutMs: timerMs,
+    messageTimeoutMs: SLOW_TIMER_MS,
     heartbeat: false,
   });
   const count = (socket: Socket): void => {
@@ -129,10 +131,10 @@ async function doorApp(isTls: boolean, tls?: Tls): Promise<App> {
   return app;
 }
 
-/** The paths of the WebSocket routes of an app: what is none of them is the other listener's. */
+/** The paths of the WebSocket routes of an app. All other paths belong to the other `upgrade` listener. */
 const APPS_PATHS = /^\/(?:topic|much|bye|iterated|(?:late-|later-)?(?:handler|hook|refusal|error))?(?:\?|$)/;
 
-/** A body that comes in pieces, and takes its time. */
+/** A body that comes in four pieces, with a pause before each. */
 function slowStream(): ReadableStream<Uint8Array> {
   let left = 4;
   return new ReadableStream({
@@ -144,16 +146,16 @@ function slowStream(): ReadableStream<Uint8Array> {
   });
 }
 
-/** What an HTTP server of somebody else answers. */
-const answerTheirs: RequestListener = async (request, response) => {
+/** Responds as an HTTP server that the app shares its port with. */
+const respondAsOther: RequestListener = async (request, response) => {
   request.resume();
   if (request.url === "/late") await work(undefined);
   response.end("theirs");
 };
 
-async function theirServer(tls?: Tls): Promise<Server> {
-  const server = tls === undefined ? createServer(answerTheirs) : createTlsServer(tls, answerTheirs);
-  if (tls !== undefined) server.timeout = TLS_CLOCK_MS;
+async function otherServer(tls?: Tls): Promise<Server> {
+  const server = tls === undefined ? createServer(respondAsOther) : createTlsServer(tls, respondAsOther);
+  if (tls !== undefined) server.timeout = TLS_TIMER_MS;
   servers.push(server);
   await once(server.listen(0, host), "listening");
   return server;
@@ -166,14 +168,14 @@ const ways: Record<Way, (tls?: Tls) => Promise<number>> = {
     return app.address!.port;
   },
   async attach(tls) {
-    const server = await theirServer(tls);
+    const server = await otherServer(tls);
     (await doorApp(tls !== undefined)).attach(server);
     return portOf(server);
   },
   async "attach beside another"(tls) {
-    const server = await theirServer(tls);
+    const server = await otherServer(tls);
     (await doorApp(tls !== undefined)).attach(server);
-    // It listens to no errors: while it thinks, the app is the only one that can.
+    // This listener handles no errors of the raw socket: while it works, only the app can.
     server.on("upgrade", async ({ url = "" }: IncomingMessage, raw: RawSocket) => {
       if (APPS_PATHS.test(url)) return;
       await work(undefined);
@@ -182,7 +184,7 @@ const ways: Record<Way, (tls?: Tls) => Promise<number>> = {
     return portOf(server);
   },
   async handleUpgrade(tls) {
-    const server = await theirServer(tls);
+    const server = await otherServer(tls);
     const app = await doorApp(tls !== undefined);
     server.on("upgrade", (request: IncomingMessage, raw: RawSocket, head: Buffer) => {
       app.handleUpgrade(request, raw, head);
@@ -190,10 +192,10 @@ const ways: Record<Way, (tls?: Tls) => Promise<number>> = {
     return portOf(server);
   },
   async "handleUpgrade later"(tls) {
-    const server = await theirServer(tls);
+    const server = await otherServer(tls);
     const app = await doorApp(tls !== undefined);
     server.on("upgrade", async (request: IncomingMessage, raw: RawSocket, head: Buffer) => {
-      // As Node's documentation asks of everybody who keeps the socket of an upgrade.
+      // Node's documentation asks every `upgrade` listener that keeps the raw socket to handle its errors.
       raw.on("error", () => {});
       await work(undefined);
       app.handleUpgrade(request, raw, head);

@@ -1,4 +1,4 @@
-/** A server with every way in, as a process of its own, and whether the server is well after visitors have left. */
+/** Runs door-server.ts, a server with every way in, and finds out whether it is well after its visitors have left. */
 
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,19 +10,20 @@ import { rawRequest, upgradeRequest } from "./raw-client.ts";
 import { actualRuntime } from "./runtime.ts";
 import { visit } from "./visitor.ts";
 
-/** What the visitors' connections speak: HTTP over TCP, HTTP over TLS, or whatever they like where TLS is expected. */
+/** What a visitor speaks: HTTP over TCP, HTTP over TLS, or anything else over TCP where the server expects TLS. */
 export type Layer = "tcp" | "tls" | "instead of tls";
 
-/** How long a server may take to let go of those who have left; it has nothing else to do. */
+/** So long may the server take until nothing is left of its visitors. It has nothing else to do. */
 const SETTLE_MS = 8_000;
 
+/** A running server with every way in. */
 export class Door {
   readonly ports: DoorPorts;
   readonly #program: Program;
   readonly #socketsAtStart: number;
   #hasEnded = false;
 
-  /** Starts a server. It is ended with the test, or by `close`. */
+  /** Starts the server. It is killed by `close`, when the test is finished, or after `lifetimeMs`. */
   static async open(lifetimeMs: number, nodeOptions: string = ""): Promise<Door> {
     const { key, cert } = certificate();
     const env = { KEY: key, CERT: cert, ...(actualRuntime().startsWith("node") && { NODE_OPTIONS: nodeOptions }) };
@@ -38,18 +39,18 @@ export class Door {
     program.exited.then(() => this.#hasEnded = true);
   }
 
-  /** Whether the process is gone. */
+  /** True once the process has exited. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  /** Where a visitor finds a way in, and what it speaks there. */
+  /** The port of a way in, and the certificate when the visitor speaks TLS. */
   entrance(layer: Layer, way: Way): { readonly port: number; readonly ca: string | undefined } {
     const ports = layer === "tcp" ? this.ports.tcp : this.ports.tls;
     return { port: ports[way], ca: layer === "tls" ? certificate().cert : undefined };
   }
 
-  /** What is wrong with the server once all visitors have left, in words; nothing when it is well. */
+  /** Says in words what is wrong with the server after all visitors have left. The list is empty when it is well. */
   async complaints(): Promise<string[]> {
     const leftovers = await this.#settle();
     const echoes = this.#hasEnded ? [] : await this.#tryEchoes();
@@ -62,11 +63,12 @@ export class Door {
     ];
   }
 
+  /** Kills the server. */
   close(): void {
     if (!this.#hasEnded) this.#program.kill("SIGKILL");
   }
 
-  /** Waits until nobody is left, and tells who is. */
+  /** Waits until the server keeps nothing of its visitors. Returns what is left after SETTLE_MS. */
   async #settle(): Promise<string[]> {
     for (const endMs = performance.now() + SETTLE_MS;; await delay(5)) {
       const found = await this.#leftovers();
@@ -93,14 +95,14 @@ export class Door {
   async #state(): Promise<DoorState | undefined> {
     const request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     try {
-      const answer = await rawRequest(this.ports.control, request);
-      return JSON.parse(answer.slice(answer.indexOf("\r\n\r\n"))) as DoorState;
+      const response = await rawRequest(this.ports.control, request);
+      return JSON.parse(response.slice(response.indexOf("\r\n\r\n"))) as DoorState;
     } catch {
       return undefined;
     }
   }
 
-  /** Whether it answers on every way in, as it should. */
+  /** Returns a complaint for each way in that does not echo a message. */
   async #tryEchoes(): Promise<string[]> {
     const ways = Object.keys(this.ports.tcp) as Way[];
     const entrances = ways.flatMap((way) => [["tcp", way], ["tls", way]] as const);
@@ -119,14 +121,14 @@ export class Door {
   }
 }
 
-/** How the echo of "still well" looks on the wire: FIN, text, ten bytes. */
+/** The response to a handshake and the echo of "still well" on the wire: FIN, text, ten bytes. */
 // deno-lint-ignore no-control-regex
 const ECHO = /^HTTP\/1\.1 101 [^]*\r\n\r\n\x81\x0astill well$/;
 
 /**
- * How many sockets a process holds, besides those by which a runtime talks to itself. A connection that its peer has
- * reset and the process has not closed counts too, though it stands in no table of connections. Only Linux tells;
- * elsewhere the server's own counts have to do.
+ * Counts the sockets of a process, except the unix sockets by which a runtime talks to itself. A connection that the
+ * peer has reset and the process has not closed counts, too, though it is in no table of connections. Only Linux shows
+ * them: elsewhere the result is 0, and the server's own counts have to do.
  */
 function socketsOf(pid: number): number {
   const folder = `/proc/${pid}/fd`;
@@ -138,7 +140,7 @@ function socketsOf(pid: number): number {
   }).length;
 }
 
-/** Where a link points to; nowhere once it is gone. */
+/** Returns the target of a link, or an empty string when the link no longer exists. */
 function linkOf(path: string): string {
   try {
     return readlinkSync(path);

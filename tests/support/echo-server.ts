@@ -1,16 +1,17 @@
-/** An echo server for a test file or block, which shows both ends of each connection. */
+/** An echo server for a test file or a `describe` block. It gives tests both ends of each connection. */
 
 import { afterAll, beforeAll, expect } from "vitest";
 import { type App, type AppOptions, createApp, type Socket } from "../../mod.ts";
 import { close, text } from "./frames.ts";
 import { type ConnectOptions, RawClient } from "./raw-client.ts";
 
-/** What the server's own socket reported. */
+/** The `error` and `close` events of the server's socket so far. */
 interface Report {
   errors: unknown[];
   closes: { code: number; reason: string; wasClean: boolean }[];
 }
 
+/** Both ends of one connection. */
 export interface EchoConnection {
   client: RawClient;
   /** The server's end of the same connection. */
@@ -23,10 +24,14 @@ export interface EchoConnection {
 export interface EchoServer {
   readonly app: App;
   readonly port: number;
+  /** Opens a connection, and resolves once the client and the server's socket are there. */
   connect(options?: ConnectOptions): Promise<EchoConnection>;
 }
 
-/** One echo server for the file or block it is called in. When that ends, no socket may be left. */
+/**
+ * Starts an echo server before the tests of the file or block that calls this function, and closes it after them. The
+ * last test must leave no socket open.
+ */
 export function echoServer(options: AppOptions = {}): EchoServer {
   const arrivals = new Map<string, (arrival: { socket: Socket; report: Report; reported: Promise<void> }) => void>();
   let app: App | undefined;
@@ -51,7 +56,7 @@ export function echoServer(options: AppOptions = {}): EchoServer {
 
   afterAll(async () => {
     const left = await app?.close({ timeoutMs: 2_000 });
-    expect(left?.terminated, "connections still there when the tests had ended").toBe(0);
+    expect(left?.terminated, "connections that the tests have left open").toBe(0);
   });
 
   return {
@@ -72,7 +77,7 @@ export function echoServer(options: AppOptions = {}): EchoServer {
   };
 }
 
-/** Proves that the server is well: a new connection is accepted, gets its echo, and ends cleanly. */
+/** Shows that the server is well: a new connection is accepted, gets its echo, and is closed cleanly. */
 export async function expectEcho(server: EchoServer): Promise<void> {
   const { client, report, reported } = await server.connect();
   client.send(text("still well"), close(1000));

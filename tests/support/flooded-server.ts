@@ -1,6 +1,8 @@
 /**
- * A server in a process of its own, for one that floods it and one that has to wait meanwhile. Options of the app come as JSON in OPTIONS. On `/flood` it counts messages and Pings;
- * on `/echo` it answers each message with how many of those it has had since the answer before. Prints its address once it listens.
+ * A program for tests of fairness: a server in a process of its own, for a client that floods it and a client that
+ * waits meanwhile. On `/flood` the server counts messages and Pings. On `/echo` it replies to each message with the
+ * count since the last reply. OPTIONS is JSON with the options of the app. The program prints its address once it
+ * listens.
  */
 
 import process from "node:process";

@@ -1,4 +1,4 @@
-/** What may come to a server's door: right and wrong handshakes, plain requests, and what is neither. */
+/** Bytes that clients may send to a server: right and wrong handshakes, plain requests, and bytes that are neither. */
 
 import { close, frame, ping, text } from "./frames.ts";
 import { upgradeRequest } from "./raw-client.ts";
@@ -14,7 +14,7 @@ const request = (line: string, headers: string = "", body: string = ""): string 
 const handshake = (headers: Headers = {}, path: string = "/", line?: string): string =>
   upgradeRequest(path, headers, line);
 
-/** By name, the writes of each. */
+/** The writes of each oddity, by its name. */
 export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
   "nothing": [],
   "half a request line": [bytes("GET / HT")],
@@ -34,7 +34,7 @@ export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
   "Content-Length: 5, and two bytes later": [bytes(handshake({ "Content-Length": "5" })), bytes("ab")],
   "Content-Length: 5, and five bytes": [bytes(handshake({ "Content-Length": "5" }), "abcde")],
   "Content-Length: 5, and seven bytes": [bytes(handshake({ "Content-Length": "5" }), "abcdefg")],
-  "Content-Length: 5 for nobody's path": [bytes(handshake({ "Content-Length": "5" }, "/nobody"))],
+  "Content-Length: 5 for an unknown path": [bytes(handshake({ "Content-Length": "5" }, "/nobody"))],
   "Content-Length: 5 for an async hook": [bytes(handshake({ "Content-Length": "5" }, "/late-hook"))],
   "Content-Length: 5 for a controller": [bytes(handshake({ "Content-Length": "5" }, "/plain"))],
   "Content-Length: 5 and POST": [bytes(handshake({ "Content-Length": "5" }, "/", "POST / HTTP/1.1"))],
@@ -65,11 +65,11 @@ export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
   ],
   "the preface of HTTP/2": [bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")],
   "a handshake behind a request": [bytes(request("GET /plain"), handshake())],
-  "a handshake behind a request that is being answered": [bytes(request("GET /late"), handshake())],
-  "a handshake with a length behind a request that is being answered": [
+  "a handshake behind a request whose response is pending": [bytes(request("GET /late"), handshake())],
+  "a handshake with a length behind a request whose response is pending": [
     bytes(request("GET /late"), handshake({ "Content-Length": "5" })),
   ],
-  "a handshake for a hook that thinks, behind a request that is answered meanwhile": [
+  "a handshake for an async hook, behind a request whose response comes meanwhile": [
     bytes(request("GET /late"), handshake({}, "/later-hook")),
   ],
   "two requests, and a handshake later": [
@@ -81,7 +81,7 @@ export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
   "two handshakes": [bytes(handshake(), handshake())],
   "two handshakes with lengths": [bytes(handshake({ "Content-Length": "5" }), handshake({ "Content-Length": "5" }))],
   "POST": [bytes(handshake({}, "/", "POST / HTTP/1.1"))],
-  "a method that there is not": [bytes(handshake({}, "/", "BREW / HTTP/1.1"))],
+  "an unknown method": [bytes(handshake({}, "/", "BREW / HTTP/1.1"))],
   "HTTP/1.0": [bytes(handshake({}, "/", "GET / HTTP/1.0"))],
   "HTTP/9.9": [bytes(handshake({}, "/", "GET / HTTP/9.9"))],
   "another version of the protocol": [bytes(handshake({ "Sec-WebSocket-Version": "8" }))],
@@ -90,12 +90,12 @@ export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
   "no Host": [bytes(handshake({ Host: undefined }))],
   "1,200 headers": [bytes(handshake({ "X-Many": Array.from({ length: 1_200 }, () => "x") }))],
   "headers of 100 KB": [bytes(handshake({ "X-Long": "x".repeat(100_000) }))],
-  "nobody's path": [bytes(handshake({}, "/nobody"))],
+  "an unknown path": [bytes(handshake({}, "/nobody"))],
   "a path with a bad encoding": [bytes(handshake({}, "/%zz"))],
   "a target that is a star": [bytes(handshake({}, "*"))],
   "a hook": [bytes(handshake({}, "/hook"))],
-  "a hook that thinks": [bytes(handshake({}, "/late-hook"))],
-  "a hook that thinks, with frames behind": [bytes(handshake({}, "/late-hook"), text("one"), close(1000))],
+  "an async hook": [bytes(handshake({}, "/late-hook"))],
+  "an async hook, with frames behind the handshake": [bytes(handshake({}, "/late-hook"), text("one"), close(1000))],
   "a hook that refuses by a Response": [bytes(handshake({}, "/refusal"))],
   "a hook that refuses by a Response later": [bytes(handshake({}, "/late-refusal"))],
   "a hook that refuses by an error": [bytes(handshake({}, "/error"))],
@@ -106,7 +106,7 @@ export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
   "a handler that closes": [bytes(handshake({}, "/bye"))],
   "a handler that subscribes": [bytes(handshake({}, "/topic"), text("one"))],
   "a controller": [bytes(request("GET /plain"))],
-  "a controller that is still answering": [bytes(request("GET /late"))],
+  "a controller whose response is pending": [bytes(request("GET /late"))],
   "a controller that streams": [bytes(request("GET /stream"))],
   "many requests at once": [bytes(request("GET /late").repeat(20))],
   "a body that is still coming": [bytes(request("POST /body", "Content-Length: 500000\r\n"), "x".repeat(5_000))],
@@ -119,14 +119,14 @@ export const oddities: Readonly<Record<string, readonly Uint8Array[]>> = {
     bytes(request("POST /unread", "Transfer-Encoding: chunked\r\n")),
     bytes("xyz\r\n"),
   ],
-  "no path of any kind": [bytes(request("GET /nothing"))],
+  "an unknown path without an upgrade": [bytes(request("GET /nothing"))],
   "garbage": [bytes("\x00\x01\x02 garbage \xff\r\n\r\n")],
   "garbage behind a request": [bytes(request("GET /late")), bytes("\x00\x01\x02 garbage \xff\r\n\r\n")],
   "the greeting of TLS": [bytes(Buffer.from("16030100c8010000c403037f", "hex"))],
   "empty lines": [bytes("\r\n".repeat(50))],
 };
 
-/** What comes instead of the greeting of TLS. */
+/** The writes of each oddity where the server expects TLS. `greeting` is a right ClientHello. */
 export function tlsOddities(greeting: Uint8Array): Record<string, readonly Uint8Array[]> {
   const half = greeting.length >> 1;
   return {

@@ -1,4 +1,4 @@
-/** Programs that run on their own, on the runtime that the test is on. */
+/** Runs a program as a process of its own, under the runtime of the test, and reads the lines that it prints. */
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,21 +11,24 @@ const RUN_FILE: Record<string, string[]> = { node: [], deno: ["run", "-A"], bun:
 const RUN_TEXT: Record<string, string[]> = { node: ["--input-type=module", "-e"], deno: ["eval"], bun: ["-e"] };
 const TIMEOUT_MS = 15_000;
 
+/** How a process has ended. */
 export interface Exit {
-  /** Null when a signal ended it. */
+  /** Null when a signal has ended the process. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
+/** A running program. It is killed when the test is finished. */
 export class Program {
+  /** The lines of its standard output so far. */
   readonly lines: string[] = [];
-  /** Resolves when it has ended. */
+  /** Resolves when the process has ended. */
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
   #errors = "";
   #onLine: () => void = () => {};
 
-  /** Starts a file, its path seen from the repository. */
+  /** Starts a file. `path` is relative to the root of the repository. */
   static file(
     path: string,
     env: NodeJS.ProcessEnv = {},
@@ -35,12 +38,12 @@ export class Program {
     return new Program([...RUN_FILE[runtimeName()], path, ...args], env, timeoutMs);
   }
 
-  /** Starts a module's source; `{root}` in it stands for the repository's URL. */
+  /** Starts the source text of a module. `{root}` in the text stands for the URL of the repository. */
   static source(text: string, env: NodeJS.ProcessEnv = {}): Program {
     return new Program([...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
   }
 
-  /** A program that still runs after `timeoutMs` is killed. */
+  /** Starts the process, and kills it when it still runs after `timeoutMs`. */
   private constructor(args: string[], env: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS) {
     this.#child = spawn(process.execPath, args, {
       cwd: root,
@@ -56,7 +59,7 @@ export class Program {
     this.exited = this.#waitForExit(timeoutMs);
   }
 
-  /** The first line that matches, when it has been printed. */
+  /** Waits for the first line that matches. Rejects when the program ends or 15 s pass without one. */
   async line(pattern: RegExp): Promise<RegExpExecArray> {
     const found = Promise.withResolvers<RegExpExecArray>();
     this.#onLine = () => {
@@ -77,8 +80,9 @@ export class Program {
     }
   }
 
+  /** Sends a signal. */
   kill(signal: NodeJS.Signals): void {
-    // Deno takes whoever was signalled by `child.kill` for killed, however it has ended.
+    // After `child.kill`, Deno reports the process as killed, however it has ended.
     process.kill(this.pid, signal);
   }
 
@@ -86,7 +90,7 @@ export class Program {
     return this.#child.pid!;
   }
 
-  /** What it said on stderr. */
+  /** The text on its standard error so far. */
   get errors(): string {
     return this.#errors;
   }

@@ -1,4 +1,6 @@
-/** Visits at random, from a small grammar of handshakes, requests, frames and garbage: the same for the same seed. */
+/**
+ * Random visits from a small grammar of handshakes, requests, frames and garbage. A seed always gives the same visits.
+ */
 
 import { close, continuation, frame, ping, pong, text } from "./frames.ts";
 import { oddities } from "./oddities.ts";
@@ -6,7 +8,7 @@ import type { Random } from "./random.ts";
 import { upgradeRequest } from "./raw-client.ts";
 import type { Visit } from "./visitor.ts";
 
-/** What a visitor sends, and how it leaves. */
+/** The bytes that a visitor sends, and how and when it leaves. */
 export type Manners = Pick<Visit, "writes" | "leave" | "when">;
 
 const methods = ["POST", "HEAD", "OPTIONS", "CONNECT", "BREW", "get", ""];
@@ -14,7 +16,7 @@ const versions = ["HTTP/1.0", "HTTP/2.0", "HTTP/1.1 ", "http/1.1", ""];
 const paths = ["/", "/?a=b", "/topic", "/much", "/bye", "/iterated", "/late-handler", "/hook", "/late-hook", "/refusal"]
   .concat(["/late-refusal", "/error", "/late-error", "/nobody", "/plain", "/late", "/%zz", "*", "//", "http://a/", ""]);
 
-/** What takes the place of a header, or is added; `undefined` leaves the header out. */
+/** Values that replace or add a header. `undefined` leaves the header out. */
 const headers: readonly (readonly [name: string, values: readonly (string | string[] | undefined)[]])[] = [
   ["Content-Length", ["0", "1", "5", "70000", "-1", "x", "5, 5", "99999999999999999999", ["1", "2"]]],
   ["Transfer-Encoding", ["chunked", "gzip", "gzip, chunked", "chunked, chunked", "identity", ""]],
@@ -31,7 +33,7 @@ const headers: readonly (readonly [name: string, values: readonly (string | stri
   ["X-Many", [Array.from({ length: 400 }, () => "x"), Array.from({ length: 1_500 }, () => "x")]],
 ];
 
-/** The next visit. */
+/** Makes the next visit. */
 export function randomManners(random: Random): Manners {
   let bytes = chance(random, 40) ? Buffer.concat(pick(random, Object.values(oddities))) : randomOpening(random);
   for (let count = random.below(4); count > 0; count--) bytes = Buffer.concat([bytes, randomPiece(random)]);
@@ -50,7 +52,7 @@ function randomOpening(random: Random): Buffer {
   return Buffer.from(upgradeRequest(path, chosen, `${method} ${path} ${version}`), "latin1");
 }
 
-/** What may follow a handshake: frames that are right or wrong, parts of a body, a request, or nothing of the kind. */
+/** Makes bytes that follow a handshake: right or wrong frames, parts of a body, a request, or random bytes. */
 function randomPiece(random: Random): Uint8Array {
   const payload = random.bytes(chance(random, 90) ? random.below(200) : random.below(70_000));
   return pick<() => Uint8Array>(random, [
@@ -78,7 +80,7 @@ function randomPiece(random: Random): Uint8Array {
   ])();
 }
 
-/** Some bytes become others. */
+/** Replaces one to four bytes by random bytes. */
 function spoil(random: Random, bytes: Buffer): Buffer {
   const spoiled = Buffer.from(bytes);
   for (let count = 1 + random.below(4); count > 0 && spoiled.length > 0; count--) {
@@ -87,6 +89,7 @@ function spoil(random: Random, bytes: Buffer): Buffer {
   return spoiled;
 }
 
+/** Cuts bytes into writes. */
 function cut(random: Random, bytes: Buffer): Uint8Array[] {
   const writes: Uint8Array[] = [];
   let rest: Uint8Array = bytes;
@@ -100,7 +103,7 @@ function cut(random: Random, bytes: Buffer): Uint8Array[] {
 
 function randomMoment(random: Random): Visit["when"] {
   if (chance(random, 50)) return "at once";
-  return chance(random, 50) ? "answer" : random.below(60);
+  return chance(random, 50) ? "response" : random.below(60);
 }
 
 function chance(random: Random, percent: number): boolean {

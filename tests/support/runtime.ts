@@ -1,14 +1,16 @@
+/** Tells which runtime a test runs under, and which one it should. */
+
 /** The runtime of a plain `vitest run`: the `node` development dependency. */
 export const DEFAULT_RUNTIME = "node@26";
 
-/** The runtime the test runner says this process was started as. */
+/** The runtime that the test runner has chosen for this process, as `name@major`. */
 export function expectedRuntime(): string {
   return process.env.SPACENODE_TEST_RUNTIME ?? DEFAULT_RUNTIME;
 }
 
-/** The runtime this process really is, as `name@major`. */
+/** The runtime that really runs this process, as `name@major`. */
 export function actualRuntime(): string {
-  // Deno and Bun report a Node version too, so Node is what is left when it is neither.
+  // Deno and Bun report a version of Node, too, so the process is Node's only when it is neither of theirs.
   const deno = (globalThis as { Deno?: { version: { deno: string } } }).Deno?.version.deno;
   const bun = process.versions.bun;
   const [name, version] = deno ? ["deno", deno] : bun ? ["bun", bun] : ["node", process.versions.node];

@@ -1,4 +1,7 @@
-/** Servers that we did not write, as programs of their own: each on a port of its own, so that it can go and come back. */
+/**
+ * Runs servers such as redis-server and nats-server as processes, each at a fixed port of its own, so that a test can
+ * stop one and start it again.
+ */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,31 +13,37 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
+/** A server program, and how it is started. */
 export interface ServerKind {
-  /** The name of the program, and of Debian's package. */
+  /** The name of the program, which is also the name of its package in Debian. */
   readonly name: string;
+  /** The arguments of its command line. `folder` is an empty folder for its data. */
   arguments(port: number, folder: string): string[];
-  /** What it prints when it listens. */
+  /** Matches the output of the program once it listens. */
   readonly ready: RegExp;
 }
 
 const READY_TIMEOUT_MS = 10_000;
 
-/** The ports that systems give to whoever asks for any are above: none of them is taken while a server is away. */
+/**
+ * The ports that an operating system gives for port 0 lie above these, so no other program takes the port of a server
+ * while the server is stopped.
+ */
 const PORTS = { first: 20_000, count: 10_000 };
 
-/** Whether this machine has it. Debian keeps servers where not everyone looks. */
+/** True when this machine has the program. */
 export function isInstalled({ name }: ServerKind): boolean {
   return pathOf(name) !== undefined;
 }
 
+/** One server, which may run or not. */
 export class ServerProgram {
   readonly port: number;
   readonly #kind: ServerKind;
   readonly #folder: string;
   #child: ChildProcess | undefined;
 
-  /** A server that does not run yet. */
+  /** Prepares a server, with a free port and a folder. `start` starts it. */
   static async create(kind: ServerKind): Promise<ServerProgram> {
     return new ServerProgram(kind, await freePort(), await mkdtemp(join(tmpdir(), "spacenode-")));
   }
@@ -45,7 +54,7 @@ export class ServerProgram {
     this.#folder = folder;
   }
 
-  /** Resolves when it listens: the first time, and again after `stop` or `kill`. */
+  /** Starts the server, for the first time or after `stop` or `kill`. Resolves when it listens. */
   async start(): Promise<this> {
     const { name, ready } = this.#kind;
     const args = this.#kind.arguments(this.port, this.#folder);
@@ -68,28 +77,29 @@ export class ServerProgram {
     return this;
   }
 
-  /** Asks it to end, and waits until it has. */
+  /** Asks the server to exit, and waits until it has. */
   stop(): Promise<void> {
     return this.#end("SIGTERM");
   }
 
-  /** Ends it as a power cut would. */
+  /** Kills the server, as a power cut would. */
   kill(): Promise<void> {
     return this.#end("SIGKILL");
   }
 
-  /** It keeps its connections and does nothing. Resolves when its last thread has come to a stop. */
+  /** Stops all threads of the server, which keeps its connections. Resolves when the last thread stands still. */
   async pause(): Promise<void> {
     const pid = this.#child!.pid!;
     process.kill(pid, "SIGSTOP");
     while (!isStopped(pid)) await nextTurn();
   }
 
+  /** Lets a paused server go on. */
   resume(): void {
     process.kill(this.#child!.pid!, "SIGCONT");
   }
 
-  /** Ends it, whatever it is doing, and leaves nothing behind. */
+  /** Kills the server and removes its folder. */
   async dispose(): Promise<void> {
     await this.kill();
     await rm(this.#folder, { recursive: true, force: true });
@@ -100,19 +110,20 @@ export class ServerProgram {
     this.#child = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
-    // Deno takes whoever was signalled by `child.kill` for ended.
+    // After `child.kill`, Deno takes the process for ended at once.
     process.kill(child.pid!, signal);
     await exited;
   }
 }
 
-/** Linux says so; elsewhere it is believed. */
+/** True when all threads of a process stand still. Only Linux shows that; elsewhere it is taken for granted. */
 function isStopped(pid: number): boolean {
   const folder = `/proc/${pid}/task`;
   if (!existsSync(folder)) return true;
   return readdirSync(folder).every((thread) => /^State:\s+T/m.test(readFileSync(`${folder}/${thread}/status`, "utf8")));
 }
 
+/** Finds a program in PATH, or in the folders of servers, which are not always in PATH. */
 function pathOf(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));

@@ -1,14 +1,17 @@
+/** A TCP proxy that can cut connections and swallow the bytes of the server. */
+
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** Stands between clients and a server at a port of this machine, and can keep the server's answers back. */
+/** Stands between clients and a server on this machine. */
 export class TcpProxy {
   readonly port: number;
   readonly #sockets = new Set<Socket>();
   readonly #close: () => void;
-  /** Whether what the server says is thrown away. */
+  /** While true, the proxy throws away the bytes that the server sends. */
   isMute = false;
 
+  /** Starts a proxy, at any free port, to the server at `port`. */
   static async start(port: number): Promise<TcpProxy> {
     const server = createServer((near) => {
       const far = connect(port, "127.0.0.1");
@@ -33,11 +36,12 @@ export class TcpProxy {
     this.#close = close;
   }
 
-  /** Cuts all connections; new ones come through. */
+  /** Cuts all connections. New connections are let through. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Stops listening, and cuts all connections. */
   dispose(): void {
     this.#close();
     this.cut();

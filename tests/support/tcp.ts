@@ -1,10 +1,12 @@
+/** The TCP connection below the test clients: raw bytes, with a limit on every wait. */
+
 import { connect as connectTcp, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** Bytes that are to arrive apart. */
+/** Pieces of bytes that are written in a turn each, so that they arrive apart. */
 export type Chunks = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** One TCP connection: its bytes, its end, and waiting for either. */
+/** One TCP connection to a server on this machine. Tests can wait for its bytes and for its end. */
 export class Connection {
   readonly socket: Socket;
   readonly #timeoutMs: number;
@@ -25,7 +27,7 @@ export class Connection {
       this.#finished = true;
       this.socket.end();
     });
-    // A reset or a broken pipe: "close" follows, and without an "end" before it says all there is to say.
+    // After a reset or a broken pipe, "close" follows without an "end" before it, which `ended` reports as a reset.
     this.socket.on("error", () => {});
     this.socket.on("close", () => {
       this.#closed = true;
@@ -33,6 +35,7 @@ export class Connection {
     });
   }
 
+  /** How the connection has ended; undefined while it is open. */
   get ended(): "fin" | "reset" | undefined {
     if (!this.#closed) return undefined;
     return this.#finished ? "fin" : "reset";
@@ -42,7 +45,7 @@ export class Connection {
     if (!this.socket.destroyed) this.socket.write(bytes);
   }
 
-  /** Writes each chunk in a turn of its own, until the connection has ended or `isEnough` says so. */
+  /** Writes each chunk in a turn of its own, until the connection has ended or `isEnough` returns true. */
   async writeApart(chunks: Chunks, isEnough: () => boolean = () => false): Promise<void> {
     for await (const chunk of chunks) {
       if (this.#finished || this.#closed || isEnough()) return;
@@ -51,6 +54,7 @@ export class Connection {
     }
   }
 
+  /** Passes all bytes to `take`: first those that have come already, then each chunk that comes. */
   onBytes(take: (bytes: Buffer) => void): void {
     this.#take = take;
     const received = this.#received;
@@ -58,7 +62,7 @@ export class Connection {
     for (const bytes of received) this.#hand(bytes);
   }
 
-  /** The bytes up to the first empty line; the rest is kept for `onBytes`. */
+  /** Reads up to the first empty line, and keeps the bytes behind it for `onBytes`. */
   async readHead(): Promise<string> {
     const headEnd = (): number => Buffer.concat(this.#received).indexOf("\r\n\r\n");
     await this.until("the response to the handshake", () => headEnd() >= 0);
@@ -68,6 +72,10 @@ export class Connection {
     return head.toString("latin1", 0, end + 4);
   }
 
+  /**
+   * Waits until `holds` returns true. Rejects when the connection ends, when the bytes are bad, or after `timeoutMs`.
+   * `what` names the event in the error.
+   */
   until(what: string, holds: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (error?: Error): void => {

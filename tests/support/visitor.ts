@@ -1,62 +1,67 @@
-/** Clients that send what they like and leave when they like, over TCP or TLS. */
+/** A client that sends any bytes over TCP or TLS, and leaves in any way and at any moment. */
 
 import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 
+/** A plan of one visit. */
 export interface Visit {
   readonly port: number;
-  /** The certificate of the server, when the visitor speaks TLS. */
+  /** The certificate of the server. Undefined when the visitor speaks TCP only. */
   readonly ca?: string | undefined;
-  /** What the visitor sends: each in a write and a turn of its own. */
+  /** The bytes that the visitor sends, each item in a write and a turn of its own. */
   readonly writes: readonly Uint8Array[];
-  /** A reset; the end of the visitor's side, after which it reads until the server ends too; or `destroy`. */
+  /**
+   * How the visitor leaves: by a reset, by ending its side and reading until the server ends its own, or by `destroy`.
+   */
   readonly leave: "reset" | "end" | "destroy";
   /**
-   * "at once" is as soon as the system has taken what was sent. "answer" is the first byte of an answer, for which the
-   * visitor waits only a moment. A RegExp is when all that was received matches. A number is so many milliseconds after
-   * the last write.
+   * When the visitor leaves. "at once" is as soon as the operating system has taken the bytes. "response" is at the
+   * first byte of a response, for which the visitor waits only a moment. A RegExp is when the received text matches. A
+   * number is so many milliseconds after the last write.
    */
-  readonly when: "at once" | "answer" | RegExp | number;
+  readonly when: "at once" | "response" | RegExp | number;
 }
 
-/** How a visit went. */
+/** The result of a visit. */
 export interface Visited {
-  /** What the server sent, read as Latin-1. */
+  /** The bytes that the server has sent, read as Latin-1. */
   readonly received: string;
-  /** Whether the connection is over. False when the visitor has ended its side and the server has not ended its own. */
+  /**
+   * True when the connection is over. False when the visitor has ended its side and the server has not ended its own.
+   */
   readonly isOver: boolean;
 }
 
-/** A visitor that waits for any answer leaves after this time: to some requests there is none. */
-const ANSWER_MS = 100;
+/** A visitor that waits for any response leaves after this time: some requests get none. */
+const RESPONSE_MS = 100;
 
-/** A visitor that waits for a certain answer leaves after this time. */
+/** A visitor that waits for a certain response leaves after this time. */
 const MATCH_MS = 10_000;
 
 /** A server that has not ended its side after this time counts as one that never does. */
 const OVER_MS = 6_000;
 
-/** Opens a connection, sends, and leaves. */
+/** Opens a connection, sends the bytes, leaves, and tells what has come back. */
 export async function visit({ port, ca, writes, leave, when }: Visit): Promise<Visited> {
   const tcp = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   const stream: Duplex = ca === undefined ? tcp : secure(tcp, ca);
   const ready = Promise.withResolvers<void>();
-  const answered = Promise.withResolvers<void>();
+  const responded = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
   const pattern = when instanceof RegExp ? when : undefined;
   let received = "";
   let isOver = false;
   tcp.on("error", ignore).on("close", () => {
     isOver = true;
-    for (const each of [ready, answered, over]) each.resolve();
+    for (const each of [ready, responded, over]) each.resolve();
   });
   stream.on("error", () => void tcp.destroy());
   stream.on(ca === undefined ? "connect" : "secureConnect", ready.resolve);
   stream.on("data", (bytes: Buffer) => {
     received += bytes.toString("latin1");
-    if (pattern?.test(received) !== false) answered.resolve();
+    if (pattern?.test(received) !== false) responded.resolve();
   });
   await ready.promise;
   for (const [index, bytes] of writes.entries()) {
@@ -67,7 +72,7 @@ export async function visit({ port, ca, writes, leave, when }: Visit): Promise<V
     await Promise.race([written.promise, over.promise]);
   }
   if (typeof when === "number") await withinMs(over.promise, when);
-  else if (when !== "at once") await withinMs(answered.promise, pattern === undefined ? ANSWER_MS : MATCH_MS);
+  else if (when !== "at once") await withinMs(responded.promise, pattern === undefined ? RESPONSE_MS : MATCH_MS);
   if (leave === "reset") tcp.resetAndDestroy();
   else if (leave === "destroy") tcp.destroy();
   else stream.end();
@@ -81,8 +86,8 @@ export async function visit({ port, ca, writes, leave, when }: Visit): Promise<V
 function ignore(): void {}
 
 /**
- * TLS over a stream in between, and not over the connection itself: once TLS has taken over the connection,
- * `resetAndDestroy` sends no reset on Deno.
+ * Speaks TLS over a stream between it and the connection, not over the connection itself: once TLS has taken over a
+ * connection, its `resetAndDestroy` sends no reset on Deno.
  */
 function secure(tcp: Socket, ca: string): Duplex {
   const between = new Duplex({
@@ -104,6 +109,7 @@ function secure(tcp: Socket, ca: string): Duplex {
   return connectTls({ socket: between, servername: "localhost", ca });
 }
 
+/** Waits for an event, but no longer than `timeoutMs`. */
 async function withinMs(event: Promise<void>, timeoutMs: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timeout = setTimeout(resolve, timeoutMs);
