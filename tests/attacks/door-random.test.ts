@@ -19,7 +19,7 @@ const TIMEOUT_MS = 180_000;
 const SHOWN = 10;
 
 test(
-  "after 20,000 random visits by every way in, the same process still serves and keeps nothing of them",
+  "after 20,000 random visits by every way in, the same process serves, and nothing is left",
   async () => {
     // Node exits on an unhandled rejection as on an uncaught exception, and says where either was thrown.
     const door = await Door.open(TIMEOUT_MS, "--unhandled-rejections=strict --trace-uncaught");

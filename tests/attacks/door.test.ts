@@ -110,7 +110,7 @@ test.each<[Layer, Way]>([
 }, LIFETIME_MS);
 
 test.each<Way>(["listen", "attach"])(
-  "where TLS is expected, by %s, no other bytes are uncaught, write to stderr or leave anything behind",
+  "where TLS is expected, by %s, other bytes do no harm, either",
   async (way) => {
     expect(await faultsOf("instead of tls", way, tlsOddities(greeting))).toEqual([]);
   },

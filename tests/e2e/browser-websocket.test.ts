@@ -1,4 +1,4 @@
-/** The WebSocket of a real browser against the engine on every runtime. */
+/** The WebSocket of a real browser talks to a SpaceNode server on every runtime. */
 
 import { randomUUID } from "node:crypto";
 import type { Page } from "playwright-core";
@@ -8,32 +8,35 @@ import { RUNTIMES, type ServerProcess, startServer } from "./support/server-proc
 
 const ECHO = "tests/e2e/support/echo-server.ts";
 
+/** A connection that a page makes. */
 interface Visit {
   url: string;
   protocols?: string[];
-  /** What the page does with its open socket. */
+  /** The messages that the page sends once the socket is open. */
   send?: string[];
+  /** The page closes the socket with these after as many messages have come back. By default the server closes it. */
   close?: { code?: number; reason?: string };
 }
 
+/** A connection as the browser reports it. */
 interface Report {
   opened: boolean;
   protocol: string;
   extensions: string;
-  heard: string[];
+  received: string[];
   error: boolean;
   close: { code: number; reason: string; wasClean: boolean };
 }
 
-/** Runs in the page: one connection from its start to its end, as the browser reports it. */
+/** Runs in the page: makes one connection, and resolves when it is closed. */
 function visit({ url, protocols, send = [], close }: Visit): Promise<Report> {
   return new Promise((resolve) => {
     const socket = protocols === undefined ? new WebSocket(url) : new WebSocket(url, protocols);
-    const heard: string[] = [];
+    const received: string[] = [];
     let opened = false;
     let error = false;
     const leave = (): void => {
-      if (close && heard.length === send.length) socket.close(close.code, close.reason);
+      if (close && received.length === send.length) socket.close(close.code, close.reason);
     };
     socket.onopen = () => {
       opened = true;
@@ -41,18 +44,18 @@ function visit({ url, protocols, send = [], close }: Visit): Promise<Report> {
       leave();
     };
     socket.onmessage = (event) => {
-      heard.push(event.data);
+      received.push(event.data);
       leave();
     };
     socket.onerror = () => (error = true);
     socket.onclose = ({ code, reason, wasClean }) => {
       const { protocol, extensions } = socket;
-      resolve({ opened, protocol, extensions, heard, error, close: { code, reason, wasClean } });
+      resolve({ opened, protocol, extensions, received, error, close: { code, reason, wasClean } });
     };
   });
 }
 
-/** Runs in the page: sends bytes of each size, made by the same rule as the check of what comes back. */
+/** Runs in the page: sends bytes of each size, and compares the echoes with them. */
 async function echoBytes({ url, sizes, asBlob }: { url: string; sizes: number[]; asBlob: boolean }): Promise<string[]> {
   const socket = new WebSocket(url);
   socket.binaryType = asBlob ? "blob" : "arraybuffer";
@@ -71,7 +74,7 @@ async function echoBytes({ url, sizes, asBlob }: { url: string; sizes: number[];
   return results;
 }
 
-/** Runs in the page: sends texts of each length, in which every kind of character stands at every place. */
+/** Runs in the page: sends texts of each length with characters of one to four bytes, and compares the echoes. */
 async function echoTexts({ url, lengths }: { url: string; lengths: number[] }): Promise<string[]> {
   const socket = new WebSocket(url);
   await new Promise((resolve) => (socket.onopen = resolve));
@@ -106,28 +109,31 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     expect(await server?.stop()).toBe(0);
   });
 
-  test.each([["ArrayBuffer", false], ["Blob", true]])("echoes bytes of every size, as %s", async (_name, asBlob) => {
-    const results = await page.evaluate(echoBytes, { url: `${origin}/echo/bytes`, sizes: SIZES, asBlob });
-    expect(results).toEqual(SIZES.map((size) => `${size} same`));
-  });
+  test.each([["ArrayBuffer", false], ["Blob", true]])(
+    "bytes of every size come back as %s",
+    async (_name, asBlob) => {
+      const results = await page.evaluate(echoBytes, { url: `${origin}/echo/bytes`, sizes: SIZES, asBlob });
+      expect(results).toEqual(SIZES.map((size) => `${size} same`));
+    },
+  );
 
-  test("echoes texts of every size and script", async () => {
+  test("texts of every size and script come back the same", async () => {
     const results = await page.evaluate(echoTexts, { url: `${origin}/echo/texts`, lengths: SIZES });
     expect(results).toEqual(SIZES.map((size) => `${size} same`));
   });
 
-  test("keeps the order of a thousand messages sent at once", async () => {
+  test("a thousand messages sent at once come back in order", async () => {
     const send = Array.from({ length: 1_000 }, (_, index) => `${index} ${"x".repeat(index)}`);
     const report = await page.evaluate(visit, { url: `${origin}/echo/order`, send, close: {} });
-    expect(report.heard).toEqual(send);
+    expect(report.received).toEqual(send);
   });
 
-  test("agrees on no extension and no subprotocol that it does not have", async () => {
+  test("a server without compression and subprotocols agrees on neither", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/echo/plain`, close: { code: 1000 } });
     expect(report).toMatchObject({ opened: true, protocol: "", extensions: "", error: false });
   });
 
-  test("offers a subprotocol that the route does not have: the browser gives up, as its standard asks", async () => {
+  test("the browser fails the connection when the route has none of its subprotocols, as its standard asks", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/echo/none`, protocols: ["v1.chat"] });
     expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006 } });
   });
@@ -138,13 +144,13 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     ["1000 and a reason", { code: 1000, reason: "done" }, 1000, "done"],
     ["3000", { code: 3000, reason: "" }, 3000, ""],
     ["4999 and the longest reason", { code: 4999, reason: "é".repeat(61) + "!" }, 4999, "é".repeat(61) + "!"],
-  ])("hears the page close with %s, and answers alike", async (_name, close, code, reason) => {
+  ])("the server gets the page's Close with %s, and sends the same back", async (_name, close, code, reason) => {
     const id = randomUUID();
     const report = await page.evaluate(visit, { url: `${origin}/echo/${id}`, send: ["last"], close });
-    expect(report.heard).toEqual(["last"]);
+    expect(report.received).toEqual(["last"]);
     expect(report.close).toEqual({ code, reason, wasClean: true });
-    const end = await (await fetch(`${server.url}/ends/${id}`)).json();
-    expect(end).toEqual({ code, reason, wasClean: true });
+    const closed = await (await fetch(`${server.url}/closes/${id}`)).json();
+    expect(closed).toEqual({ code, reason, wasClean: true });
   });
 
   test.each([
@@ -155,28 +161,28 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     [1013, "later"],
     [3000, ""],
     [4999, "x".repeat(123)],
-  ])("closes with %i %j, behind what it had sent", async (code, reason) => {
+  ])("the page gets the server's Close with %i %j, after the messages before it", async (code, reason) => {
     const url = `${origin}/close?code=${code}&reason=${encodeURIComponent(reason)}`;
     const report = await page.evaluate(visit, { url });
-    expect(report).toMatchObject({ heard: ["before"], error: false, close: { code, reason, wasClean: true } });
+    expect(report).toMatchObject({ received: ["before"], error: false, close: { code, reason, wasClean: true } });
   });
 
-  test("closes without a code", async () => {
+  test("the page gets 1005 for a Close without a code", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/close?code=1005` });
     expect(report.close).toEqual({ code: 1005, reason: "", wasClean: true });
   });
 
-  test("closes with 1009 on a message above the limit of its route", async () => {
+  test("the server closes with 1009 on a message above the limit of its route", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/small`, send: ["x".repeat(1_001)] });
     expect(report.close).toMatchObject({ code: 1009, wasClean: true });
   });
 
-  test("cuts the connection: the page sees 1006", async () => {
+  test("the page gets 1006 when the server cuts the connection", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/terminate`, send: ["cut"] });
     expect(report.close).toEqual({ code: 1006, reason: "", wasClean: false });
   });
 
-  test("sees the page go away", async () => {
+  test("the server gets 1001 when the page goes away", async () => {
     const id = randomUUID();
     const other = await browser().newPage();
     await other.goto(server.url);
@@ -185,12 +191,12 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
         new WebSocket(url).onopen = resolve;
       }), `${origin}/echo/${id}`);
     await other.goto("about:blank");
-    const end = await (await fetch(`${server.url}/ends/${id}`)).json();
-    expect(end).toMatchObject({ code: 1001 });
+    const closed = await (await fetch(`${server.url}/closes/${id}`)).json();
+    expect(closed).toMatchObject({ code: 1001 });
     await other.close();
   });
 
-  test("pings, and the browser answers", async () => {
+  test("the browser answers a Ping of the server", async () => {
     const answer = await page.evaluate((url) =>
       new Promise<string>((resolve) => {
         const socket = new WebSocket(url);
@@ -202,9 +208,9 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     expect(answer).toBe("pong are you there?");
   });
 
-  test("lets in its own pages, and no page of another origin where that is the rule", async () => {
+  test("a route for the same origin accepts the server's own page, and no page of another origin", async () => {
     const ours = await page.evaluate(visit, { url: `${origin}/ours`, send: ["?"], close: {} });
-    expect(ours).toMatchObject({ opened: true, heard: ["welcome"] });
+    expect(ours).toMatchObject({ opened: true, received: ["welcome"] });
 
     // The same server under another name is another origin.
     const other = await browser().newPage();
@@ -214,27 +220,27 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     await other.close();
   });
 
-  test("agrees on the subprotocol that the server likes best", async () => {
+  test("the server agrees on the subprotocol that it lists first", async () => {
     const report = await page.evaluate(visit, {
       url: `${origin}/chat`,
       protocols: ["v1.chat", "v2.chat"],
       send: ["?"],
       close: {},
     });
-    expect(report).toMatchObject({ opened: true, protocol: "v2.chat", heard: ["v2.chat"] });
+    expect(report).toMatchObject({ opened: true, protocol: "v2.chat", received: ["v2.chat"] });
   });
 
-  test("shows its cookies to the upgrade hook, and keeps the one that comes with the 101", async () => {
+  test("the upgrade hook gets the page's cookies, and the page keeps a cookie that comes with the 101", async () => {
     const url = `${origin}/account`;
     expect(await page.evaluate(visit, { url })).toMatchObject({ opened: false, close: { code: 1006 } });
 
     await page.evaluate(() => (document.cookie = "session=ada"));
     const report = await page.evaluate(visit, { url, send: ["?"], close: {} });
-    expect(report).toMatchObject({ opened: true, heard: ["Hello, Ada"] });
+    expect(report).toMatchObject({ opened: true, received: ["Hello, Ada"] });
     expect(await page.evaluate(() => document.cookie)).toContain("seen=yes");
   });
 
-  test("turns down a path that has no WebSocket", async () => {
+  test("the server refuses a path that has no WebSocket route", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/nowhere` });
     expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006, wasClean: false } });
   });

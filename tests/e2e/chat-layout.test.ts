@@ -1,4 +1,6 @@
-/** The chat page on screens of all sizes, in both colour schemes, by keyboard and to the ear. */
+/**
+ * The page of the chat example fits screens of all sizes, in both colour schemes, and works by keyboard and by name.
+ */
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -22,7 +24,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** Opens the page, runs the checks, and closes it; the page must not have complained. */
+/** Opens the page, runs the checks, and closes the page, which must have logged no warning and no error. */
 async function visit(options: ChatPageOptions, check: (chat: ChatPage) => Promise<void>): Promise<void> {
   const chat = await ChatPage.open(browser, server.url, options);
   try {
@@ -34,41 +36,44 @@ async function visit(options: ChatPageOptions, check: (chat: ChatPage) => Promis
 }
 
 describe.each([["phone", PHONE], ["small phone", SMALL_PHONE], ["desktop", DESKTOP]])("on a %s", (kind, screen) => {
-  test.each(["light", "dark"] as const)("nothing sticks out, in the %s scheme", async (colorScheme) => {
-    const room = `fit-${kind.replace(" ", "-")}-${colorScheme}`;
-    await visit({ ...screen, colorScheme, room, name: "W".repeat(32) }, async (chat) => {
-      await chat.say(LONG);
-      await chat.say(`https://example.com/${LONG}`);
-      await expect.poll(() => chat.page.locator(".waiting").count()).toBe(0);
-      await chat.textBox.fill(`${LONG}\n`.repeat(12));
+  test.each(["light", "dark"] as const)(
+    "nothing overflows the screen, in the %s scheme",
+    async (colorScheme) => {
+      const room = `fit-${kind.replace(" ", "-")}-${colorScheme}`;
+      await visit({ ...screen, colorScheme, room, name: "W".repeat(32) }, async (chat) => {
+        await chat.say(LONG);
+        await chat.say(`https://example.com/${LONG}`);
+        await expect.poll(() => chat.page.locator(".waiting").count()).toBe(0);
+        await chat.textBox.fill(`${LONG}\n`.repeat(12));
 
-      const { width, height } = screen.viewport;
-      const sizes = await chat.page.evaluate(() => {
-        const root = document.documentElement;
-        const scroll = document.getElementById("scroll")!;
-        const composer = document.getElementById("composer")!.getBoundingClientRect();
-        const background = getComputedStyle(document.querySelector(".room")!).backgroundColor;
-        const probe = new OffscreenCanvas(1, 1).getContext("2d")!;
-        probe.fillStyle = background;
-        probe.fillRect(0, 0, 1, 1);
-        return {
-          page: [root.scrollWidth, root.scrollHeight],
-          conversation: scroll.scrollWidth - scroll.clientWidth,
-          composer: [composer.left, composer.right, composer.bottom],
-          brightness: probe.getImageData(0, 0, 1, 1).data[0]!,
-        };
+        const { width, height } = screen.viewport;
+        const sizes = await chat.page.evaluate(() => {
+          const root = document.documentElement;
+          const scroll = document.getElementById("scroll")!;
+          const composer = document.getElementById("composer")!.getBoundingClientRect();
+          const background = getComputedStyle(document.querySelector(".room")!).backgroundColor;
+          const probe = new OffscreenCanvas(1, 1).getContext("2d")!;
+          probe.fillStyle = background;
+          probe.fillRect(0, 0, 1, 1);
+          return {
+            page: [root.scrollWidth, root.scrollHeight],
+            conversation: scroll.scrollWidth - scroll.clientWidth,
+            composer: [composer.left, composer.right, composer.bottom],
+            brightness: probe.getImageData(0, 0, 1, 1).data[0]!,
+          };
+        });
+        expect(sizes.page).toEqual([width, height]);
+        expect(sizes.conversation).toBe(0);
+        expect(sizes.composer[0]).toBeGreaterThan(0);
+        expect(sizes.composer[1]).toBeLessThan(width);
+        expect(sizes.composer[2]).toBeLessThan(height);
+        if (colorScheme === "light") expect(sizes.brightness).toBeGreaterThan(230);
+        else expect(sizes.brightness).toBeLessThan(60);
       });
-      expect(sizes.page).toEqual([width, height]);
-      expect(sizes.conversation).toBe(0);
-      expect(sizes.composer[0]).toBeGreaterThan(0);
-      expect(sizes.composer[1]).toBeLessThan(width);
-      expect(sizes.composer[2]).toBeLessThan(height);
-      if (colorScheme === "light") expect(sizes.brightness).toBeGreaterThan(230);
-      else expect(sizes.brightness).toBeLessThan(60);
-    });
-  });
+    },
+  );
 
-  test("every field is large enough not to be zoomed at, and every control has a name", async () => {
+  test("every field has a font of 16 px or more, so that no phone zooms in, and every control has a name", async () => {
     await visit({ ...screen, room: "names", name: "Ada" }, async (chat) => {
       const fields = chat.page.locator("input, textarea");
       const fontSizes = await fields.evaluateAll((all) =>
@@ -90,7 +95,7 @@ describe.each([["phone", PHONE], ["small phone", SMALL_PHONE], ["desktop", DESKT
   });
 });
 
-test("on a phone the rooms and people are a drawer, for fingers and for keys", async () => {
+test("on a phone the rooms and people are in a drawer, which opens and closes by touch and by keyboard", async () => {
   await visit({ ...PHONE, room: "drawer", name: "Ada" }, async ({ page }) => {
     const drawer = page.locator("#side");
     const opener = page.getByRole("button", { name: "Rooms and people", exact: true });
@@ -121,7 +126,7 @@ test("on a phone the rooms and people are a drawer, for fingers and for keys", a
   });
 });
 
-test("on a small phone a lost connection finds its place", async () => {
+test("on a small phone the notice of a lost connection fits into the bar", async () => {
   const away = await startServer("node", "examples/chat/server.ts");
   const chat = await ChatPage.open(browser, away.url, { ...SMALL_PHONE, room: "a-room-with-a-long-name", name: "Ada" });
   await away.stop("SIGKILL");
@@ -141,7 +146,7 @@ test("on a small phone a lost connection finds its place", async () => {
   await chat.leave();
 });
 
-test("a first visitor cannot slip past the question for a name", async () => {
+test("a first visitor cannot close the question for a name without a name", async () => {
   await visit({ room: "first" }, async (chat) => {
     const dialog = chat.page.getByRole("dialog", { name: "What should we call you?" });
     await dialog.waitFor();
@@ -153,7 +158,7 @@ test("a first visitor cannot slip past the question for a name", async () => {
     await dialog.getByRole("button", { name: "Join the chat" }).click();
     await expect.poll(() => dialog.getByRole("alert").textContent()).toBe("Please write a name.");
 
-    // Only the server knows this rule: it answers, and the question comes again.
+    // Only the server checks this rule. It sends an error, and the page asks again.
     await dialog.getByLabel("Your name").fill("\u2066");
     await dialog.getByRole("button", { name: "Join the chat" }).click();
     await expect.poll(() => dialog.getByRole("alert").textContent()).toBe("Please choose a name that can be seen.");
@@ -162,7 +167,7 @@ test("a first visitor cannot slip past the question for a name", async () => {
   });
 });
 
-test("a text that is too long stays in the box, and says by how much", async () => {
+test("a text that is too long stays in the box, and a counter says by how much", async () => {
   await visit({ room: "long", name: "Ada" }, async (chat) => {
     await chat.say("x".repeat(2_001));
     expect(await chat.page.locator("#counter").textContent()).toBe("-1");
@@ -174,7 +179,7 @@ test("a text that is too long stays in the box, and says by how much", async () 
   });
 });
 
-test("reading above is not disturbed by what comes below", async () => {
+test("a new message does not move the conversation of a reader who has scrolled up", async () => {
   const room = "reading";
   await visit({ ...DESKTOP, room, name: "Ada" }, async (ada) => {
     for (let line = 1; line <= 18; line++) await ada.say(`Line ${line}\n\n\n`.padEnd(300, "."));
@@ -200,7 +205,7 @@ test("reading above is not disturbed by what comes below", async () => {
 });
 
 test.each(["light", "dark"] as const)(
-  "text stands out from what is behind it, in the %s scheme",
+  "every text has enough contrast to its background, in the %s scheme",
   async (colorScheme) => {
     const room = `contrast-${colorScheme}`;
     await visit({ ...DESKTOP, colorScheme, room, name: "Ada" }, async (ada) => {
@@ -215,7 +220,7 @@ test.each(["light", "dark"] as const)(
   },
 );
 
-/** Runs in the page: WCAG 2.2 §1.4.3 asks for a contrast of 4.5 to 1. */
+/** Runs in the page: returns the texts with a contrast below 4.5 to 1, which WCAG 2.2 §1.4.3 asks for. */
 function findFaintText(): string[] {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true })!;
   const paint = (colors: string[]): number[] => {

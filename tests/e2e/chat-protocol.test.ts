@@ -1,4 +1,4 @@
-/** The chat's server against clients that do not keep to the rules. */
+/** The server of the chat example copes with clients that break the rules of its protocol. */
 
 import { once } from "node:events";
 import { get } from "node:http";
@@ -9,27 +9,28 @@ const KEY = "0123456789abcdef";
 const HELLO = { type: "hello", name: "Ada", key: KEY };
 const SAY = { type: "say", id: "message-0000-0001", text: "Hi" };
 
-type Answer = { type: string } & Record<string, unknown>;
+type Reply = { type: string } & Record<string, unknown>;
 
-/** A client that collects what it hears. */
+/** A client that collects the replies of the server. */
 class Client {
   readonly socket: WebSocket;
-  readonly heard: Answer[] = [];
+  readonly received: Reply[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
 
   constructor(server: ServerProcess, room: string) {
     this.socket = new WebSocket(`${server.url.replace("http", "ws")}/chat/${room}`);
-    this.socket.addEventListener("message", (event) => this.heard.push(JSON.parse(event.data)));
+    this.socket.addEventListener("message", (event) => this.received.push(JSON.parse(event.data)));
     this.closed = new Promise((resolve) => {
       this.socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
     });
   }
 
+  /** Connects, says hello, and waits for the welcome. */
   static async join(server: ServerProcess, room: string, hello: object = HELLO): Promise<Client> {
     const client = new Client(server, room);
     await client.opened();
     client.send(hello);
-    await client.hears("welcome");
+    await client.gets("welcome");
     return client;
   }
 
@@ -43,12 +44,12 @@ class Client {
     );
   }
 
-  all(type: string): Answer[] {
-    return this.heard.filter((answer) => answer.type === type);
+  all(type: string): Reply[] {
+    return this.received.filter((reply) => reply.type === type);
   }
 
-  /** Waits for the answer of a type that comes as the nth. */
-  async hears(type: string, nth = 1): Promise<Answer> {
+  /** Waits for the nth reply of a type. */
+  async gets(type: string, nth = 1): Promise<Reply> {
     while (this.all(type).length < nth) await once(this.socket, "message", { signal: AbortSignal.timeout(10_000) });
     return this.all(type)[nth - 1]!;
   }
@@ -102,81 +103,84 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
     ["a name that turns the text around", { type: "rename", name: "A\u202eB" }, "bad-name", "control"],
     ["a second hello", HELLO, "bad-message", "before"],
     ["bytes", new Uint8Array([1, 2, 3]), "bad-message", "must be text"],
-  ])("answers %s with an error, and stays open", async (_name, message, code, words) => {
+  ])("%s gets an error, and the connection stays open", async (_name, message, code, words) => {
     const client = await join("errors");
     client.send(message);
-    const error = await client.hears("error");
+    const error = await client.gets("error");
     expect(error).toMatchObject({ code, message: expect.stringContaining(words) });
     client.send({ type: "ping" });
-    expect(await client.hears("pong")).toEqual({ type: "pong" });
+    expect(await client.gets("pong")).toEqual({ type: "pong" });
     expect(client.all("error")).toHaveLength(1);
   });
 
-  test("wants a hello before anything else", async () => {
+  test("any message before a hello gets an error", async () => {
     const client = await connect("hello");
     client.send(SAY);
-    expect(await client.hears("error")).toMatchObject({
+    expect(await client.gets("error")).toMatchObject({
       code: "bad-message",
       message: expect.stringContaining("hello"),
     });
     client.send(HELLO);
-    expect(await client.hears("welcome")).toMatchObject({ room: "hello", you: { name: "Ada" }, history: [] });
+    expect(await client.gets("welcome")).toMatchObject({ room: "hello", you: { name: "Ada" }, history: [] });
   });
 
-  test.each(["Lobby", "-", "a%20b", "a%2Fb", "x".repeat(33), "%E2%80%AE"])("turns the room %j down", async (room) => {
-    const client = await connect(room);
-    client.send(HELLO);
-    expect(await client.hears("error")).toMatchObject({ code: "bad-room" });
-    expect(await client.closed).toMatchObject({ code: 4004 });
-  });
+  test.each(["Lobby", "-", "a%20b", "a%2Fb", "x".repeat(33), "%E2%80%AE"])(
+    "the room %j is refused",
+    async (room) => {
+      const client = await connect(room);
+      client.send(HELLO);
+      expect(await client.gets("error")).toMatchObject({ code: "bad-room" });
+      expect(await client.closed).toMatchObject({ code: 4004 });
+    },
+  );
 
-  test("takes rooms of any script", async () => {
+  test("a room's name may be of any script", async () => {
     const client = await join(encodeURIComponent("чай_2"));
-    expect(await client.hears("welcome")).toMatchObject({ room: "чай_2" });
+    expect(await client.gets("welcome")).toMatchObject({ room: "чай_2" });
   });
 
-  test("says a message once, however often it is sent", async () => {
+  test("a message that is sent twice is said once", async () => {
     const ada = await join("once");
     const ben = await join("once", { ...HELLO, name: "Ben", key: "fedcba9876543210" });
     ada.send(SAY);
     ada.send(SAY);
     ada.send({ ...SAY, id: "message-0000-0002", text: "Bye" });
-    const { message } = await ada.hears("message", 2) as unknown as { message: object };
+    const { message } = await ada.gets("message", 2) as unknown as { message: object };
     expect(message).toMatchObject({ id: SAY.id, text: "Hi", from: { name: "Ada" }, at: expect.any(Number) });
-    await ben.hears("message", 2);
-    const texts = ben.all("message").map((answer) => (answer.message as typeof SAY).text);
+    await ben.gets("message", 2);
+    const texts = ben.all("message").map((reply) => (reply.message as typeof SAY).text);
     expect(texts).toEqual(["Hi", "Bye"]);
   });
 
-  test("gives the place of a lost connection to the one that comes back, and tells nobody", async () => {
+  test("a person who comes back takes the place of the lost connection, and nobody else is told", async () => {
     const ben = await join("back", { ...HELLO, name: "Ben", key: "fedcba9876543210" });
     const lost = await join("back");
     const back = await join("back");
     expect(await lost.closed).toMatchObject({ code: 4001 });
     back.send(SAY);
-    await ben.hears("message");
+    await ben.gets("message");
     expect([ben.all("joined").length, ben.all("left").length]).toEqual([1, 0]);
-    expect(await back.hears("welcome")).toMatchObject({
+    expect(await back.gets("welcome")).toMatchObject({
       you: { name: "Ada" },
       people: [{ name: "Ben" }, { name: "Ada" }],
     });
   });
 
-  test("keeps the last 50 messages of a room", async () => {
+  test("a room keeps its last 50 messages", async () => {
     const keys = ["a", "b", "c"].map((letter) => letter.repeat(16));
     for (const key of keys) {
       const client = await join("fifty", { ...HELLO, key });
       for (let number = 1; number <= 19; number++) {
         client.send({ ...SAY, id: `${key}-${number}`, text: `${key[0]}${number}` });
       }
-      await client.hears("message", 19);
+      await client.gets("message", 19);
     }
     const late = await join("fifty", { ...HELLO, key: "d".repeat(16) });
-    const { history } = await late.hears("welcome") as unknown as { history: (typeof SAY)[] };
+    const { history } = await late.gets("welcome") as unknown as { history: (typeof SAY)[] };
     expect([history.length, history[0]!.text, history.at(-1)!.text]).toEqual([50, "a8", "c19"]);
   });
 
-  test("slows a flood down, says so, and ends what goes on", async () => {
+  test("a flood gets errors that ask to slow down, and is closed when it goes on", async () => {
     const client = await join("flood");
     for (let number = 0; number < 200; number++) {
       client.send({ ...SAY, id: `flood-message-${String(number).padStart(3, "0")}`, text: String(number) });
@@ -191,13 +195,13 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
     expect(client.all("message").length).toBeLessThan(40);
   });
 
-  test("closes with 1009 when a message is too big to be one", async () => {
+  test("a message of 17 KiB is closed with 1009", async () => {
     const client = await join("big");
     client.send("x".repeat(17 * 1024));
     expect(await client.closed).toMatchObject({ code: 1009 });
   });
 
-  test("serves its own files and no others, under a strict policy", async () => {
+  test("the server serves the page's files and no others, under a strict policy", async () => {
     const page = await fetch(server.url);
     expect(page.status).toBe(200);
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
@@ -211,7 +215,7 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
     }
   });
 
-  test("lets no other site's page in", async () => {
+  test("a page of another site gets a 403", async () => {
     const handshake = {
       "Connection": "Upgrade",
       "Upgrade": "websocket",

@@ -1,4 +1,4 @@
-/** The chat example as people use it: a real server, a real browser, on every runtime. */
+/** People use the chat example in a real browser, against a real server on every runtime. */
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { sharedBrowser } from "./support/browser.ts";
@@ -23,7 +23,7 @@ async function open(server: ServerProcess, options: ChatPageOptions = {}): Promi
   return chat;
 }
 
-/** Chromium notes every attempt that failed. That is expected while the server is away, and only then. */
+/** Removes the failed attempts to connect, which Chromium logs. They are expected only while the server is away. */
 function forgiveLostConnections(...chats: ChatPage[]): void {
   for (const { faults } of chats) {
     const others = faults.filter((fault) => !/^WebSocket connection to 'ws:.*' failed/.test(fault));
@@ -71,7 +71,7 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     expect(await ada.page.locator("#people-count").textContent()).toBe("Only you are here");
   });
 
-  test("a message is text, whatever is in it", async () => {
+  test("a message with HTML in it is shown as text", async () => {
     const room = "text";
     const ada = await open(server, { room, name: "Ada" });
     const ben = await open(server, { room, name: '<b onclick="x">' });
@@ -91,7 +91,7 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     await expect.poll(() => ada.messages()).toContain('<b onclick="x">: one\ntwo');
   });
 
-  test("who comes later reads what was said, and a reload forgets nothing", async () => {
+  test("a person who comes later sees the last messages, and a reload loses nothing", async () => {
     const room = "history";
     const ada = await open(server, { room, name: "Ada" });
     await ada.say("First");
@@ -122,7 +122,7 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     await expect.poll(() => second.notices()).toEqual(["You are now Grace"]);
   });
 
-  test("rooms are apart, have addresses, and can be opened and left", async () => {
+  test("rooms are separate, have addresses, and can be opened and left", async () => {
     const ada = await open(server, { room: "garden", name: "Ada" });
     const ben = await open(server, { room: "garden", name: "Ben" });
     await ben.say("In the garden");
@@ -144,7 +144,7 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     await expect.poll(() => ada.notices()).toEqual(["Ben joined", "Ben left"]);
   });
 
-  test("much at once is slowed down, and arrives whole and in order", async () => {
+  test("many messages at once are slowed down, and all arrive in order", async () => {
     const room = "much";
     const ada = await open(server, { room, name: "Ada" });
     const ben = await open(server, { room, name: "Ben" });
@@ -156,7 +156,7 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     expect(await ada.messages()).toEqual(numbers.map((number) => `You: ${number}`));
   });
 
-  test("a copied tab becomes a second person instead of a fight for one place", async () => {
+  test("a copied tab becomes a second person, and the two do not push each other out", async () => {
     const room = "copies";
     const ada = await open(server, { room, name: "Ada" });
     const key = await ada.page.evaluate(() => sessionStorage.getItem("chat.key")!);
@@ -169,37 +169,40 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     await expect.poll(() => ada.people()).toEqual(["Ada 2", "Ada"]);
   });
 
-  test.each(["SIGTERM", "SIGKILL"] as const)("after a restart (%s) both come back by themselves", async (signal) => {
-    const room = `restart-${signal.toLowerCase()}`;
-    let restarted = await startServer(runtime, CHAT);
-    try {
-      const ada = await open(restarted, { room, name: "Ada" });
-      const ben = await open(restarted, { room, name: "Ben" });
-      await ada.say("Before");
-      await ben.sees("Before");
+  test.each(["SIGTERM", "SIGKILL"] as const)(
+    "after a restart (%s), both people come back",
+    async (signal) => {
+      const room = `restart-${signal.toLowerCase()}`;
+      let restarted = await startServer(runtime, CHAT);
+      try {
+        const ada = await open(restarted, { room, name: "Ada" });
+        const ben = await open(restarted, { room, name: "Ben" });
+        await ada.say("Before");
+        await ben.sees("Before");
 
-      expect(await restarted.stop(signal)).toBe(signal === "SIGTERM" ? 0 : null);
-      await ada.status(/^Reconnecting in \d+ s$/).waitFor();
-      await ben.status(/^Reconnecting in \d+ s$/).waitFor();
-      await ada.say("While it was away");
-      await ada.say("And once more");
-      expect(await ada.page.locator(".waiting").count()).toBe(2);
+        expect(await restarted.stop(signal)).toBe(signal === "SIGTERM" ? 0 : null);
+        await ada.status(/^Reconnecting in \d+ s$/).waitFor();
+        await ben.status(/^Reconnecting in \d+ s$/).waitFor();
+        await ada.say("While it was away");
+        await ada.say("And once more");
+        expect(await ada.page.locator(".waiting").count()).toBe(2);
 
-      restarted = await startServer(runtime, CHAT, restarted.port);
-      await ada.connected();
-      await ben.connected();
-      const fromAda = ["Before", "While it was away", "And once more"];
-      await expect.poll(() => ben.messages()).toEqual(fromAda.map((text) => `Ada: ${text}`));
-      await ben.say("There you are");
-      await expect.poll(() => ada.messages())
-        .toEqual([...fromAda.map((text) => `You: ${text}`), "Ben: There you are"]);
-      await expect.poll(() => ada.people()).toEqual(["Ada", "Ben"]);
-      expect(await ada.page.locator(".waiting").count()).toBe(0);
-      // They never left, as far as anybody could tell.
-      expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
-      forgiveLostConnections(ada, ben);
-    } finally {
-      await restarted.stop("SIGKILL");
-    }
-  });
+        restarted = await startServer(runtime, CHAT, restarted.port);
+        await ada.connected();
+        await ben.connected();
+        const fromAda = ["Before", "While it was away", "And once more"];
+        await expect.poll(() => ben.messages()).toEqual(fromAda.map((text) => `Ada: ${text}`));
+        await ben.say("There you are");
+        await expect.poll(() => ada.messages())
+          .toEqual([...fromAda.map((text) => `You: ${text}`), "Ben: There you are"]);
+        await expect.poll(() => ada.people()).toEqual(["Ada", "Ben"]);
+        expect(await ada.page.locator(".waiting").count()).toBe(0);
+        // Nobody was told that they had left.
+        expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
+        forgiveLostConnections(ada, ben);
+      } finally {
+        await restarted.stop("SIGKILL");
+      }
+    },
+  );
 });

@@ -1,4 +1,4 @@
-/** permessage-deflate between a real browser and the engine on every runtime, seen on the wire by a proxy between the two. */
+/** permessage-deflate works between a real browser and every runtime, as a proxy between the two counts on the wire. */
 
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -8,7 +8,7 @@ import { RUNTIMES, type ServerProcess, startServer } from "./support/server-proc
 
 const SERVER = "tests/support/compressing-server.ts";
 
-/** Around every border that frames, zlib's threads and the threshold have. */
+/** Sizes around the limits of frames, of zlib's threads and of the compression threshold. */
 const SIZES = [0, 1, 125, 126, 1_023, 1_024, 5_000, 65_535, 65_536, 131_071, 131_072, 300_000, 1_048_576];
 
 interface Visit {
@@ -19,21 +19,21 @@ interface Visit {
 
 interface Report {
   extensions: string;
-  /** One line for each size. */
+  /** One line for each size: "same" or "different". */
   results: string[];
   sentBytes: number;
   close: { code: number; wasClean: boolean };
 }
 
-/** Runs in the page: sends messages of each size, all at once, and compares what comes back. */
+/** Runs in the page: sends messages of each size, all at once, and compares the echoes. */
 async function echo({ url, sizes, isBinary }: Visit): Promise<Report> {
   const socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
-  const heard: (string | ArrayBuffer)[] = [];
+  const received: (string | ArrayBuffer)[] = [];
   const closed = new Promise<CloseEvent>((resolve) => (socket.onclose = resolve));
   socket.onmessage = ({ data }) => {
-    heard.push(data);
-    if (heard.length === sizes.length) socket.close(1000);
+    received.push(data);
+    if (received.length === sizes.length) socket.close(1000);
   };
   await new Promise((resolve) => (socket.onopen = resolve));
   const texts = sizes.map((size) => {
@@ -44,7 +44,7 @@ async function echo({ url, sizes, isBinary }: Visit): Promise<Report> {
   const { code, wasClean } = await closed;
   const decoder = new TextDecoder();
   const results = sizes.map((size, i) => {
-    const data = heard[i];
+    const data = received[i];
     const back = typeof data === "string" ? data : decoder.decode(data);
     return `${size} ${back === texts[i] && typeof data === (isBinary ? "object" : "string") ? "same" : "different"}`;
   });

@@ -1,3 +1,5 @@
+/** Runs a client program for tests, and gives tests each of its connections. */
+
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
@@ -6,6 +8,7 @@ import { Mailbox } from "./mailbox.ts";
 import { type ClientEvent, type Command, toLine } from "./messages.ts";
 
 type Unaddressed<T> = T extends { connection: number } ? Omit<T, "connection"> : never;
+/** An event of one connection. */
 export type ConnectionEvent = Unaddressed<ClientEvent>;
 
 /** A running client program, with any number of connections. */
@@ -25,7 +28,7 @@ export class ClientProcess {
       this.#ended = new Error(`The client program ended with ${signal ?? `exit code ${code}`}`);
       for (const { events } of this.#connections) events.end(this.#ended);
     });
-    // Writing to a program that has ended fails; its exit says all there is to say.
+    // Writing to a program that has ended fails. The error is ignored, because the `exit` event reports the end.
     this.#child.stdin.on("error", () => {});
   }
 
@@ -42,7 +45,7 @@ export class ClientProcess {
     return client;
   }
 
-  /** Ends the program as a power cut would: nobody says goodbye. */
+  /** Kills the program, as a power cut would: its connections get no Close. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");
@@ -51,7 +54,9 @@ export class ClientProcess {
   }
 }
 
+/** One connection of a client program. Its methods are commands to the program. */
 export class ClientConnection {
+  /** The events that the program reports, in order. */
   readonly events: Mailbox<ConnectionEvent> = new Mailbox();
   readonly #command: (command: Unaddressed<Command>) => void;
 

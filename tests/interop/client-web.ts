@@ -1,4 +1,7 @@
-/** A client program over the browser's API: the runtime's own WebSocket, or with the argument `undici` that of undici. */
+/**
+ * A client program with the browser's API: the WebSocket of the runtime, or that of undici with the argument `undici`.
+ */
+
 import { WebSocket as UndiciWebSocket } from "undici";
 import { onCommand, report } from "./client-stdio.ts";
 
@@ -26,7 +29,7 @@ function open(connection: number, url: string): WebSocket {
     if (typeof data === "string") report({ connection, event: "message", text: data });
     else report({ connection, event: "message", binary: Buffer.from(data).toString("base64") });
   };
-  // A refusal is told by `error`: Node 22 has no `close` after it.
+  // A refusal is reported at `error`, because on Node 22 no `close` follows.
   socket.onerror = () => {
     if (!isOpen) report({ connection, event: "refused" });
   };

@@ -1,4 +1,8 @@
-/** A client program over the `ws` package, which can do what the browser's API cannot: pings, fragments, cutting the line. */
+/**
+ * A client program with the `ws` package. Unlike the browser's API, ws can send Pings and fragments, and cut the
+ * connection.
+ */
+
 import { WebSocket } from "ws";
 import { onCommand, report } from "./client-stdio.ts";
 
@@ -37,7 +41,7 @@ function open(connection: number, url: string): WebSocket {
     else report({ connection, event: "message", text: data.toString() });
   });
   socket.on("pong", (data) => report({ connection, event: "pong", data: data.toString("base64") }));
-  // Without a listener the error would end this program; what matters is told by `close`.
+  // Without a listener, an error would end this program. The `close` event reports the failure.
   socket.on("error", () => {});
   socket.on("close", (code, reasonBytes) => {
     const reason = reasonBytes.toString();

@@ -1,7 +1,8 @@
-"""A client program on Python's standard sockets: RFC 6455 and 7692 by hand, so that it shares no code with anything else here.
+"""A client program on Python's sockets. It implements RFC 6455 and RFC 7692 itself, so that it shares no code with the
+server or with another client.
 
-It is strict: a frame the server may not send (masked, reserved bits, a length that is not minimal, a fragmented or
-oversized control frame) ends the program with a traceback, which fails the test.
+The client is strict: a frame that a server may not send (masked, with reserved bits, with a length that is not minimal,
+a fragmented or oversized control frame) ends the program with a traceback, which fails the test.
 """
 
 import base64
@@ -32,28 +33,28 @@ def fail_loudly(failure):
 
 
 class Deflate:
-    """permessage-deflate as the server has answered it (RFC 7692 section 7.1), both directions."""
+    """permessage-deflate in both directions, as agreed in the response of the server (RFC 7692 section 7.1)."""
 
     TAIL = b"\x00\x00\xff\xff"
 
-    def __init__(self, answer):
-        name, *parameters = (part.strip() for part in answer.split(";"))
-        assert name == "permessage-deflate", answer
+    def __init__(self, agreement):
+        name, *parameters = (part.strip() for part in agreement.split(";"))
+        assert name == "permessage-deflate", agreement
         agreed = dict(parameter.partition("=")[::2] for parameter in parameters)
-        assert len(agreed) == len(parameters), f"a parameter twice: {answer}"
+        assert len(agreed) == len(parameters), f"a parameter twice: {agreement}"
         self.server_keeps = agreed.pop("server_no_context_takeover", None) is None
         self.client_keeps = agreed.pop("client_no_context_takeover", None) is None
         self.server_bits = int(agreed.pop("server_max_window_bits", 15))
         self.client_bits = int(agreed.pop("client_max_window_bits", 15))
-        assert not agreed, f"unknown parameters: {answer}"
+        assert not agreed, f"unknown parameters: {agreement}"
         self.compressor = self.decompressor = None
 
     def compress(self, fragments):
-        """The fragments of one message, each flushed, so that it can be read before the next comes."""
+        """Compresses the fragments of one message. Each is flushed, so that it can be read before the next one comes."""
         if self.compressor is None or not self.client_keeps:
             self.compressor = zlib.compressobj(wbits=-self.client_bits)
         flushed = [self.compressor.compress(each) + self.compressor.flush(zlib.Z_SYNC_FLUSH) for each in fragments]
-        # Flushing what is flushed already gives nothing: an empty block stands for an empty message (section 7.2.3.6).
+        # A second flush yields no bytes, so an empty block is sent for an empty message (section 7.2.3.6).
         flushed[-1] = flushed[-1].removesuffix(self.TAIL) or b"\x00"
         return flushed
 
@@ -110,7 +111,7 @@ class Client:
         return True
 
     def hang_up(self):
-        # The socket stays open for as long as the stream made from it.
+        # The socket stays open until the stream that was made from it is closed.
         self.stream.close()
         self.socket.close()
 
@@ -123,7 +124,7 @@ class Client:
         else:
             size = struct.pack("!BQ", 0x80 | 127, length)
         mask = os.urandom(4)
-        # One XOR of two big integers is far quicker than a loop over the bytes.
+        # One XOR of two big integers is far faster than a loop over the bytes.
         key = (mask * (length // 4 + 1))[:length]
         masked = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(length, "big")
         with self.send_lock:
@@ -218,7 +219,7 @@ class Client:
         elif action == "close":
             self.send_close(b"")
         elif action == "terminate":
-            # Both halves at once, without a Close frame; the reader's thread then sees the end.
+            # Ends both directions without a Close frame. The reading thread then gets the end of the stream.
             self.socket.shutdown(socket.SHUT_RDWR)
 
 

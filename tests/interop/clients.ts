@@ -1,20 +1,25 @@
+/** The list of client programs that connect to the server. */
+
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
+/** A client program, and what it can do. */
 export interface ClientKind {
   readonly name: string;
   readonly command: readonly string[];
-  /** Beyond the browser's API: pings of its own, fragments of its choice, cutting the TCP connection. */
+  /** True when the client can send Pings and chosen fragments, and cut the TCP connection. The browser's API cannot. */
   readonly hasFrameControl: boolean;
-  /** Which way permessage-deflate works: some can only inflate, and some do not offer it. */
+  /**
+   * The directions in which the client compresses. Some clients can only inflate, and some do not offer compression.
+   */
   readonly compresses: "both ways" | "receiving" | "never";
 }
 
 const program = (name: string): string => join(import.meta.dirname, name);
-// Under Node, its own version is tested, whichever it is; under Deno and Bun, the development dependency's.
+// Under Node, the client is the same version of Node. Under Deno and Bun, it is the one in the dev dependencies.
 const node = /\bnode(\.exe)?$/.test(process.execPath) ? process.execPath : "node";
 
-/** Everybody who connects. They are programs of their own, so that every server meets the same clients. */
+/** All clients. They are programs of their own, so that the servers of all runtimes meet the same clients. */
 export const clientKinds: readonly ClientKind[] = [
   {
     name: "Node's WebSocket",
@@ -49,7 +54,7 @@ export const clientKinds: readonly ClientKind[] = [
   },
 ];
 
-/** The runtimes are development dependencies and always there; python3 is the machine's. */
+/** True when the client can run here. The runtimes are dev dependencies and always there; python3 may be missing. */
 export function isInstalled({ command }: ClientKind): boolean {
   return command[0] !== "python3" || spawnSync("python3", ["--version"]).status === 0;
 }

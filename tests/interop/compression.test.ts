@@ -1,4 +1,4 @@
-// permessage-deflate with clients that are not ours, seen on the wire by a proxy between the two.
+// permessage-deflate works with WebSocket clients of other projects, as a proxy in between counts on the wire.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type AppOptions, createApp, type Socket } from "../../mod.ts";
@@ -11,7 +11,7 @@ const KiB = 1024;
 
 const neither = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
-/** Settings, and what they agree on with a client that offers `permessage-deflate; client_max_window_bits`. */
+/** Settings, and their agreement with a client that offers `permessage-deflate; client_max_window_bits`. */
 const modes: [name: string, compression: AppOptions["compression"], extensions: string][] = [
   ["by default", true, neither],
   ["with takeover", { contextTakeover: true }, "permessage-deflate"],
@@ -35,7 +35,7 @@ function json(bytes: number): string {
   return JSON.stringify(items).slice(0, bytes);
 }
 
-/** What shrinks well, in every size that frames and zlib treat in a way of its own. */
+/** Messages that shrink well, of every size that frames and zlib treat differently. */
 const messages: (string | Uint8Array)[] = [
   json(2000),
   Buffer.from(json(2000)),
@@ -51,23 +51,24 @@ const messages: (string | Uint8Array)[] = [
 ];
 const totalBytes = messages.reduce((sum, message) => sum + Buffer.byteLength(message), 0);
 
+/** Both ends of a connection, and the proxy in between. */
 interface Ends {
   readonly client: ClientConnection;
   readonly socket: Socket;
-  /** What the server hears. */
-  readonly heard: Mailbox<string | Buffer>;
+  /** The messages that the server gets. */
+  readonly received: Mailbox<string | Buffer>;
   readonly proxy: MeteredProxy;
   readonly extensions: string;
 }
 
-/** A connection through a proxy to an app of its own. */
+/** Opens a connection through a proxy to a new app. */
 async function connect(program: ClientProcess, compression: AppOptions["compression"]): Promise<Ends> {
-  const arrived = Promise.withResolvers<{ socket: Socket; heard: Mailbox<string | Buffer> }>();
+  const arrived = Promise.withResolvers<{ socket: Socket; received: Mailbox<string | Buffer> }>();
   const app = await createApp({ logger: false, compression });
   app.ws("/", (socket) => {
-    const heard = new Mailbox<string | Buffer>();
-    socket.on("message", (data) => heard.put(data));
-    arrived.resolve({ socket, heard });
+    const received = new Mailbox<string | Buffer>();
+    socket.on("message", (data) => received.put(data));
+    arrived.resolve({ socket, received });
   });
   await app.listen({ port: 0, host: "127.0.0.1" });
   const proxy = await meteredProxy(app.address!.port);
@@ -101,17 +102,17 @@ for (const kind of clientKinds) {
 
     afterAll(() => program.kill());
 
-    describe.each(modes)("%s", (_name, compression, answer) => {
-      test(`agrees on ${offers ? "compression" : "nothing"}, at both ends`, async () => {
+    describe.each(modes)("%s", (_name, compression, agreement) => {
+      test(`both ends agree on ${offers ? "compression" : "no compression"}`, async () => {
         const { socket, extensions, client } = await connect(program, compression);
-        expect(socket.extensions).toBe(offers ? answer : "");
-        // ws says which extensions it has, and not how.
+        expect(socket.extensions).toBe(offers ? agreement : "");
+        // ws reports the names of the extensions, without their parameters.
         expect(extensions).toBe(kind.name === "ws" ? "permessage-deflate" : socket.extensions);
         client.close(1000);
         expect(await client.events.next()).toMatchObject({ event: "close", code: 1000, wasClean: true });
       });
 
-      test("receives every message as it was sent, in order, and the wire shows whether they were compressed", async () => {
+      test("the client receives every message in order, and the wire shows whether the server compresses", async () => {
         const { socket, client, proxy } = await connect(program, compression);
         const before = proxy.toClients;
         for (const message of messages) socket.send(message);
@@ -121,38 +122,38 @@ for (const kind of clientKinds) {
         else expect(wireBytes).toBeGreaterThan(totalBytes);
       });
 
-      test("is understood, message by message, and the wire shows whether it compresses", async () => {
-        const { client, heard, proxy } = await connect(program, compression);
+      test("the server receives every message in order, and the wire shows whether the client compresses", async () => {
+        const { client, received, proxy } = await connect(program, compression);
         const before = proxy.toServer;
         for (const message of messages) client.send(message);
-        for (const message of messages) expectSame(await heard.next(), message);
+        for (const message of messages) expectSame(await received.next(), message);
         const wireBytes = proxy.toServer - before;
         if (kind.compresses === "both ways") expect(wireBytes).toBeLessThan(totalBytes / 2);
         else expect(wireBytes).toBeGreaterThan(totalBytes);
       });
 
-      test("both ways at once, and closed behind it all", async () => {
-        const { client, heard, socket } = await connect(program, compression);
+      test("messages in both directions at once all arrive before a Close", async () => {
+        const { client, received, socket } = await connect(program, compression);
         for (const message of messages) {
           socket.send(message);
           client.send(message);
         }
-        for (const message of messages) expectSame(await heard.next(), message);
+        for (const message of messages) expectSame(await received.next(), message);
         socket.close(4000, "done");
         expect(await client.events.take(messages.length)).toEqual(messages.map(eventOf));
         expect(await client.events.next()).toEqual({ event: "close", code: 4000, reason: "done", wasClean: true });
       });
 
       if (kind.hasFrameControl) {
-        test("its compressed fragments, an empty one among them, are one message", async () => {
-          const { client, heard } = await connect(program, compression);
+        test("compressed fragments, an empty one among them, are one message", async () => {
+          const { client, received } = await connect(program, compression);
           const bytes = Buffer.from(json(50 * KiB));
           const fragments = [bytes.subarray(0, 1), bytes.subarray(1, 30_001), Buffer.alloc(0), bytes.subarray(30_001)];
           client.sendFragments(true, fragments);
           client.sendFragments(false, fragments);
           client.sendFragments(false, [...fragments, Buffer.alloc(0)]);
-          expectSame(await heard.next(), bytes);
-          for (let i = 0; i < 2; i++) expectSame(await heard.next(), bytes.toString());
+          expectSame(await received.next(), bytes);
+          for (let i = 0; i < 2; i++) expectSame(await received.next(), bytes.toString());
         });
       }
     });

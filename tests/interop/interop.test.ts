@@ -1,3 +1,5 @@
+// WebSocket clients of other projects send, receive, ping and close as they should against the server.
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type App, createApp, type Socket } from "../../mod.ts";
 import { base64, type ClientConnection, ClientProcess, type ConnectionEvent } from "./client-process.ts";
@@ -9,7 +11,7 @@ type SocketEvent =
   | { event: "ping" | "pong"; data: string }
   | { event: "close"; code: number; reason: string; wasClean: boolean };
 
-/** The server's end of one connection, with what it has reported so far. */
+/** The server's end of one connection, and the events that no test has read yet. */
 interface ServerEnd {
   readonly socket: Socket;
   readonly events: Mailbox<SocketEvent>;
@@ -26,12 +28,12 @@ const texts: [name: string, text: string][] = [
   ...sizes.map((size): [string, string] => [`${size} bytes`, "x".repeat(size)]),
 ];
 
-/** Bytes that would show a wrong order, a wrong mask or a lost byte. */
+/** Returns bytes in which a wrong order, a wrong mask or a lost byte shows. */
 function pattern(size: number): Uint8Array {
   return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8)) & 255);
 }
 
-/** A message as a client reports it. */
+/** The event by which a client reports a message. */
 function message(data: string | Uint8Array): ConnectionEvent {
   return typeof data === "string" ? { event: "message", text: data } : { event: "message", binary: base64(data) };
 }
@@ -88,7 +90,7 @@ for (const kind of clientKinds) {
       const { client, socket, events } = await connect();
       client.send(data);
       const received = await events.next() as { data: string | Uint8Array };
-      // Compared as bytes: a Buffer and a Uint8Array hold the same, and a large one is not compared item by item.
+      // The bytes are compared, because a Buffer may equal a Uint8Array and `toEqual` is slow for a large one.
       expect(typeof received.data).toBe(typeof data === "string" ? "string" : "object");
       expect(Buffer.compare(Buffer.from(received.data as string), Buffer.from(data as string))).toBe(0);
       socket.send(received.data);
@@ -96,9 +98,9 @@ for (const kind of clientKinds) {
       socket.terminate();
     }
 
-    test.each(texts)("text there and back: %s", (_name, text) => expectRoundTrip(text));
+    test.each(texts)("a text comes back the same: %s", (_name, text) => expectRoundTrip(text));
 
-    test.each(sizes)("%i bytes of binary there and back", (size) => expectRoundTrip(pattern(size)));
+    test.each(sizes)("%i bytes of binary come back the same", (size) => expectRoundTrip(pattern(size)));
 
     test("100 messages each way at once, text and binary, arrive in order", async () => {
       const { client, socket, events } = await connect();
@@ -113,7 +115,7 @@ for (const kind of clientKinds) {
       socket.terminate();
     });
 
-    test("a close from the client carries its code and reason, and comes back to it", async () => {
+    test("a close from the client carries its code and reason, and the server sends both back", async () => {
       const { client, events } = await connect();
       client.close(4321, "genug für heute");
       const closed = { event: "close", code: 4321, reason: "genug für heute", wasClean: true };
@@ -135,11 +137,11 @@ for (const kind of clientKinds) {
       socket.close(4123, "Schluß");
       expect(await client.events.next()).toEqual(message("the last word"));
       expect(await client.events.next()).toEqual({ event: "close", code: 4123, reason: "Schluß", wasClean: true });
-      // §7.1.6: the server reports the reason it receives, and not every client repeats one.
+      // §7.1.6: the server reports the reason that it receives. Not every client sends the reason back.
       expect(await events.next()).toMatchObject({ event: "close", code: 4123, wasClean: true });
     });
 
-    test("closing the app closes its connections with the code that is given", async () => {
+    test("closing the app closes its connections with the given code", async () => {
       const ownApp = await startApp();
       const { client, events } = await connect(program, ownApp);
       await ownApp.close({ code: 1001, reason: "restarting" });
@@ -154,12 +156,12 @@ for (const kind of clientKinds) {
       socket.terminate();
     });
 
-    test("a path nobody serves is refused", async () => {
+    test("an unknown path is refused", async () => {
       const client = program.connect(address(app, "/nowhere"));
       expect(await client.events.next()).toEqual({ event: "refused" });
     });
 
-    test("a program that is killed is 1006 to the server", async () => {
+    test("a client program that is killed is 1006 to the server", async () => {
       const doomed = new ClientProcess(kind.command);
       const { events } = await connect(doomed);
       await doomed.kill();

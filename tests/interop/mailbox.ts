@@ -1,9 +1,11 @@
+/** A queue of events that tests wait for. */
+
 interface Waiting<T> {
   resolve: (item: T) => void;
   reject: (reason: Error) => void;
 }
 
-/** Keeps what has happened, in order, until a test asks for it; a test that asks first waits. */
+/** Keeps items in order until a test takes them. A test that asks before an item is there waits for it. */
 export class Mailbox<T> {
   readonly #kept: T[] = [];
   readonly #waiting: Waiting<T>[] = [];
@@ -15,18 +17,20 @@ export class Mailbox<T> {
     else this.#kept.push(item);
   }
 
-  /** Whoever waits, now or later, for what can no longer come is told why. */
+  /** Says that no more items come. All waits, now or later, reject with `reason`. Items that are kept can be taken. */
   end(reason: Error): void {
     this.#end = reason;
     for (const waiting of this.#waiting.splice(0)) waiting.reject(reason);
   }
 
+  /** Takes the next item, and waits for it if necessary. */
   next(): Promise<T> {
     if (this.#kept.length > 0) return Promise.resolve(this.#kept.shift()!);
     if (this.#end) return Promise.reject(this.#end);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
+  /** Takes the next `count` items. */
   async take(count: number): Promise<T[]> {
     const items: T[] = [];
     while (items.length < count) items.push(await this.next());

@@ -1,14 +1,17 @@
+/** Runs commands and collects their output, for tests of the packages. */
+
 import { execFile } from "node:child_process";
 
 const COMMAND_TIMEOUT_MS = 50_000;
 
+/** The result of a command. */
 export interface CommandResult {
   readonly exitCode: number;
   /** Standard output and standard error, in this order. */
   readonly output: string;
 }
 
-/** Runs a command in a folder and collects what it says. */
+/** Runs a command in the folder `cwd`. Rejects when the command cannot run, takes 50 s, or is ended by a signal. */
 export function run(command: readonly string[], cwd: string): Promise<CommandResult> {
   const [executable, ...args] = command;
   const options = { cwd, timeout: COMMAND_TIMEOUT_MS, env: { ...process.env, NO_COLOR: "1" } };
@@ -20,7 +23,7 @@ export function run(command: readonly string[], cwd: string): Promise<CommandRes
   });
 }
 
-/** The same, for a command that has to succeed before anything can be tested. */
+/** Runs a command that must succeed, and returns its output. Rejects with the output when the exit code is not 0. */
 export async function mustRun(command: readonly string[], cwd: string): Promise<string> {
   const { exitCode, output } = await run(command, cwd);
   if (exitCode !== 0) throw new Error(`${command.join(" ")} ended with exit code ${exitCode}:\n${output}`);

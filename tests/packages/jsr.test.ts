@@ -1,10 +1,12 @@
+// JSR accepts the package, which contains the source and the documents.
+
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { run } from "./command.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-test("JSR would take the package: no slow type, no warning, nothing but the source and the papers", async () => {
+test("JSR would accept the package without a warning, and it contains only the source and the documents", async () => {
   const { exitCode, output } = await run(
     ["deno", "publish", "--dry-run", "--allow-dirty", "--config", "jsr.json"],
     root,

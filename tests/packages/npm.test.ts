@@ -1,3 +1,5 @@
+// The npm package contains what it should, has types that resolve, and runs on every runtime.
+
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +15,9 @@ const consumerSource = join(import.meta.dirname, "consumer.ts.txt");
 let project: string;
 let installed: string;
 
-/** `npm pack`, then the tarball installed into an empty project, with no network to find a forgotten dependency in. */
+/**
+ * Packs the package and installs it in an empty project. Without a network, a forgotten dependency cannot be fetched.
+ */
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "spacenode-package-"));
   installed = join(project, "node_modules/spacenode");
@@ -25,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(project, { recursive: true, force: true }));
 
-/** What a built file imports from its own package. */
+/** Returns the imports of a built file, except those of node:. */
 function importsOf(path: string): string[] {
   const { module } = parseSync(path, readFileSync(join(installed, path), "utf8"));
   const specifiers = [
@@ -36,25 +40,25 @@ function importsOf(path: string): string[] {
 }
 
 describe("the package", () => {
-  test("holds the built code, its types and the papers, nothing else", () => {
+  test("contains the built code, its types and the documents, and nothing else", () => {
     const files = globSync("**/*.*", { cwd: installed });
     expect(files).toEqual(expect.arrayContaining(["package.json", "README.md", "dist/mod.js", "dist/mod.d.ts"]));
     expect(existsSync(join(installed, "LICENSE"))).toBe(true);
-    const papers = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|dist\/(mod|src\/.+)\.(js|d\.ts))$/;
-    expect(files.filter((path) => !papers.test(path))).toEqual([]);
+    const wanted = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|dist\/(mod|src\/.+)\.(js|d\.ts))$/;
+    expect(files.filter((path) => !wanted.test(path))).toEqual([]);
   });
 
-  test("brings nothing else with it", () => {
+  test("installs no other package", () => {
     const visible = readdirSync(join(project, "node_modules")).filter((name) => !name.startsWith("."));
     expect(visible).toEqual(["spacenode"]);
   });
 
-  test("has its declarations beside its modules, and every import in both leads to a file", () => {
+  test("has a declaration beside each module, and every import in both leads to a file", () => {
     const modules = globSync("dist/**/*.js", { cwd: installed });
     const declarations = modules.map((path) => path.replace(/\.js$/, ".d.ts"));
     const missing = [...modules, ...declarations].flatMap((path) =>
       importsOf(path)
-        // TypeScript leaves the source's .ts in declarations, and reads it as .d.ts there.
+        // TypeScript leaves the source's .ts in the imports of declarations, and reads it as .d.ts.
         .map((specifier) =>
           join(dirname(path), path.endsWith(".d.ts") ? specifier.replace(/\.ts$/, ".d.ts") : specifier)
         )

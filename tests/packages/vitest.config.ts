@@ -1,3 +1,5 @@
+// How the tests of the packages run: they pack, install and start processes, so they may take longer than others.
+
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

@@ -1,4 +1,7 @@
-/** Params come from the path's own text. This file only has to compile: `tsc -p tsconfig.json` checks it. */
+/**
+ * The types of `params` come from the text of the path. This file only has to compile: `tsc -p tsconfig.json` checks
+ * it.
+ */
 
 import { createApp, type ParamsOf, type PathParams } from "../../mod.ts";
 import { type Equal, exactly } from "./exactly.ts";
@@ -10,7 +13,7 @@ app.ws("/chat/:room", (_socket, { params }) => {
   void room;
   // @ts-expect-error -- the path has no ":rooms"
   void params.rooms;
-  // @ts-expect-error -- params are what they are
+  // @ts-expect-error -- params are read-only
   params.room = "another";
 });
 
@@ -22,7 +25,7 @@ app.get("/users/:user/posts/:post", ({ params: { user, post } }) => {
 
 app.put("/files/*", ({ params }) => {
   exactly<Equal<(typeof params)["*"], string>>();
-  // @ts-expect-error -- the rest has no other name
+  // @ts-expect-error -- the rest is named "*" only
   void params.rest;
 });
 
@@ -42,7 +45,7 @@ app.ws("/hooks/:id", {
   exactly<Equal<typeof socket.data, number>>();
 });
 
-// A path that is not known before run time may have any.
+// A path that is known only at run time may have any params.
 declare const path: string;
 app.get(path, ({ params }) => {
   exactly<Equal<typeof params, PathParams>>();
@@ -52,7 +55,7 @@ app.get(path, ({ params }) => {
 exactly<Equal<ParamsOf<"/a/:b">["b"], string>>();
 exactly<Equal<keyof ParamsOf<"/:a/:b/*">, "a" | "b" | "*">>();
 
-// What a request has besides.
+// The other members of a request.
 app.post("/body", async ({ query, path, ip, method, headers, json, text, bytes }) => {
   exactly<Equal<typeof query, URLSearchParams>>();
   exactly<Equal<typeof path, string>>();
@@ -69,12 +72,12 @@ app.ws("/no-body", (_socket, req) => {
   void req.json();
 });
 
-// Mistakes that need no run.
+// Mistakes that do not compile.
 // @ts-expect-error -- a path is a string
 app.get(/regexp/, () => {});
-// @ts-expect-error -- there is no handler
+// @ts-expect-error -- the handler is missing
 app.ws("/nothing");
 // @ts-expect-error -- there is no such option
 app.ws("/option", { maxMessageByte: 1 }, () => {});
-// @ts-expect-error -- nor such a value
+// @ts-expect-error -- there is no such value
 app.ws("/option", { slowConsumer: "wait" }, () => {});

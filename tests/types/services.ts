@@ -24,7 +24,7 @@ const app = await createApp({
   },
 });
 
-// No annotation anywhere, and each service has its own type: in controllers, handlers and hooks.
+// Without an annotation, each service has its own type in controllers, handlers and hooks.
 app.get("/", (_req, { chat, limits, clock, database }) => {
   exactly<Equal<typeof chat, Chat>>();
   exactly<Equal<typeof limits, { most: number }>>();
@@ -47,15 +47,15 @@ app.ws("/hook", {
   },
 }, (_socket, _req, services) => services.clock.now());
 
-// A wrong name, of a service or of what it has, does not compile.
+// A wrong name of a service or of a member of a service does not compile.
 app.get("/wrong", (_req, services) => {
   // @ts-expect-error -- there is no service "chats"
   void services.chats;
-  // @ts-expect-error -- it has no method "counts"
+  // @ts-expect-error -- the chat has no method "counts"
   services.chat.counts();
-  // @ts-expect-error -- a factory's product, not the factory
+  // @ts-expect-error -- the service is the factory's result, not the factory
   void services.clock();
-  // @ts-expect-error -- a promise's value, not the promise
+  // @ts-expect-error -- the service is the promise's value, not the promise
   services.database.then(() => {});
 });
 app.ws("/wrong", (_socket, _req, services) => {
@@ -69,7 +69,7 @@ app.ws("/wrong-hook", {
   },
 }, () => {});
 
-// `service` adds one, and its factory sees all before it.
+// `service` adds a service. A factory gets all services that were added before.
 const more = app
   .service("settings", { greeting: "Hello" })
   .service("greet", ({ settings, chat }) => (name: string): string => `${settings.greeting}, ${name} (${chat.count()})`)
@@ -85,20 +85,20 @@ app.service("early", (services) => {
   // @ts-expect-error -- there is no service "settings" before it is added
   return services.settings;
 });
-// @ts-expect-error -- what the name was added to does not know it; what `service` returned does
+// @ts-expect-error -- only the app that `service` has returned has the type of the new service
 app.get("/early", (_req, { settings }) => settings);
 
 // An app without services has none.
 const bare: App = await createApp();
 bare.get("/", (_req, services) => {
-  // @ts-expect-error -- there are none
+  // @ts-expect-error -- this app has no services
   void services.chat;
 });
 
-// A module that adds routes may ask for what it needs.
+// A module that adds routes may ask for the services that it needs.
 function addRoutes(site: App<{ chat: Chat }>): void {
   site.get("/count", (_req, { chat }) => chat.count());
 }
 addRoutes(await createApp({ services: { chat: new Chat() } }));
-// @ts-expect-error -- this one has no chat
+// @ts-expect-error -- this app has no chat
 addRoutes(await createApp({ services: { limits: 1 } }));

@@ -1,4 +1,6 @@
-/** What a socket, a hook and an injected client know of their types. This file only has to compile: `tsc -p tsconfig.json` checks it. */
+/**
+ * The types of sockets, hooks and injected clients. This file only has to compile: `tsc -p tsconfig.json` checks it.
+ */
 
 import type { Buffer } from "node:buffer";
 import {
@@ -19,7 +21,7 @@ interface User {
 
 const app = await createApp();
 
-// `socket.data` is what the hook makes, sync or async, whatever else it may answer.
+// `socket.data` is what the hook returns, sync or async, without the values that refuse.
 app.ws("/sync", { upgrade: (): User => ({ name: "Ada" }) }, (socket) => {
   exactly<Equal<typeof socket.data, User>>();
   // @ts-expect-error -- a User has no age
@@ -36,7 +38,7 @@ app.ws("/refusing", {
 }, (socket) => {
   exactly<Equal<typeof socket.data, User>>();
 });
-// What refuses is no data: whoever is let in has some.
+// The values that refuse are no data: a socket that is let in has data.
 app.ws("/found-or-null", { upgrade: (): User | null => null }, (socket) => {
   exactly<Equal<typeof socket.data, User>>();
 });
@@ -54,18 +56,18 @@ app.ws("/found-or-undefined", { upgrade: (): User | undefined => undefined }, (s
 });
 app.ws("/none", (socket) => {
   exactly<Equal<typeof socket.data, unknown>>();
-  // @ts-expect-error -- without a hook nothing is known about it
+  // @ts-expect-error -- without a hook, the type of the data is unknown
   void socket.data.name;
 });
 app.ws("/no-hook", { subprotocols: ["v1"] }, (socket) => {
   exactly<Equal<typeof socket.protocol, string>>();
 });
 
-// A hook of its own, for more than one route.
+// A hook that is declared apart, for more than one route.
 const authenticate: UpgradeHook<object, User> = (req, _services, answer) => {
   answer.headers.append("Set-Cookie", "seen=1");
   answer.subprotocol = answer.offered[0];
-  // @ts-expect-error -- what was offered is the client's to say
+  // @ts-expect-error -- the offer is the client's
   answer.offered = [];
   return { name: req.headers.cookie ?? "nobody" };
 };
@@ -73,7 +75,7 @@ app.ws("/own", { upgrade: authenticate }, (socket) => {
   exactly<Equal<typeof socket.data, User>>();
 });
 
-// A handler of its own.
+// A handler that is declared apart.
 const greet: SocketHandler<object, User, { readonly room: string }> = (socket, { params }) => {
   socket.send(`${socket.data.name} is in ${params.room}`);
 };
@@ -93,9 +95,9 @@ function listen(socket: Socket<User>): void {
   socket.on("data", () => {});
   // @ts-expect-error -- a number is no message
   socket.send(42);
-  // @ts-expect-error -- nor is an object
+  // @ts-expect-error -- an object is no message
   socket.send({ text: "hello" });
-  // @ts-expect-error -- its state is the engine's
+  // @ts-expect-error -- the state is read-only
   socket.readyState = 3;
   socket.data = { name: "somebody else" };
   exactly<Equal<typeof socket.readable, ReadableStream<string | Buffer>>>();
@@ -107,7 +109,7 @@ async function loop(socket: Socket): Promise<void> {
 }
 app.ws("/loop", loop);
 
-// Every chainable method gives the app back, with its services.
+// Every chainable method returns the app, with the types of its services.
 const chained: App = app.ws("/1", () => {}).get("/2", () => {}).post("/3", () => {}).put("/4", () => {}).patch(
   "/5",
   () => {},
@@ -116,7 +118,7 @@ const chained: App = app.ws("/1", () => {}).get("/2", () => {}).post("/3", () =>
 exactly<Equal<Awaited<ReturnType<typeof chained.listen>>, App>>();
 exactly<Equal<Awaited<ReturnType<typeof app.close>>, CloseResult>>();
 
-// What is injected depends on what is asked for.
+// The result of `inject` depends on its argument.
 exactly<Equal<typeof client, InjectedClient>>();
 exactly<Equal<typeof response, Response>>();
 const client = await app.inject("/loop", { headers: { Origin: "https://mysite.com" }, subprotocols: ["v1"] });

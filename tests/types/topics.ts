@@ -1,4 +1,4 @@
-/** What is known of the types of topics, presence and brokers. This file only has to compile: `tsc -p tsconfig.json` checks it. */
+/** The types of topics, presence and brokers. This file only has to compile: `tsc -p tsconfig.json` checks it. */
 
 import { Buffer } from "node:buffer";
 import {
@@ -30,19 +30,19 @@ app.ws("/", { upgrade: () => ({ name: "Ada" }) }, (socket) => {
     socket.publish("news", bytes);
     app.publish("news", bytes);
   }
-  // @ts-expect-error -- a topic is a text
+  // @ts-expect-error -- a topic is a string
   socket.subscribe(42);
   // @ts-expect-error -- there is no option "presense"
   socket.subscribe("news", { presense: 1 });
   // @ts-expect-error -- a number is no message
   socket.publish("news", 42);
-  // @ts-expect-error -- nor is an object
+  // @ts-expect-error -- an object is no message
   app.publish("news", { text: "hello" });
-  // @ts-expect-error -- a message is missing
+  // @ts-expect-error -- the message is missing
   socket.publish("news");
-  // @ts-expect-error -- what it is subscribed to is not set this way
+  // @ts-expect-error -- the list is read-only
   socket.topics = [];
-  // Whoever is subscribed to may be kept with what belongs to others.
+  // A socket with data is also a Socket of unknown data, so that sockets of all routes can be kept together.
   const anyone: Socket = socket;
   anyone.unsubscribe("news");
 });
@@ -56,15 +56,15 @@ for (const present of app.presence("news")) {
   exactly<Equal<typeof present.id, string>>();
   exactly<Equal<typeof present.processId, string>>();
   exactly<Equal<typeof present.data, unknown>>();
-  // @ts-expect-error -- what another process tells is nothing to rely on
+  // @ts-expect-error -- data that another process sends has no known type
   void present.data.name;
-  // @ts-expect-error -- the list says how it was
+  // @ts-expect-error -- the list is a copy, and read-only
   present.data = 1;
 }
-// @ts-expect-error -- the app has its name from the start
+// @ts-expect-error -- the id is read-only
 app.id = "mine";
 
-// Listeners, and what they are told. Both methods give the app back, with its services.
+// Listeners and their arguments. Both methods return the app, with the types of its services.
 const rooms = (await createApp({ services: { rooms: new Map<string, number>() } }))
   .on("join", (socket, topic) => {
     exactly<Equal<typeof socket, Socket>>();
@@ -81,20 +81,20 @@ const stats = app.stats();
 exactly<Equal<typeof stats.topics, number>>();
 exactly<Equal<typeof stats.broker, BrokerStats | undefined>>();
 exactly<Equal<BrokerStats[keyof BrokerStats], number | boolean>>();
-// @ts-expect-error -- there may be none
+// @ts-expect-error -- an app without a broker has no such figures
 void stats.broker.published;
 
-// One's own broker.
+// A broker that an application writes itself.
 class MyBroker implements Broker {
   onMessage(_listener: (topic: string, bytes: Uint8Array) => void): void {}
   onStatus(listener: (status: BrokerStatus) => void): void {
     listener({ isConnected: true });
     listener({ isConnected: false, error: "cable pulled" });
-    // @ts-expect-error -- how it stands has to be said
+    // @ts-expect-error -- isConnected is missing
     listener({ error: "cable pulled" });
   }
   async publish(_topic: string, _bytes: Uint8Array): Promise<void> {}
-  // What the client's own method gives is nobody's concern.
+  // The value that the promise resolves to is ignored, so a method may return what its client returns.
   subscribe(topic: string): Promise<number> {
     return Promise.resolve(topic.length);
   }

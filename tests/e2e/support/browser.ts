@@ -1,8 +1,10 @@
+/** One Chromium for all tests of a file. */
+
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll } from "vitest";
 import { launchChromium } from "./chromium.ts";
 
-/** One browser for all tests of a file: launched before them, closed behind them. */
+/** Launches a browser before the tests of the file, and closes it after them. */
 export function sharedBrowser(): () => Browser {
   let browser: Browser | undefined;
   beforeAll(async () => {

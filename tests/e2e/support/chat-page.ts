@@ -1,17 +1,20 @@
-/** One person at one screen, in the words of the page. */
+/** The page of the chat example, driven as a person uses it and read by the words that it shows. */
 
 import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from "playwright-core";
 
+/** Options of a browser context, and who opens which room. */
 export interface ChatPageOptions extends BrowserContextOptions {
+  /** Default: lobby. */
   room?: string;
-  /** The name remembered from an earlier visit. Without it, the page asks. */
+  /** The name that the page remembers from an earlier visit. Without one, the page asks. */
   name?: string;
 }
 
+/** The page as one person has it, in a browser context of its own. */
 export class ChatPage {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** Whatever the page complained about. */
+  /** The exceptions, errors and warnings of the page. */
   readonly faults: string[] = [];
 
   constructor(page: Page) {
@@ -23,6 +26,7 @@ export class ChatPage {
     });
   }
 
+  /** Opens the page. With a `name`, resolves once the page is connected. */
   static async open(browser: Browser, url: string, options: ChatPageOptions = {}): Promise<ChatPage> {
     const { room = "lobby", name, ...contextOptions } = options;
     const context = await browser.newContext({ locale: "en-GB", ...contextOptions });
@@ -35,6 +39,7 @@ export class ChatPage {
     return chat;
   }
 
+  /** Fills in the name that the page asks for, and waits until the page is connected. */
   async introduce(name: string): Promise<void> {
     const dialog = this.page.getByRole("dialog", { name: "What should we call you?" });
     await dialog.getByLabel("Your name").fill(name);
@@ -63,19 +68,19 @@ export class ChatPage {
     await this.textBox.press("Enter");
   }
 
-  /** Waits until something stands in the conversation: a message or a notice. */
+  /** Waits until a message or a notice with this text is in the conversation. */
   async sees(text: string): Promise<void> {
     await this.log.getByText(text).waitFor();
   }
 
-  /** Who came, left and changed their name. */
+  /** The notices of people who joined, left or changed their name. */
   async notices(): Promise<string[]> {
     return await this.log.locator(".notice").evaluateAll((items) => {
       return items.map((item) => (item.firstChild?.textContent ?? "").trim());
     });
   }
 
-  /** The messages, as "name: text", in the order of the screen. */
+  /** The messages as "name: text", in the order of the screen. */
   async messages(): Promise<string[]> {
     const items = await this.log.locator(".message").all();
     return await Promise.all(items.map(async (item) => {

@@ -1,3 +1,5 @@
+/** Finds and launches the Chromium of this machine. */
+
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { type Browser, chromium } from "playwright-core";
@@ -15,11 +17,17 @@ const ARGUMENTS = [
   "--disable-sync",
 ];
 
-/** Chromium without a window. */
+/** Launches Chromium without a window. */
 export async function launchChromium(): Promise<Browser> {
   return await chromium.launch({ executablePath: findChromium(), args: ARGUMENTS });
 }
 
+/**
+ * Finds the executable of Chromium.
+ *
+ * @param chosen the only path to try, if any; default: CHROMIUM_PATH
+ * @throws an Error that says how to install Chromium when there is none
+ */
 export function findChromium(chosen = process.env.CHROMIUM_PATH, usualPaths = USUAL_PATHS): string {
   const paths = chosen === undefined ? usualPaths : [chosen];
   const found = paths.find((path) => existsSync(path));

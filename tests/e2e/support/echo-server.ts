@@ -1,32 +1,35 @@
-/** A server that does what a page asks of it, for the browser's own WebSocket. Prints its address once it listens. */
+/**
+ * A program for tests with a browser: a server whose routes echo, close, ping and refuse. It prints its address once it
+ * listens.
+ */
 
 import process from "node:process";
 import { createApp, HttpError } from "../../../mod.ts";
 
-/** How a socket ended, as the server saw it. */
-interface End {
+/** The `close` event of a socket of the server. */
+interface Closed {
   code: number;
   reason: string;
   wasClean: boolean;
 }
 
-const ends = new Map<string, PromiseWithResolvers<End>>();
+const closes = new Map<string, PromiseWithResolvers<Closed>>();
 
-/** Whoever comes first, the socket or the question, makes the place for the answer. */
-function endOf(id: string): PromiseWithResolvers<End> {
-  const end = ends.get(id) ?? Promise.withResolvers<End>();
-  ends.set(id, end);
-  return end;
+/** The close of the socket with this id. The socket and the request for it may come in either order. */
+function closeOf(id: string): PromiseWithResolvers<Closed> {
+  const close = closes.get(id) ?? Promise.withResolvers<Closed>();
+  closes.set(id, close);
+  return close;
 }
 
 const app = await createApp({ maxMessageBytes: 2 * 1024 * 1024, logger: false });
 
 app.get("/", () => new Response("<!doctype html><title>echo</title>", { headers: { "content-type": "text/html" } }));
-app.get("/ends/:id", (req) => endOf(req.params.id!).promise);
+app.get("/closes/:id", (req) => closeOf(req.params.id!).promise);
 
 app.ws("/echo/:id", (socket, req) => {
   socket.on("message", (data) => socket.send(data));
-  socket.on("close", (code, reason, wasClean) => endOf(req.params.id!).resolve({ code, reason, wasClean }));
+  socket.on("close", (code, reason, wasClean) => closeOf(req.params.id!).resolve({ code, reason, wasClean }));
 });
 app.ws("/close", (socket, req) => {
   const code = Number(req.query.get("code"));

@@ -1,4 +1,4 @@
-/** Starts a server as a user does: as a process of its own, under any of the runtimes. */
+/** Starts a server as a user does: as a process of its own, under any runtime. */
 
 import { spawn } from "node:child_process";
 import { delimiter } from "node:path";
@@ -11,21 +11,31 @@ const STOP_TIMEOUT_MS = 10_000;
 /** The command line of each runtime, before the script's path. */
 const COMMANDS = { node: ["node"], deno: ["deno", "run", "-A"], bun: ["bun"] };
 
+/** The runtimes that a server can be started under. */
 export type RuntimeName = keyof typeof COMMANDS;
 export const RUNTIMES = Object.keys(COMMANDS) as RuntimeName[];
 
 const ROOT = new URL("../../../", import.meta.url);
 const BIN = fileURLToPath(new URL("node_modules/.bin", ROOT));
 
+/** A server that runs. */
 export interface ServerProcess {
-  /** What the server printed as the address to open. */
+  /** The address that the server has printed. */
   readonly url: string;
   readonly port: number;
-  /** Ends the process and resolves to its exit code, which is null when a signal ended it. */
+  /**
+   * Sends a signal, SIGTERM by default, and resolves to the exit code, which is null when a signal has ended the
+   * process. A process that still runs after 10 s is killed.
+   */
   stop(signal?: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null>;
 }
 
-/** @param script its path in the repository; it must print its address once it listens */
+/**
+ * Starts a server, and resolves once it listens.
+ *
+ * @param script the path of the server in the repository; it must print its address once it listens
+ * @param port passed on as PORT; default: 0, which is any free port
+ */
 export async function startServer(runtime: RuntimeName, script: string, port = 0): Promise<ServerProcess> {
   const [command, ...args] = [...COMMANDS[runtime], fileURLToPath(new URL(script, ROOT))];
   const env = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH}`, PORT: String(port) };
