@@ -1,7 +1,11 @@
 /**
- * Who may connect: a login sets a cookie, and the upgrade hook looks it up before the handshake is answered. Start it and open the address it prints:
+ * Authentication by cookie: a login sets a cookie, and the `upgrade` hook looks the cookie up before a connection is
+ * accepted. Start this program and open the address that it prints:
  *
  *     node examples/auth-by-cookie.ts        (or: deno run -A …, bun …)
+ *
+ * To try: sign in, and the server greets you over the WebSocket. Sign out in this tab or in another, and the server
+ * closes the socket.
  */
 
 import { randomUUID } from "node:crypto";
@@ -12,7 +16,7 @@ interface User {
   readonly name: string;
 }
 
-/** Who is signed in. Yours would keep this in a database. */
+/** The users who are signed in, by the id in their cookie. A real application keeps them in a database. */
 class Sessions {
   readonly #users = new Map<string, User>();
 
@@ -37,7 +41,7 @@ function sessionId(cookies: string = ""): string | undefined {
 
 const app = await createApp({
   services: { sessions: new Sessions() },
-  // A browser sends the cookie along whoever's page it is that connects: only our own may.
+  // A browser sends the cookie along from any page that connects, so only pages of this server may connect.
   wsOrigins: "same-origin",
   signals: true,
 });
@@ -53,12 +57,12 @@ app.post("/logout", (req, { sessions }) => {
   const id = sessionId(req.headers.cookie);
   const user = sessions.find(id);
   sessions.end(id);
-  // Whoever was let in stays in, unless shown out.
+  // A socket that is open stays open after a logout, so the sockets of the user are closed here.
   for (const socket of app.sockets) if (user !== undefined && socket.data === user) socket.close(4401, "Signed out");
 });
 
 app.ws("/greeting", {
-  // What the hook returns is `socket.data`, with its type; what it throws is the answer to the handshake.
+  // The value that the hook returns becomes `socket.data`, with its type. An HttpError becomes the response.
   upgrade: (req, { sessions }) => {
     const user = sessions.find(sessionId(req.headers.cookie));
     if (user === undefined) throw new HttpError(401, "Sign in first");

@@ -1,11 +1,16 @@
 /**
- * One process per core at one port, joined by a broker: what is said to one process is heard from all. Start a Redis or a NATS server, then this with its address, and
- * open the address it prints in several tabs:
+ * Several processes at one port, joined by a broker: a message that one process gets reaches the clients of all
+ * processes. Start a Redis or a NATS server, start this program with the address of that server, and open the address
+ * that this program prints in several tabs:
  *
  *     node examples/cluster.ts redis://localhost:6379        (or: deno run -A …, bun …; or: nats://localhost:4222)
  *
- * PROCESSES says how many, if not one per core. It is Linux that spreads the connections over processes which listen with `reusePort`. Elsewhere node:cluster does it,
- * under Node: its workers listen as if each were alone.
+ * To try: say something in one tab, and all tabs show it, whichever process serves them. Kill one of the processes: a
+ * new one replaces it.
+ *
+ * PROCESSES sets the number of processes. By default there is one per core. Linux spreads the connections over the
+ * processes, because all of them listen with `reusePort`. On other systems, node:cluster can spread them under Node:
+ * its workers listen as if each were alone.
  */
 
 import { connect } from "@nats-io/transport-node";
@@ -27,7 +32,7 @@ async function work(): Promise<void> {
     const room = socket.data;
     socket.subscribe(room, { presence: process.pid });
     socket.send(`You are served by process ${process.pid}`);
-    // To everyone in the room, in whichever process.
+    // The message goes to everyone in the room, in all processes.
     socket.on("message", (text) => app.publish(room, `${process.pid}: ${text}`));
   });
   app.get("/rooms/:room", (req) => app.presence(roomOf(req)).map(({ data }) => data));
@@ -44,25 +49,25 @@ async function work(): Promise<void> {
       if (process.connected) process.disconnect?.();
     })();
   process.once("SIGTERM", close);
-  // At the terminal, Ctrl+C reaches parent and workers alike; the parent says when to end.
+  // In a terminal, Ctrl+C signals the parent and the workers. A worker ignores it and waits for the parent's SIGTERM.
   process.on("SIGINT", () => {});
-  // Without its parent, nobody would tell it.
+  // A worker whose parent has died gets no SIGTERM, so it closes by itself.
   process.once("disconnect", close);
 }
 
-/** The room that a client asks for. Not every name can be a topic's. */
+/** The room that a client asks for. Some names cannot be the name of a topic. */
 function roomOf({ params: { room } }: { params: { room: string } }): string {
   if (!isTopic(room)) throw new HttpError(404, "There is no such room");
   return room;
 }
 
-/** The broker, and how to end what it is made with. */
+/** Makes the broker. `end` closes the client that the broker was made with. */
 function openBroker({ protocol, host, href }: URL): { broker: Broker; end: () => Promise<void> } {
   if (protocol === "nats:") {
     const connecting = connect({ servers: host, waitOnFirstConnect: true, maxReconnectAttempts: -1 });
     return { broker: natsBroker(connecting), end: async () => await (await connecting).drain() };
   }
-  // The broker makes connections of its own, like this client; the client itself is never connected.
+  // The broker makes connections of its own with the settings of this client, which itself never connects.
   return { broker: redisBroker(createClient({ url: href })), end: () => Promise.resolve() };
 }
 
@@ -70,7 +75,7 @@ async function startWorkers(count: number): Promise<void> {
   const workers = new Set<ChildProcess>();
   let isEnding = false;
 
-  /** Starts a process, and another one in its place should it die. Resolves with its port. */
+  /** Starts a process, and starts another one when it dies. Resolves to the port of the process. */
   function start(port?: number): Promise<number> {
     const env = { ...process.env, ...(port !== undefined && { PORT: String(port) }) };
     const worker = fork(import.meta.filename, [brokerAddress, "worker"], { env });
@@ -83,7 +88,7 @@ async function startWorkers(count: number): Promise<void> {
     return listening;
   }
 
-  // The first takes the port, which may be any that is free; the others share it.
+  // The first process takes the port, which may be any free one. The others share the port.
   const port = await start();
   await Promise.all(Array.from({ length: count - 1 }, () => start(port)));
   console.log(`${count} processes at http://localhost:${port}, joined by ${brokerAddress}`);

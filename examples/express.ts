@@ -1,8 +1,12 @@
 /**
- * Beside Express, on one port: Express keeps its routes, and the app answers the WebSocket handshakes. Fastify (`fastify.server`) and Hono (the server that its
- * `serve` returns) work the same way. Start it and open the address it prints:
+ * SpaceNode and Express on one port: Express keeps its routes, and the app serves the WebSocket handshakes. Fastify
+ * (with `fastify.server`) and Hono (with the server that its `serve` returns) work the same way. Start this program and
+ * open the address that it prints:
  *
  *     node examples/express.ts        (or: deno run -A …, bun …)
+ *
+ * To try: open the page in two tabs and write some news. It goes to Express as an HTTP request and comes back to both
+ * tabs over their WebSockets.
  */
 
 import express from "express";
@@ -18,7 +22,7 @@ app.ws("/news", (socket) => {
 
 const site = express();
 site.get("/", (_req, res) => void res.type("html").send(PAGE));
-// An Express route reaches every socket.
+// A route of Express can send to every socket of the app.
 site.post("/news", express.text(), (req, res) => {
   for (const socket of app.sockets) socket.send(String(req.body));
   res.json({ told: app.sockets.size });
@@ -45,7 +49,7 @@ server.listen(Number(process.env.PORT ?? 3000), () => {
   console.log(`Express and WebSockets at http://localhost:${(server.address() as AddressInfo).port}`);
 });
 
-// The app says goodbye to its sockets and lets go of the server, which stays ours to close.
+// `app.close` closes the sockets of the app. The server is not the app's, so it is closed here.
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {
     server.close();

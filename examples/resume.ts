@@ -1,9 +1,13 @@
 /**
- * When at most once is not enough: topics forget what is said while somebody is away, a log does not. Each room is a Redis Stream, or a subject of a JetStream stream. A
- * client says which message it has seen last when it connects, to whichever process, and gets all that came after it, once and in order. Start a server, then this with
- * its address; open the address it prints, and cut the connection, end this process or start it twice:
+ * Messages that clients get even if they were away: a topic delivers at most once and forgets, a log remembers. Each
+ * room is a Redis Stream, or a subject of a JetStream stream. When a client connects, to any process, it says which
+ * message it has seen last, and gets all later messages once and in order. Start a Redis server, or `nats-server
+ * --jetstream`, start this program with the address of that server, and open the address that this program prints:
  *
- *     node examples/resume.ts redis://localhost:6379        (or: deno run -A …, bun …; or: nats://localhost:4222, of nats-server --jetstream)
+ *     node examples/resume.ts redis://localhost:6379        (or: deno run -A …, bun …; or: nats://localhost:4222)
+ *
+ * To try: open the page in two tabs, press "Be away" in one of them and write in the other. Or stop this program while
+ * you write, and start it again. PORT sets the port, so that you can run two processes.
  */
 
 import { DeliverPolicy, jetstream, type JetStreamClient, jetstreamManager } from "@nats-io/jetstream";
@@ -13,28 +17,30 @@ import process from "node:process";
 import { createClient, type RedisClientType } from "redis";
 import { createApp, HttpError, type Socket } from "../mod.ts";
 
+/** One message of a room. */
 interface Entry {
   readonly id: string;
   readonly text: string;
 }
 
-/** What is said in rooms, kept for all processes. */
+/** The messages of all rooms, kept outside of the processes. */
 interface Log {
+  /** Matches the id of a message. */
   readonly id: RegExp;
   append(room: string, text: string): Promise<unknown>;
-  /** What came after an id, or all that is kept; then what comes, for ever. */
+  /** Yields the messages after an id, or all that are kept when `after` is empty, and then every new message. */
   follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry>;
   end(): Promise<unknown>;
 }
 
-/** So much of each room is kept. */
+/** So many messages of each room are kept. */
 const KEPT = 1_000;
 
 class RedisLog implements Log {
   readonly id = /^\d{1,15}-\d{1,15}$/;
   readonly #client: RedisClientType;
   readonly #subscriber: RedisClientType;
-  /** Resolves when something has been said in any room: one for all keeps this example small. */
+  /** Resolves when there is a new message in any room. One promise for all rooms keeps this example small. */
   #news = Promise.withResolvers<void>();
 
   private constructor(client: RedisClientType) {
@@ -47,7 +53,7 @@ class RedisLog implements Log {
     const log = new RedisLog(createClient({ url, disableOfflineQueue: true }));
     await Promise.all([log.#client.connect(), log.#subscriber.connect()]);
     await log.#subscriber.subscribe("news", () => log.#tell());
-    // What was told while the link was cut is in the stream.
+    // Notices are lost while the connection to Redis is cut, so all rooms are read again. The stream has everything.
     log.#subscriber.on("ready", () => log.#tell());
     return log;
   }
@@ -62,7 +68,7 @@ class RedisLog implements Log {
     let last = after === "" ? "0-0" : after;
     const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve));
     while (!signal.aborted) {
-      // Taken before reading: what is said meanwhile is not slept through.
+      // The promise is taken before the read, so that a message which comes during the read is not missed.
       const news = this.#news.promise;
       const entries = await this.#client.xRange(`room:${room}`, `(${last}`, "+", { COUNT: 100 }) ?? [];
       for (const { id, message } of entries) yield { id: last = id, text: message.text };
@@ -101,7 +107,7 @@ class JetStreamLog implements Log {
     return this.#stream.publish(subjectOf(room), text);
   }
 
-  /** An ordered consumer for each socket: with very many of them, have one for each room. */
+  /** Each socket has an ordered consumer. With very many sockets, use one consumer for each room. */
   async *follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry> {
     const start = after === ""
       ? { deliver_policy: DeliverPolicy.All }
@@ -131,7 +137,7 @@ const app = await createApp({ wsOrigins: "same-origin" });
 
 app.ws("/rooms/:room", {
   upgrade: ({ query, params: { room } }) => {
-    // A subject of NATS has no room for more, and who sends a longer one is cut off.
+    // A subject of NATS cannot be much longer, and NATS cuts a client that sends a longer one.
     if (room.length > 100) throw new HttpError(400, "The name of a room has at most 100 characters");
     const after = query.get("after") ?? "";
     if (after !== "" && !log.id.test(after)) throw new HttpError(400, "after must be the id of a message");
@@ -142,7 +148,7 @@ app.ws("/rooms/:room", {
   void orLater(socket, bring(socket, room));
 });
 
-/** Sends what is new to the client, at the speed of the client. */
+/** Sends the new messages of a room, at the speed of the client. */
 async function bring(socket: Socket<string>, room: string): Promise<void> {
   const closed = new AbortController();
   socket.on("close", () => closed.abort());
@@ -151,7 +157,7 @@ async function bring(socket: Socket<string>, room: string): Promise<void> {
   }
 }
 
-/** What goes wrong ends the connection; the client comes back, and goes on where it was. */
+/** Closes the connection when `work` fails. The client connects again, and goes on where it was. */
 async function orLater(socket: Socket<string>, work: Promise<unknown>): Promise<void> {
   try {
     await work;

@@ -1,7 +1,10 @@
 /**
- * Rooms: who is in one hears what is said there. Start it and open two tabs at the address it prints:
+ * Rooms, with a Set of sockets for each: a message goes to everyone in the room. Start this program and open the
+ * address that it prints in two tabs:
  *
  *     node examples/rooms.ts        (or: deno run -A …, bun …)
+ *
+ * To try: say something in one tab, change the room, or close a tab. `/rooms` shows how many people are in each room.
  */
 
 import process from "node:process";
@@ -14,7 +17,7 @@ class Rooms {
     let members = this.#members.get(room);
     if (members === undefined) this.#members.set(room, members = new Set());
     members.add(socket);
-    // `close` comes exactly once, however a connection ends: the one place to tidy up.
+    // `close` comes exactly once, however a connection ends, so all tidying up is done here.
     socket.on("close", () => {
       members.delete(socket);
       if (members.size === 0 && this.#members.get(room) === members) this.#members.delete(room);
@@ -23,7 +26,7 @@ class Rooms {
     this.say(room, `One has come, ${members.size} here`);
   }
 
-  /** A text that many sockets send is encoded once. */
+  /** Sends a text to everyone in a room. A text that many sockets send is encoded only once. */
   say(room: string, text: string): void {
     for (const member of this.#members.get(room) ?? []) member.send(text);
   }

@@ -1,8 +1,10 @@
 /**
- * Testing handlers: `app.inject` connects in memory, through the real handshake and engine, without a port. Here a plain script tests; in yours, the test runner that
- * you like does.
+ * Tests of handlers: `app.inject` connects in memory, through the real handshake and protocol, without a port. This
+ * example is a plain script. Your tests can use any test runner. Start it, and it prints one line for each test:
  *
  *     node examples/testing.ts        (or: deno run -A …, bun …)
+ *
+ * To try: change the reply of the handler, and see the test fail.
  */
 
 import assert from "node:assert/strict";
@@ -12,7 +14,7 @@ interface Clock {
   now(): string;
 }
 
-// What is tested. It takes its services from outside, so that a test can hand in others.
+// The app under test. It takes its services as an argument, so that a test can pass others.
 async function createClockApp(clock: Clock): Promise<App<{ clock: Clock }>> {
   const app = await createApp({ services: { clock }, wsOrigins: "https://mysite.com", logger: false });
   return app
@@ -36,19 +38,19 @@ async function test(name: string, body: (app: App) => Promise<void>): Promise<vo
     await body(app);
     console.log(`ok: ${name}`);
   } finally {
-    // Whoever is still connected is said goodbye to.
+    // Closes the sockets that the test has left open.
     await app.close();
   }
 }
 
-await test("the handler answers", async (app) => {
+await test("the handler sends the time", async (app) => {
   const client = await app.inject("/time/utc");
   client.send("time?");
   assert.equal(await client.next(), "12:00");
   assert.deepEqual(await client.close(), { code: 1000, reason: "" });
 });
 
-await test("it says goodbye to who asks for something else", async (app) => {
+await test("the handler closes the socket of a client that asks for something else", async (app) => {
   const client = await app.inject("/time/utc");
   client.send("weather?");
   assert.deepEqual(await client.closed, { code: 4000, reason: "Ask for the time" });
@@ -59,7 +61,7 @@ await test("the handshake agrees on the subprotocol", async (app) => {
   assert.equal(client.protocol, "v1.time");
 });
 
-await test("a refusal is an error that has the answer", async (app) => {
+await test("a refused handshake is an error that has the response", async (app) => {
   const refused = (path: string, headers = {}): Promise<void> =>
     assert.rejects(
       app.inject(path, { headers }),
@@ -69,7 +71,7 @@ await test("a refusal is an error that has the answer", async (app) => {
   await refused("/time/utc", { Origin: "https://evil.example" });
 });
 
-await test("the page answers", async (app) => {
+await test("the controller returns the time", async (app) => {
   const response = await app.inject(new Request("http://app/time"));
   assert.deepEqual(await response.json(), { time: "12:00" });
 });

@@ -1,8 +1,11 @@
 /**
- * TLS: with a key and a certificate the app speaks https and wss. KEY and CERT name their files; without them a certificate for this machine is made with
- * openssl, which browsers warn of.
+ * TLS: with a key and a certificate, the app speaks https and wss. KEY and CERT are the paths of the two files. Without
+ * them, this program makes a certificate for localhost with openssl, and browsers warn of it. Start this program and
+ * open the address that it prints:
  *
  *     node examples/tls.ts        (or: deno run -A …, bun …)
+ *
+ * To try: in the console of the browser, connect with `new WebSocket("wss://localhost:3443/echo")`.
  */
 
 import { execFileSync } from "node:child_process";

@@ -1,4 +1,4 @@
-/** Every example is started as its first lines say, on the runtime that the test is on, and does what it promises. */
+/** Every example starts as its head comment says, under the runtime of the test, and does what the comment promises. */
 
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -18,13 +18,14 @@ import { StreamClient } from "./support/stream-client.ts";
 
 const folder = join(import.meta.dirname, "../examples");
 
+/** An example that runs, and its address. */
 interface Running {
   readonly program: Program;
   readonly url: string;
   readonly port: number;
 }
 
-/** Starts an example at any free port. */
+/** Starts an example at any free port. Resolves once it listens. */
 async function start(name: string, env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<Running> {
   const program = Program.file(`examples/${name}`, { PORT: "0", ...env }, args);
   const [url] = await program.line(/https?:\/\/localhost:\d+/);
@@ -37,8 +38,8 @@ async function connect(port: number, path: string, headers: Record<string, strin
   return client;
 }
 
-/** The example says goodbye to whoever is connected, and ends by itself. */
-async function expectGoodbye({ program }: Running, ...clients: RawClient[]): Promise<void> {
+/** After a SIGTERM, the example closes the connections of the clients with 1001 and exits by itself. */
+async function expectCleanExit({ program }: Running, ...clients: RawClient[]): Promise<void> {
   program.kill("SIGTERM");
   for (const client of clients) {
     while (client.closeFrame === undefined) await client.nextFrame();
@@ -49,7 +50,7 @@ async function expectGoodbye({ program }: Running, ...clients: RawClient[]): Pro
   expect(program.errors).toBe("");
 }
 
-test("auth-by-cookie.ts lets in who has signed in, from its own page, and shows out who signs out", async () => {
+test("auth-by-cookie.ts accepts users who have signed in, from its own page, and closes their sockets when they sign out", async () => {
   const running = await start("auth-by-cookie.ts");
   const { url, port } = running;
   expect(await (await fetch(url)).text()).toContain("Sign in");
@@ -74,10 +75,10 @@ test("auth-by-cookie.ts lets in who has signed in, from its own page, and shows 
   client.send(close(4401));
   expect(await client.closed()).toMatchObject({ code: 4401, reason: "Signed out" });
   expect(await statusWith(headers)).toBe(401);
-  await expectGoodbye(running);
+  await expectCleanExit(running);
 });
 
-test("express.ts has Express's routes and our WebSockets on one port", async () => {
+test("express.ts has the routes of Express and WebSockets on one port", async () => {
   const running = await start("express.ts");
   const { url, port } = running;
   expect(await (await fetch(url)).text()).toContain("Beside Express");
@@ -87,10 +88,10 @@ test("express.ts has Express's routes and our WebSockets on one port", async () 
   const told = await fetch(`${url}/news`, { method: "POST", headers, body: "It works" });
   expect(await told.json()).toEqual({ told: 2 });
   for (const client of clients) expect(await client.nextMessage()).toBe("It works");
-  await expectGoodbye(running, ...clients);
+  await expectCleanExit(running, ...clients);
 });
 
-test("rooms.ts tells a room what is said in it, and nobody else", async () => {
+test("rooms.ts sends a message to everyone in its room, and to nobody else", async () => {
   const running = await start("rooms.ts");
   const { url, port } = running;
   const [ada, bob] = [await connect(port, "/rooms/tea"), await connect(port, "/rooms/tea")];
@@ -106,10 +107,10 @@ test("rooms.ts tells a room what is said in it, and nobody else", async () => {
   bob.reset();
   expect(await ada.nextMessage()).toBe("One has left, 1 here");
   expect(await (await fetch(url)).text()).toContain("<title>Rooms</title>");
-  await expectGoodbye(running, ada, eve);
+  await expectCleanExit(running, ada, eve);
 });
 
-test("tls.ts speaks https and wss with the certificate that it is given", async () => {
+test("tls.ts speaks https and wss with a given certificate", async () => {
   const place = await mkdtemp(join(tmpdir(), "spacenode-"));
   onTestFinished(() => rm(place, { recursive: true }));
   const { key, cert } = certificate();
@@ -125,27 +126,27 @@ test("tls.ts speaks https and wss with the certificate that it is given", async 
   const request = startRequest(running.url, { ca: cert, agent: false }).end();
   const [response] = await once(request, "response");
   expect(await textOf(response)).toBe("This page came over https.\n");
-  await expectGoodbye(running);
+  await expectCleanExit(running);
 });
 
-test("tls.ts makes a certificate when it is given none", async () => {
+test("tls.ts makes a certificate when none is given", async () => {
   const running = await start("tls.ts");
   const request = startRequest(running.url, { rejectUnauthorized: false, agent: false }).end();
   const [response] = await once(request, "response");
   expect(response.statusCode).toBe(200);
   expect(await textOf(response)).toBe("This page came over https.\n");
-  await expectGoodbye(running);
+  await expectCleanExit(running);
 });
 
-test("testing.ts tests its handlers and ends by itself", async () => {
+test("testing.ts tests its handlers and exits by itself", async () => {
   const program = Program.file("examples/testing.ts");
   expect(await program.exited).toEqual({ code: 0, signal: null });
   expect(program.lines).toEqual([
-    "ok: the handler answers",
-    "ok: it says goodbye to who asks for something else",
+    "ok: the handler sends the time",
+    "ok: the handler closes the socket of a client that asks for something else",
     "ok: the handshake agrees on the subprotocol",
-    "ok: a refusal is an error that has the answer",
-    "ok: the page answers",
+    "ok: a refused handshake is an error that has the response",
+    "ok: the controller returns the time",
   ]);
 });
 
@@ -159,14 +160,14 @@ describe.each<{ kind: ServerKind; scheme: string }>([
     return `${scheme}://127.0.0.1:${server.port}`;
   };
 
-  test.skipIf(!isInstalled(kind))("cluster.ts joins its processes, and replaces one that dies", async () => {
+  test.skipIf(!isInstalled(kind))("cluster.ts joins its processes and replaces a process that dies", async () => {
     const address = await startServer();
     const running = await start("cluster.ts", { PROCESSES: "3" }, address);
     const { program, url, port } = running;
     expect(program.lines).toContain(`3 processes at ${url}, joined by ${address}`);
     expect(await (await fetch(url)).text()).toContain("<title>A cluster</title>");
 
-    // Which process it is that answers is up to the system.
+    // The operating system chooses the process that accepts a connection.
     const enter = async (): Promise<[client: RawClient, pid: number]> => {
       const client = await connect(port, "/rooms/tea");
       const greeting = String(await client.nextMessage());
@@ -190,69 +191,72 @@ describe.each<{ kind: ServerKind; scheme: string }>([
     let [newcomer, pid] = survivors[0];
     while (old.has(pid)) {
       if (newcomer !== survivors[0][0]) newcomer.terminate();
-      // Whoever waits to be let in by a process that is killed is cut.
+      // A handshake that waits in a process which is killed fails.
       [newcomer, pid] = await enter().catch(() => survivors[0]);
     }
-    // It says it again until everyone's process has been told of it.
-    const heard = Promise.all(survivors.map(async ([client]) => {
+    // The newcomer repeats its message until it has reached every client.
+    const reached = Promise.all(survivors.map(async ([client]) => {
       while (await client.nextMessage() !== `${pid}: I am new`);
     }));
     const saying = setInterval(() => newcomer.send(text("I am new")), 50);
     onTestFinished(() => clearInterval(saying));
-    await heard;
+    await reached;
     clearInterval(saying);
-    await expectGoodbye(running, newcomer, ...survivors.map(([client]) => client));
+    await expectCleanExit(running, newcomer, ...survivors.map(([client]) => client));
   });
 
-  test.skipIf(!isInstalled(kind))("resume.ts brings what a client has missed, from any process", async () => {
-    const address = await startServer();
-    const processes = [await start("resume.ts", {}, address), await start("resume.ts", {}, address)];
-    const enter = (at: number, after: string, room = "tea"): Promise<RawClient> =>
-      connect(processes[at].port, `/rooms/${room}?after=${after}`);
-    const next = async (client: RawClient): Promise<{ id: string; text: string }> =>
-      JSON.parse(String(await client.nextMessage()));
-    const texts = async (client: RawClient, count: number): Promise<string[]> => {
-      const received: string[] = [];
-      while (received.length < count) received.push((await next(client)).text);
-      return received;
-    };
-    const numbered = (from: number, to: number): string[] =>
-      Array.from({ length: to - from }, (_, i) => `message ${from + i}`);
-    const say = (client: RawClient, messages: readonly string[]): void =>
-      client.send(...messages.map((each) => text(each)));
+  test.skipIf(!isInstalled(kind))(
+    "resume.ts sends a client the messages that it has missed, from any process",
+    async () => {
+      const address = await startServer();
+      const processes = [await start("resume.ts", {}, address), await start("resume.ts", {}, address)];
+      const enter = (at: number, after: string, room = "tea"): Promise<RawClient> =>
+        connect(processes[at].port, `/rooms/${room}?after=${after}`);
+      const next = async (client: RawClient): Promise<{ id: string; text: string }> =>
+        JSON.parse(String(await client.nextMessage()));
+      const texts = async (client: RawClient, count: number): Promise<string[]> => {
+        const received: string[] = [];
+        while (received.length < count) received.push((await next(client)).text);
+        return received;
+      };
+      const numbered = (from: number, to: number): string[] =>
+        Array.from({ length: to - from }, (_, i) => `message ${from + i}`);
+      const say = (client: RawClient, messages: readonly string[]): void =>
+        client.send(...messages.map((each) => text(each)));
 
-    expect(await (await fetch(processes[0].url)).text()).toContain("<title>Resume</title>");
-    const [ada, bob] = [await enter(0, ""), await enter(1, "")];
-    const eve = await enter(1, "", "coffee");
-    say(ada, ["message 0"]);
-    expect(await texts(bob, 1)).toEqual(["message 0"]);
-    const { id } = await next(ada);
-    // Away for what comes now, which is more than is read at once.
-    ada.reset();
-    say(bob, numbered(1, 250));
-    expect(await texts(bob, 249)).toEqual(numbered(1, 250));
-    const ben = await enter(1, id);
-    expect(await texts(ben, 249)).toEqual(numbered(1, 250));
-    say(ben, ["message 250"]);
-    for (const client of [bob, ben]) expect(await texts(client, 1)).toEqual(["message 250"]);
-    // Who has seen nothing yet gets all.
-    const dan = await enter(0, "");
-    expect(await texts(dan, 251)).toEqual(numbered(0, 251));
-    say(eve, ["Coffee only"]);
-    expect(await texts(eve, 1)).toEqual(["Coffee only"]);
-    expect(statusOf(await rawRequest(processes[0].port, upgradeRequest("/rooms/tea?after=x")))).toBe(400);
+      expect(await (await fetch(processes[0].url)).text()).toContain("<title>Resume</title>");
+      const [ada, bob] = [await enter(0, ""), await enter(1, "")];
+      const eve = await enter(1, "", "coffee");
+      say(ada, ["message 0"]);
+      expect(await texts(bob, 1)).toEqual(["message 0"]);
+      const { id } = await next(ada);
+      // Ada is away for the next messages, which are more than one read of the log returns.
+      ada.reset();
+      say(bob, numbered(1, 250));
+      expect(await texts(bob, 249)).toEqual(numbered(1, 250));
+      const ben = await enter(1, id);
+      expect(await texts(ben, 249)).toEqual(numbered(1, 250));
+      say(ben, ["message 250"]);
+      for (const client of [bob, ben]) expect(await texts(client, 1)).toEqual(["message 250"]);
+      // A client that has seen no message gets all of them.
+      const dan = await enter(0, "");
+      expect(await texts(dan, 251)).toEqual(numbered(0, 251));
+      say(eve, ["Coffee only"]);
+      expect(await texts(eve, 1)).toEqual(["Coffee only"]);
+      expect(statusOf(await rawRequest(processes[0].port, upgradeRequest("/rooms/tea?after=x")))).toBe(400);
 
-    // A process that dies takes nothing with it.
-    processes[1].program.kill("SIGKILL");
-    await processes[1].program.exited;
-    const cid = await enter(0, id);
-    say(cid, ["message 251"]);
-    expect(await texts(cid, 251)).toEqual(numbered(1, 252));
-    await expectGoodbye(processes[0], cid, dan);
-  });
+      // No message is lost when a process dies.
+      processes[1].program.kill("SIGKILL");
+      await processes[1].program.exited;
+      const cid = await enter(0, id);
+      say(cid, ["message 251"]);
+      expect(await texts(cid, 251)).toEqual(numbered(1, 252));
+      await expectCleanExit(processes[0], cid, dan);
+    },
+  );
 });
 
-test("each example says how it is started, and is run here", async () => {
+test("each example says how it is started, and has a test here", async () => {
   const thisFile = await readFile(import.meta.filename, "utf8");
   const names = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
   expect(names.length).toBeGreaterThan(0);

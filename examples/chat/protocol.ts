@@ -1,13 +1,13 @@
 /**
- * What is said on the wire: one JSON object in each text message. Everything a client sends passes through
- * `readClientMessage`, so the rest of the chat only ever sees well-formed messages.
+ * The messages of the chat: one JSON object in each text message. Every message of a client passes through
+ * `readClientMessage`, so the rest of the chat only gets well-formed messages.
  */
 
 export const LIMITS = {
   nameLength: 32,
   roomLength: 32,
   textLength: 2_000,
-  /** Room for the longest text even when JSON escapes every character of it. */
+  /** This is enough for the longest text, even if JSON escapes every character. */
   messageBytes: 16 * 1024,
 } as const;
 
@@ -33,7 +33,7 @@ export interface RoomSummary {
 }
 
 export type ClientMessage =
-  /** The first message. Whoever comes back with the same key takes the place of their lost connection. */
+  /** The first message. A person who comes back with the same key takes the place of the lost connection. */
   | { type: "hello"; name: string; key: string }
   /** The client chooses the id, so that a message sent again after a reconnect is not said twice. */
   | { type: "say"; id: string; text: string }
@@ -54,7 +54,7 @@ export type ServerMessage =
 
 export type ErrorCode = "bad-message" | "bad-name" | "bad-room" | "bad-text" | "full" | "slow-down";
 
-/** Something the client did that it can be told about in plain words. */
+/** An error of the client that the server reports to the client in plain words. */
 export class ChatError extends Error {
   readonly code: ErrorCode;
   readonly details: { id?: string; retryAfterMs?: number };
@@ -126,8 +126,8 @@ function check(message: ClientMessage): ClientMessage {
   }
 }
 
-// Control characters, line breaks, and the marks that turn the direction of everything after them: none belongs in a
-// name that stands in the middle of other people's sentences.
+// A name stands in the middle of other people's sentences. So it has no control characters, no line breaks, and no
+// marks that turn the direction of the text behind them.
 const UNFIT_FOR_NAMES = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/u;
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
 
@@ -159,7 +159,7 @@ function cleanToken(token: string, field: string): string {
   return token;
 }
 
-/** Rooms are written as in the address: small letters and digits of any script, with "-" and "_" between them. */
+/** Checks the name of a room: small letters and digits of any script, with "-" and "_" behind the first. */
 export function checkRoomName(name: string): string {
   if (
     name.length > LIMITS.roomLength || name !== name.toLowerCase() || !/^[\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*$/u.test(name)

@@ -1,4 +1,4 @@
-/** Who is where, and what was said last: all the state of the chat, in memory and bounded. */
+/** All state of the chat, in memory and bounded: the people in each room, and the last messages. */
 
 import { createHash } from "node:crypto";
 import type { Socket } from "../../mod.ts";
@@ -36,7 +36,8 @@ export class Room {
   say(from: Member, id: string, text: string): void {
     const said = this.history.find((message) => message.id === id);
     if (said) {
-      // Sent again because the connection was lost before its echo came: only its author needs to hear it.
+      // The client has sent the message again, because its connection was lost before the echo came. Only this client
+      // needs the echo.
       from.socket.send(JSON.stringify({ type: "message", message: said } satisfies ServerMessage));
       return;
     }
@@ -53,7 +54,7 @@ export class Room {
     this.broadcast({ type: "renamed", person: member.person, before, at: Date.now() });
   }
 
-  /** Lets somebody in. A person who is here already, on a connection that was lost or replaced, is moved over. */
+  /** Lets a person in. A person who is here already gets the new connection, and the old connection is closed. */
   enter(socket: Member["socket"], key: string, wanted: string): Member {
     const id = createHash("sha256").update(key).digest("hex").slice(0, 16);
     const old = [...this.members].find((member) => member.person.id === id);
@@ -104,7 +105,8 @@ export class Rooms {
     if (!room.members.delete(member)) return;
     room.broadcast({ type: "left", person, at: Date.now() });
     if (room.members.size === 0) {
-      // Empty rooms keep their history for whoever comes back; the one empty for longest stands first in the map.
+      // An empty room keeps its history for people who come back. The room that is empty for longest is first in the
+      // map.
       this.#rooms.delete(room.name);
       this.#rooms.set(room.name, room);
     }
@@ -128,7 +130,7 @@ export class Rooms {
     return room;
   }
 
-  /** Tells everybody which rooms are lively, a few times a second at most, however many come and go. */
+  /** Sends everybody the list of rooms with people, four times a second at most, however many people come and go. */
   #announceSoon(): void {
     this.#announcement ??= setTimeout(() => {
       this.#announcement = undefined;

@@ -1,9 +1,12 @@
 /**
- * A chat for the browser: rooms, who is here, who is typing. Start it and open the address it prints:
+ * A chat for the browser. It shows rooms, the people in a room, and who is typing. Start this program and open the
+ * address that it prints:
  *
  *     node examples/chat/server.ts        (or: deno run -A …, bun …)
  *
- * PORT chooses the port. HOST=0.0.0.0 lets other devices in your network join.
+ * PORT sets the port; the default is 3000. With HOST=0.0.0.0, other devices in your network can join.
+ *
+ * To try: open the page in two tabs, write in both, and stop this program and start it again while you write.
  */
 
 import { readdir, readFile } from "node:fs/promises";
@@ -24,7 +27,7 @@ const CONTENT_TYPES: Record<string, string> = {
 
 const HEADERS = {
   "cache-control": "no-cache",
-  // Everything comes from this server, and nothing that a person writes can ever run.
+  // The page loads everything from this server, and no text that a person writes can run as a script.
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

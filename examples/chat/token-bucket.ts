@@ -1,4 +1,4 @@
-/** Lets `capacity` things happen at once, and `perSecond` of them in the long run. */
+/** A limit of rates: `capacity` events may happen at once, and `perSecond` events in the long run. */
 export class TokenBucket {
   readonly #capacity: number;
   readonly #perSecond: number;
@@ -11,7 +11,7 @@ export class TokenBucket {
     this.#tokens = capacity;
   }
 
-  /** Takes a token if there is one. Returns how long to wait for the next one: 0 when it was taken. */
+  /** Takes a token if there is one, and returns 0. Otherwise returns the milliseconds until the next token. */
   take(): number {
     const now = performance.now();
     const gained = ((now - this.#filledAt) / 1000) * this.#perSecond;

@@ -1,4 +1,4 @@
-/** One connection, from its hello to its close. */
+/** The handler of one connection, from the client's hello to the close. */
 
 import type { AppRequest, Socket } from "../../mod.ts";
 import { ChatError, checkRoomName, CLOSE, readClientMessage } from "./protocol.ts";
@@ -9,7 +9,10 @@ import { TokenBucket } from "./token-bucket.ts";
 const HELLO_TIMEOUT_MS = 10_000;
 const BURST = 20;
 const MESSAGES_PER_SECOND = 5;
-/** Whoever uses up this many refusals, and more than one a second from then on, is not a person typing. */
+/**
+ * A client that uses up this many refusals, and gets more than one a second from then on, is not a person who types:
+ * its connection is closed.
+ */
 const PATIENCE = 100;
 
 export function receiveVisitor(socket: Socket, req: AppRequest, services: { rooms: Rooms }): void {
@@ -20,7 +23,7 @@ export function receiveVisitor(socket: Socket, req: AppRequest, services: { room
   let member: Member | undefined;
 
   socket.on("message", (data, isBinary) => {
-    if (socket.readyState !== 1) return; // What comes while we close has lost its place.
+    if (socket.readyState !== 1) return; // Messages that come during the closing handshake are ignored.
     try {
       if (isBinary) throw new ChatError("bad-message", "A message must be text.");
       const retryAfterMs = bucket.take();

@@ -18,39 +18,35 @@ const TIMEOUT_MS = 180_000;
  */
 const SHOWN = 10;
 
-test(
-  "after 20,000 random visits by every way in, the same process serves, and nothing is left",
-  async () => {
-    // Node exits on an unhandled rejection as on an uncaught exception, and says where either was thrown.
-    const door = await Door.open(TIMEOUT_MS, "--unhandled-rejections=strict --trace-uncaught");
-    const random = new Random(SEED);
-    const last: string[] = [];
-    const stayed: string[] = [];
-    let begun = 0;
+test("after 20,000 random visits by every way in, the same process serves, and nothing is left", async () => {
+  // Node exits on an unhandled rejection as on an uncaught exception, and says where either was thrown.
+  const door = await Door.open(TIMEOUT_MS, "--unhandled-rejections=strict --trace-uncaught");
+  const random = new Random(SEED);
+  const last: string[] = [];
+  const stayed: string[] = [];
+  let begun = 0;
 
-    async function comeAndGo(): Promise<void> {
-      while (begun < VISITS && !door.hasEnded) {
-        begun++;
-        const layer = layerOf(random);
-        const way = ways[random.below(ways.length)];
-        const manners = randomManners(random);
-        last.push(show(layer, way, manners));
-        if (last.length > SHOWN) last.shift();
-        const { isOver } = await visit({ ...door.entrance(layer, way), ...manners });
-        if (!isOver && !door.hasEnded) stayed.push(show(layer, way, manners));
-      }
+  async function comeAndGo(): Promise<void> {
+    while (begun < VISITS && !door.hasEnded) {
+      begun++;
+      const layer = layerOf(random);
+      const way = ways[random.below(ways.length)];
+      const manners = randomManners(random);
+      last.push(show(layer, way, manners));
+      if (last.length > SHOWN) last.shift();
+      const { isOver } = await visit({ ...door.entrance(layer, way), ...manners });
+      if (!isOver && !door.hasEnded) stayed.push(show(layer, way, manners));
     }
-    await Promise.all(Array.from({ length: AT_ONCE }, comeAndGo));
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, comeAndGo));
 
-    const complaints = stayed.slice(0, SHOWN).map((each) =>
-      `the server did not end its side, ${stayed.length} times, once after: ${each}`
-    );
-    complaints.push(...await door.complaints());
-    if (door.hasEnded) complaints.push(`after ${begun} visits; the last were`, ...last);
-    expect(complaints, `DOOR_SEED=${SEED} repeats these visits`).toEqual([]);
-  },
-  TIMEOUT_MS,
-);
+  const complaints = stayed.slice(0, SHOWN).map((each) =>
+    `the server did not end its side, ${stayed.length} times, once after: ${each}`
+  );
+  complaints.push(...await door.complaints());
+  if (door.hasEnded) complaints.push(`after ${begun} visits; the last were`, ...last);
+  expect(complaints, `DOOR_SEED=${SEED} repeats these visits`).toEqual([]);
+}, TIMEOUT_MS);
 
 const ways: readonly Way[] = ["listen", "attach", "attach beside another", "handleUpgrade", "handleUpgrade later"];
 

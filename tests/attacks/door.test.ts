@@ -109,10 +109,6 @@ test.each<[Layer, Way]>([
   expect(await faultsOf(layer, way, oddities)).toEqual([]);
 }, LIFETIME_MS);
 
-test.each<Way>(["listen", "attach"])(
-  "where TLS is expected, by %s, other bytes do no harm, either",
-  async (way) => {
-    expect(await faultsOf("instead of tls", way, tlsOddities(greeting))).toEqual([]);
-  },
-  LIFETIME_MS,
-);
+test.each<Way>(["listen", "attach"])("where TLS is expected, by %s, other bytes do no harm, either", async (way) => {
+  expect(await faultsOf("instead of tls", way, tlsOddities(greeting))).toEqual([]);
+}, LIFETIME_MS);

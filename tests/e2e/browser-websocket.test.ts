@@ -109,13 +109,10 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     expect(await server?.stop()).toBe(0);
   });
 
-  test.each([["ArrayBuffer", false], ["Blob", true]])(
-    "bytes of every size come back as %s",
-    async (_name, asBlob) => {
-      const results = await page.evaluate(echoBytes, { url: `${origin}/echo/bytes`, sizes: SIZES, asBlob });
-      expect(results).toEqual(SIZES.map((size) => `${size} same`));
-    },
-  );
+  test.each([["ArrayBuffer", false], ["Blob", true]])("bytes of every size come back as %s", async (_name, asBlob) => {
+    const results = await page.evaluate(echoBytes, { url: `${origin}/echo/bytes`, sizes: SIZES, asBlob });
+    expect(results).toEqual(SIZES.map((size) => `${size} same`));
+  });
 
   test("texts of every size and script come back the same", async () => {
     const results = await page.evaluate(echoTexts, { url: `${origin}/echo/texts`, lengths: SIZES });

@@ -36,42 +36,39 @@ async function visit(options: ChatPageOptions, check: (chat: ChatPage) => Promis
 }
 
 describe.each([["phone", PHONE], ["small phone", SMALL_PHONE], ["desktop", DESKTOP]])("on a %s", (kind, screen) => {
-  test.each(["light", "dark"] as const)(
-    "nothing overflows the screen, in the %s scheme",
-    async (colorScheme) => {
-      const room = `fit-${kind.replace(" ", "-")}-${colorScheme}`;
-      await visit({ ...screen, colorScheme, room, name: "W".repeat(32) }, async (chat) => {
-        await chat.say(LONG);
-        await chat.say(`https://example.com/${LONG}`);
-        await expect.poll(() => chat.page.locator(".waiting").count()).toBe(0);
-        await chat.textBox.fill(`${LONG}\n`.repeat(12));
+  test.each(["light", "dark"] as const)("nothing overflows the screen, in the %s scheme", async (colorScheme) => {
+    const room = `fit-${kind.replace(" ", "-")}-${colorScheme}`;
+    await visit({ ...screen, colorScheme, room, name: "W".repeat(32) }, async (chat) => {
+      await chat.say(LONG);
+      await chat.say(`https://example.com/${LONG}`);
+      await expect.poll(() => chat.page.locator(".waiting").count()).toBe(0);
+      await chat.textBox.fill(`${LONG}\n`.repeat(12));
 
-        const { width, height } = screen.viewport;
-        const sizes = await chat.page.evaluate(() => {
-          const root = document.documentElement;
-          const scroll = document.getElementById("scroll")!;
-          const composer = document.getElementById("composer")!.getBoundingClientRect();
-          const background = getComputedStyle(document.querySelector(".room")!).backgroundColor;
-          const probe = new OffscreenCanvas(1, 1).getContext("2d")!;
-          probe.fillStyle = background;
-          probe.fillRect(0, 0, 1, 1);
-          return {
-            page: [root.scrollWidth, root.scrollHeight],
-            conversation: scroll.scrollWidth - scroll.clientWidth,
-            composer: [composer.left, composer.right, composer.bottom],
-            brightness: probe.getImageData(0, 0, 1, 1).data[0]!,
-          };
-        });
-        expect(sizes.page).toEqual([width, height]);
-        expect(sizes.conversation).toBe(0);
-        expect(sizes.composer[0]).toBeGreaterThan(0);
-        expect(sizes.composer[1]).toBeLessThan(width);
-        expect(sizes.composer[2]).toBeLessThan(height);
-        if (colorScheme === "light") expect(sizes.brightness).toBeGreaterThan(230);
-        else expect(sizes.brightness).toBeLessThan(60);
+      const { width, height } = screen.viewport;
+      const sizes = await chat.page.evaluate(() => {
+        const root = document.documentElement;
+        const scroll = document.getElementById("scroll")!;
+        const composer = document.getElementById("composer")!.getBoundingClientRect();
+        const background = getComputedStyle(document.querySelector(".room")!).backgroundColor;
+        const probe = new OffscreenCanvas(1, 1).getContext("2d")!;
+        probe.fillStyle = background;
+        probe.fillRect(0, 0, 1, 1);
+        return {
+          page: [root.scrollWidth, root.scrollHeight],
+          conversation: scroll.scrollWidth - scroll.clientWidth,
+          composer: [composer.left, composer.right, composer.bottom],
+          brightness: probe.getImageData(0, 0, 1, 1).data[0]!,
+        };
       });
-    },
-  );
+      expect(sizes.page).toEqual([width, height]);
+      expect(sizes.conversation).toBe(0);
+      expect(sizes.composer[0]).toBeGreaterThan(0);
+      expect(sizes.composer[1]).toBeLessThan(width);
+      expect(sizes.composer[2]).toBeLessThan(height);
+      if (colorScheme === "light") expect(sizes.brightness).toBeGreaterThan(230);
+      else expect(sizes.brightness).toBeLessThan(60);
+    });
+  });
 
   test("every field has a font of 16 px or more, so that no phone zooms in, and every control has a name", async () => {
     await visit({ ...screen, room: "names", name: "Ada" }, async (chat) => {

@@ -169,40 +169,37 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     await expect.poll(() => ada.people()).toEqual(["Ada 2", "Ada"]);
   });
 
-  test.each(["SIGTERM", "SIGKILL"] as const)(
-    "after a restart (%s), both people come back",
-    async (signal) => {
-      const room = `restart-${signal.toLowerCase()}`;
-      let restarted = await startServer(runtime, CHAT);
-      try {
-        const ada = await open(restarted, { room, name: "Ada" });
-        const ben = await open(restarted, { room, name: "Ben" });
-        await ada.say("Before");
-        await ben.sees("Before");
+  test.each(["SIGTERM", "SIGKILL"] as const)("after a restart (%s), both people come back", async (signal) => {
+    const room = `restart-${signal.toLowerCase()}`;
+    let restarted = await startServer(runtime, CHAT);
+    try {
+      const ada = await open(restarted, { room, name: "Ada" });
+      const ben = await open(restarted, { room, name: "Ben" });
+      await ada.say("Before");
+      await ben.sees("Before");
 
-        expect(await restarted.stop(signal)).toBe(signal === "SIGTERM" ? 0 : null);
-        await ada.status(/^Reconnecting in \d+ s$/).waitFor();
-        await ben.status(/^Reconnecting in \d+ s$/).waitFor();
-        await ada.say("While it was away");
-        await ada.say("And once more");
-        expect(await ada.page.locator(".waiting").count()).toBe(2);
+      expect(await restarted.stop(signal)).toBe(signal === "SIGTERM" ? 0 : null);
+      await ada.status(/^Reconnecting in \d+ s$/).waitFor();
+      await ben.status(/^Reconnecting in \d+ s$/).waitFor();
+      await ada.say("While it was away");
+      await ada.say("And once more");
+      expect(await ada.page.locator(".waiting").count()).toBe(2);
 
-        restarted = await startServer(runtime, CHAT, restarted.port);
-        await ada.connected();
-        await ben.connected();
-        const fromAda = ["Before", "While it was away", "And once more"];
-        await expect.poll(() => ben.messages()).toEqual(fromAda.map((text) => `Ada: ${text}`));
-        await ben.say("There you are");
-        await expect.poll(() => ada.messages())
-          .toEqual([...fromAda.map((text) => `You: ${text}`), "Ben: There you are"]);
-        await expect.poll(() => ada.people()).toEqual(["Ada", "Ben"]);
-        expect(await ada.page.locator(".waiting").count()).toBe(0);
-        // Nobody was told that they had left.
-        expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
-        forgiveLostConnections(ada, ben);
-      } finally {
-        await restarted.stop("SIGKILL");
-      }
-    },
-  );
+      restarted = await startServer(runtime, CHAT, restarted.port);
+      await ada.connected();
+      await ben.connected();
+      const fromAda = ["Before", "While it was away", "And once more"];
+      await expect.poll(() => ben.messages()).toEqual(fromAda.map((text) => `Ada: ${text}`));
+      await ben.say("There you are");
+      await expect.poll(() => ada.messages())
+        .toEqual([...fromAda.map((text) => `You: ${text}`), "Ben: There you are"]);
+      await expect.poll(() => ada.people()).toEqual(["Ada", "Ben"]);
+      expect(await ada.page.locator(".waiting").count()).toBe(0);
+      // Nobody was told that they had left.
+      expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
+      forgiveLostConnections(ada, ben);
+    } finally {
+      await restarted.stop("SIGKILL");
+    }
+  });
 });

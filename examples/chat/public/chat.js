@@ -1,4 +1,4 @@
-/** The page: what the server says goes to the screen, what the person does goes to the server. */
+/** The start of the page: messages of the server go to the screen, and actions of the person go to the server. */
 
 import { Connection } from "./connection.js";
 import { MessageList } from "./messages.js";
@@ -10,7 +10,7 @@ import { peopleCount, randomToken, roomName } from "./words.js";
 
 const MAX_TEXT = 2_000;
 const COUNT_FROM = 1_800;
-/** After a reconnect, people who come back within this time never left, as far as anybody could tell. */
+/** After a reconnect, people who come back within this time are not announced as having left and joined. */
 const RETURN_MS = 20_000;
 
 const element = (id) => document.getElementById(id);
@@ -42,7 +42,7 @@ function enterRoom() {
   try {
     wanted = roomName(decodeURIComponent(location.hash.replace(/^#\/?/, ""))) || "lobby";
   } catch {
-    // Not an address of ours.
+    // The address is not one of a room.
   }
   history.replaceState(null, "", `#/${encodeURIComponent(wanted)}`);
   if (wanted === room) return;
@@ -80,7 +80,7 @@ function enterRoom() {
   if (matchMedia("(pointer: fine)").matches) text.focus();
 }
 
-// ---- What the server says ------------------------------------------------------------------------------------------
+// ---- Messages of the server ----------------------------------------------------------------------------------------
 
 function hear(message) {
   switch (message.type) {
@@ -127,7 +127,7 @@ function welcome(message) {
   if (isReturn) announce("Connected again");
 }
 
-/** Those who were here before the connection was lost are expected back, and come without being announced. */
+/** People who were here before the connection was lost are expected back, and are not announced when they come. */
 function awaitPeople(present) {
   clearTimeout(awaitedTimer);
   awaited.clear();
@@ -177,12 +177,12 @@ async function complaint({ code, message, id, retryAfterMs }) {
 function lost(code) {
   outbox.hold();
   othersTyping.clear();
-  if (code === 4001) key = newKey(); // A copy of this tab took our place: from now on we are two.
+  if (code === 4001) key = newKey(); // A copy of this tab has taken our place. With a new key, we are a second person.
   if (code === 4004) location.hash = "#/lobby";
   return code !== 4003 && code !== 4004;
 }
 
-// ---- What the person does ------------------------------------------------------------------------------------------
+// ---- Actions of the person -----------------------------------------------------------------------------------------
 
 element("composer").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -265,7 +265,7 @@ const STATES = { connecting: "Connecting", open: "Connected", closed: "Not conne
 function showState(state, retryAt) {
   clearInterval(countdown);
   document.body.dataset.connection = state;
-  // An attempt to come back does not change what we know.
+  // The class `away` stays as it is during an attempt to reconnect.
   if (state !== "connecting") document.body.classList.toggle("away", state !== "open");
   element("retry").hidden = state === "open" || state === "connecting";
   element("status-text").textContent = STATES[state] ?? "";
@@ -300,7 +300,7 @@ function showTitle() {
   document.title = `${unread > 0 ? `(${unread}) ` : ""}#${room} · SpaceNode chat`;
 }
 
-// The keyboard of an iPhone covers the page instead of shrinking it: only the visual viewport tells.
+// The keyboard of an iPhone covers the page instead of shrinking it. Only the visual viewport shows that.
 if (globalThis.visualViewport) {
   visualViewport.addEventListener("resize", () => {
     if (visualViewport.scale !== 1) return;

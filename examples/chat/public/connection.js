@@ -1,4 +1,4 @@
-/** A WebSocket that comes back by itself, with longer and longer pauses, until it is told to stop. */
+/** A WebSocket that reconnects by itself, after longer and longer pauses, until it is stopped. */
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
@@ -12,13 +12,14 @@ export class Connection {
   #socket;
   #attempts = 0;
   #timer;
-  /** Whether the server has let us in. */
+  /** True once the server has let us in. */
   isSettled = false;
 
   /**
-   * `on.state(state, retryAt)` hears "connecting", "open", "waiting" (until `retryAt`) and "closed";
-   * `on.open()` may send at once; `on.message(object)` hears everything else;
-   * `on.lost(code)` hears every end of a connection, and returns false when it should not come back.
+   * - `on.state(state, retryAt)` is called with "connecting", "open", "waiting" (until `retryAt`) and "closed".
+   * - `on.open()` is called when the socket is open, and may send at once.
+   * - `on.message(object)` is called with each message of the server.
+   * - `on.lost(code)` is called when a connection is over, and returns false to stop reconnecting.
    */
   constructor(url, on) {
     this.#url = url;
@@ -42,7 +43,7 @@ export class Connection {
     socket.onclose = (event) => this.#lose(event.code);
   }
 
-  /** To be called once the server has let us in: from here on, the next pause is a short one again. */
+  /** Call this once the server has let us in. The next pause is then a short one again. */
   settled() {
     this.isSettled = true;
     this.#attempts = 0;
@@ -55,7 +56,9 @@ export class Connection {
     return true;
   }
 
-  /** The network changed or the page was asleep: find out now what would otherwise be noticed late. */
+  /**
+   * Call this when the network has changed or the page was asleep, to find out at once whether the connection works.
+   */
   check() {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#ping();
     else if (this.#socket?.readyState !== WebSocket.CONNECTING) this.open();
@@ -84,7 +87,7 @@ export class Connection {
       return;
     }
     const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#attempts++);
-    // Half of the pause is chance, so that a server that restarts is not met by everybody at the same moment.
+    // Half of the pause is random, so that not all clients reconnect to a restarted server at the same moment.
     const pauseMs = longest / 2 + (Math.random() * longest) / 2;
     this.#timer = setTimeout(() => this.open(), pauseMs);
     this.#on.state("waiting", Date.now() + pauseMs);

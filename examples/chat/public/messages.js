@@ -35,13 +35,13 @@ export class MessageList {
     scroller.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = scroller;
       const isNearTheEnd = scrollHeight - scrollTop - clientHeight < NEARLY_AT_THE_END_PX;
-      // Only scrolling up is a wish to stay: the distance also grows when there is more to show, or less room for it.
+      // Only scrolling up means that the reader wants to stay. The distance also grows with new messages or less room.
       this.#following = isNearTheEnd || (this.#following && scrollTop >= this.#lastTop);
       this.#lastTop = scrollTop;
       if (this.#following) newer.hidden = true;
     });
     newer.addEventListener("click", () => this.scrollToEnd());
-    // A virtual keyboard or a growing message box takes room away: the last words stay in sight.
+    // A virtual keyboard or a growing message box takes room away. The last messages stay in sight.
     new ResizeObserver(() => {
       if (this.#following) this.scrollToEnd();
     }).observe(scroller);
@@ -54,7 +54,7 @@ export class MessageList {
     this.#following = true;
   }
 
-  /** Adds much at once, without reading all of it aloud. */
+  /** Adds many messages at once, without a screen reader reading all of them aloud. */
   quietly(add) {
     this.#list.ariaBusy = "true";
     add();
@@ -69,7 +69,7 @@ export class MessageList {
     return this.#shown.has(id);
   }
 
-  /** A message the server has. One of our own that was waiting here has arrived. */
+  /** Shows a message that the server has sent. A message of our own that was waiting is no longer waiting. */
   add(message, isMine) {
     const waiting = this.#shown.get(message.id);
     const item = this.#render(message, isMine);
@@ -87,7 +87,7 @@ export class MessageList {
     this.#afterAdding(isMine);
   }
 
-  /** One of our own that the server has not confirmed yet. */
+  /** Shows a message of our own that the server has not confirmed yet. */
   addWaiting(message) {
     const item = this.#render({ ...message, from: undefined }, true);
     item.classList.add("waiting");

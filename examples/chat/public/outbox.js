@@ -1,6 +1,7 @@
 /**
- * Messages that the server has not echoed yet, in order, kept through reconnects and reloads. One is on its way at a
- * time: the next one leaves when the echo of the one before has come, so that nothing overtakes and nothing is lost.
+ * The messages that the server has not echoed yet, in order. They are kept through reconnects and reloads. One message
+ * is on its way at a time, and the next one leaves when the echo has come, so that no message is lost and none
+ * overtakes another.
  */
 
 import { untilTabCloses } from "./storage.js";
@@ -27,14 +28,14 @@ export class Outbox {
     this.flush();
   }
 
-  /** The server has it, or will never take it. */
+  /** Removes a message that the server has, or will never accept. */
   remove(id) {
     if (this.#onItsWay === id) this.#onItsWay = undefined;
     this.#keep(this.#messages.filter((message) => message.id !== id));
     this.flush();
   }
 
-  /** Sends the first message that waits, unless one is on its way. */
+  /** Sends the first message, unless a message is on its way. */
   flush() {
     const [message] = this.#messages;
     if (!message || this.#onItsWay || this.#timer) return;
@@ -49,7 +50,7 @@ export class Outbox {
     }, pauseMs);
   }
 
-  /** The connection is gone: what was on its way waits again. */
+  /** Call this when the connection is lost. The message that was on its way waits again. */
   hold() {
     clearTimeout(this.#timer);
     this.#timer = undefined;

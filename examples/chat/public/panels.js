@@ -1,4 +1,4 @@
-/** The things around the conversation: rooms, people, dialogs, short notes. */
+/** The parts of the page around the conversation: rooms, people, dialogs and short notes. */
 
 import { avatar, dressAvatar } from "./messages.js";
 import { roomName } from "./words.js";
@@ -43,7 +43,7 @@ export function showMe(person) {
   element("my-name").textContent = person.name;
 }
 
-/** Asks for a name until there is one. Only who has a name already can cancel. */
+/** Asks for a name until there is one. Only a person who has a name already can cancel. */
 export function askName(current, fault) {
   const dialog = element("name-dialog");
   const cancel = dialog.querySelector("[value=cancel]");
@@ -65,7 +65,7 @@ export async function askRoom() {
   return typed && roomName(typed);
 }
 
-/** Shows a dialog with one field. Resolves to what was typed, or to null when it was cancelled. */
+/** Shows a dialog with one field. Resolves to the text, or to null when the dialog was cancelled. */
 function ask(dialog, input, { value, fault = "", check = () => "", mayCancel }) {
   const faultText = dialog.querySelector(".fault");
   faultText.textContent = fault;
@@ -86,7 +86,7 @@ function ask(dialog, input, { value, fault = "", check = () => "", mayCancel }) 
     dialog.onkeydown = (event) => {
       if (event.key === "Escape" && !mayCancel) event.preventDefault();
     };
-    // A phone's back gesture closes a dialog too, and nobody can prevent it.
+    // The back gesture of a phone closes a dialog, too, and a page cannot prevent it.
     dialog.onclose = () => {
       if (answer === null && !mayCancel) dialog.showModal();
       else resolve(answer);
@@ -94,7 +94,7 @@ function ask(dialog, input, { value, fault = "", check = () => "", mayCancel }) 
   });
 }
 
-/** On a narrow screen the sidebar is a drawer. While it is shut, nobody can tab into it. */
+/** On a narrow screen the sidebar is a drawer. While the drawer is shut, the Tab key does not reach into it. */
 export function setUpDrawer() {
   const narrow = matchMedia("(max-width: 760px)");
   const side = element("side");
@@ -128,7 +128,7 @@ export function announce(text) {
 
 let noteTimer;
 
-/** A short note that goes away by itself. */
+/** Shows a short note that goes away by itself. */
 export function note(text) {
   const toast = element("toast");
   clearTimeout(noteTimer);

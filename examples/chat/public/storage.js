@@ -1,4 +1,4 @@
-/** Small things to remember. A browser that refuses storage only makes the chat forgetful, never broken. */
+/** Values that the browser remembers. If a browser refuses storage, the chat forgets them but still works. */
 
 export const forever = remembering(() => localStorage);
 export const untilTabCloses = remembering(() => sessionStorage);

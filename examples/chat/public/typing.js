@@ -1,13 +1,15 @@
-/** Who is typing, in both directions. */
+/** Shows who is typing, and tells the others when we are typing. */
 
 import { typingSentence } from "./words.js";
 
 const TELL_EVERY_MS = 2_000;
 const PAUSE_MS = 4_000;
-/** A little longer than PAUSE_MS, for those whose "stopped" never comes. */
+/**
+ * A little longer than PAUSE_MS. After this time, a person whose "stopped" does not come no longer counts as typing.
+ */
 const BELIEVE_MS = 6_000;
 
-/** Tells the others, now and then, that we are typing, and once that we stopped. */
+/** Tells the others from time to time that we are typing, and once that we have stopped. */
 export class OwnTyping {
   #send;
   #toldAt = 0;

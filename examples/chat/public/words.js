@@ -1,12 +1,12 @@
 /** Text for people: names, times, sentences, and messages with their links. */
 
-/** Random letters that nobody guesses. (`crypto.randomUUID` is missing on pages that come over plain http.) */
+/** Random letters that nobody can guess. (`crypto.randomUUID` is missing on pages that come over plain http.) */
 export function randomToken() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What a person types, as the name of a room: "Book club" becomes "book-club". */
+/** Turns the text of a person into the name of a room: "Book club" becomes "book-club". */
 export function roomName(typed) {
   return typed
     .normalize("NFC")
@@ -22,7 +22,7 @@ export function initials(name) {
   return words.slice(0, 2).map(first).join("").toUpperCase() || [...name][0];
 }
 
-/** The same person has the same colour on every screen. */
+/** The colour of a person, which is the same on every screen. */
 export function hue(id) {
   return Number.parseInt(id.slice(0, 6), 16) % 360;
 }
@@ -57,7 +57,7 @@ export function typingSentence(names) {
   return "Several people are typing";
 }
 
-/** A message as text nodes and links. Nothing in it is ever read as HTML. */
+/** Turns a message into text nodes and links. No part of the message is parsed as HTML. */
 export function withLinks(text) {
   const fragment = document.createDocumentFragment();
   let end = 0;
@@ -78,7 +78,7 @@ function link(address) {
   return element;
 }
 
-/** One, two or three emoji and nothing else: shown large. */
+/** True for one, two or three emoji and nothing else, which are shown large. */
 export function isShout(text) {
   return /^\p{RGI_Emoji}{1,3}$/v.test(text);
 }
