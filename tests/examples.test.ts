@@ -50,7 +50,7 @@ async function expectCleanExit({ program }: Running, ...clients: RawClient[]): P
   expect(program.errors).toBe("");
 }
 
-test("auth-by-cookie.ts accepts users who have signed in, from its own page, and closes their sockets when they sign out", async () => {
+test("auth-by-cookie.ts accepts users who have signed in, and closes their sockets when they sign out", async () => {
   const running = await start("auth-by-cookie.ts");
   const { url, port } = running;
   expect(await (await fetch(url)).text()).toContain("Sign in");

@@ -128,7 +128,7 @@ describe.each(deflateModes)("while zlib works: %s", (_name, compression) => {
     await run(20, end, census);
     expect(server.app.sockets.size).toBe(0);
     expect(await census.count(), "of 40 sockets").toBeLessThan(5);
-    // A compressor with a window takes 256 KiB: 20 that stay in memory exceed this limit.
+    // A DEFLATE stream with a window takes 256 KiB: 20 that stay in memory exceed this limit.
     await expectGrowthBelow(2 * MiB, usedBytes, before);
   }, 40_000);
 

@@ -216,7 +216,7 @@ describe("control frames", () => {
     await reported;
   });
 
-  test("a reserved close code becomes 1002, which close() takes (once it made close() throw: socketcluster #146)", async () => {
+  test("a reserved close code becomes 1002, which close() takes (once it threw: socketcluster #146)", async () => {
     for (const code of [0, 1004, 1005, 1006, 1015, 65_535]) {
       const { client, report, reported, socket } = await server.connect();
       const bystander = await server.connect();

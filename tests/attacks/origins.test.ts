@@ -12,7 +12,7 @@ describe("with wsOrigins", () => {
   });
 
   test.each<[string, string | readonly string[] | undefined]>([
-    ["no Origin, which browsers always send", undefined],
+    ["no Origin, as from a program that is no browser", undefined],
     ["the Origin that is named", "https://mysite.com"],
     ["that Origin in capitals", "HTTPS://MySite.COM"],
     ["that Origin with its default port", "https://mysite.com:443"],
@@ -20,7 +20,7 @@ describe("with wsOrigins", () => {
     ["a subdomain of a subdomain of the wildcard", "https://eu.app.example.org"],
     ["an Origin with the port that is named", "http://localhost:5173"],
     ["an Origin that the pattern matches", "https://pr-42.dev"],
-  ])("a page may connect with %s", async (_name, origin) => {
+  ])("a handshake is accepted with %s", async (_name, origin) => {
     const request = upgradeRequest("/", { Origin: origin }) + close(1000).toString("latin1");
     expect(statusOf(await rawRequest(server.port, request))).toBe(101);
   });
@@ -45,7 +45,7 @@ describe("with wsOrigins", () => {
     ["the named host without a scheme", "mysite.com"],
     ["two Origins", ["https://mysite.com", "https://evil.com"]],
     ["the named Origin twice", ["https://mysite.com", "https://mysite.com"]],
-  ])("a page gets a 403 with %s", async (_name, origin) => {
+  ])("a handshake gets a 403 with %s", async (_name, origin) => {
     const response = await rawRequest(server.port, upgradeRequest("/", { Origin: origin }));
     expect(statusOf(response)).toBe(403);
     expect(headerOf(response, "Sec-WebSocket-Accept")).toBeUndefined();

@@ -107,7 +107,7 @@ describe("a slow consumer, while others publish to it", () => {
     client.terminate();
   });
 
-  test("that is sent one tiny message a turn takes the memory of their bytes, and gets them all when it reads", async () => {
+  test("that is sent one tiny message a turn takes little memory, and gets them all when it reads", async () => {
     const { client, socket, reported } = await closing.connect();
     client.pause();
     while (socket.bufferedAmount === 0) {

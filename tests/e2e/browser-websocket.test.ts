@@ -130,7 +130,7 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
     expect(report).toMatchObject({ opened: true, protocol: "", extensions: "", error: false });
   });
 
-  test("the browser fails the connection when the route has none of its subprotocols, as its standard asks", async () => {
+  test("the browser fails the connection when the route has none of its subprotocols, as it must", async () => {
     const report = await page.evaluate(visit, { url: `${origin}/echo/none`, protocols: ["v1.chat"] });
     expect(report).toMatchObject({ opened: false, error: true, close: { code: 1006 } });
   });
@@ -194,7 +194,7 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
   });
 
   test("the browser answers a Ping of the server", async () => {
-    const answer = await page.evaluate((url) =>
+    const reply = await page.evaluate((url) =>
       new Promise<string>((resolve) => {
         const socket = new WebSocket(url);
         socket.onmessage = ({ data }) => {
@@ -202,7 +202,7 @@ describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtim
           socket.close();
         };
       }), `${origin}/ping`);
-    expect(answer).toBe("pong are you there?");
+    expect(reply).toBe("pong are you there?");
   });
 
   test("a route for the same origin accepts the server's own page, and no page of another origin", async () => {

@@ -1,6 +1,4 @@
-/**
- * The page of the chat example fits screens of all sizes, in both colour schemes, and works by keyboard and by name.
- */
+/** The page of the chat example fits screens of all sizes, is legible in both colour schemes, and works by keyboard. */
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -50,7 +50,7 @@ class Deflate:
         self.compressor = self.decompressor = None
 
     def compress(self, fragments):
-        """Compresses the fragments of one message. Each is flushed, so that it can be read before the next one comes."""
+        """Compresses the fragments of one message, each flushed, so that it can be read before the next comes."""
         if self.compressor is None or not self.client_keeps:
             self.compressor = zlib.compressobj(wbits=-self.client_bits)
         flushed = [self.compressor.compress(each) + self.compressor.flush(zlib.Z_SYNC_FLUSH) for each in fragments]

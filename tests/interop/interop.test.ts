@@ -149,7 +149,7 @@ for (const kind of clientKinds) {
       expect(await events.next()).toMatchObject({ event: "close", code: 1001, wasClean: true });
     });
 
-    test("a ping from the server is answered", async () => {
+    test("a Ping from the server is answered", async () => {
       const { socket, events } = await connect();
       socket.ping("are you there?");
       expect(await events.next()).toEqual({ event: "pong", data: "are you there?" });
@@ -169,7 +169,7 @@ for (const kind of clientKinds) {
     });
 
     if (kind.hasFrameControl) {
-      test("a ping from the client is answered with the same bytes", async () => {
+      test("a Ping from the client is answered with the same bytes", async () => {
         const { client, socket, events } = await connect();
         client.ping(Buffer.from("a ping with ünïcode"));
         expect(await events.next()).toEqual({ event: "ping", data: "a ping with ünïcode" });

@@ -13,7 +13,7 @@ import { visit } from "./visitor.ts";
 /** What a visitor speaks: HTTP over TCP, HTTP over TLS, or anything else over TCP where the server expects TLS. */
 export type Layer = "tcp" | "tls" | "instead of tls";
 
-/** So long may the server take until nothing is left of its visitors. It has nothing else to do. */
+/** The server may take this long until nothing is left of its visitors. It has nothing else to do. */
 const SETTLE_MS = 8_000;
 
 /** A running server with every way in. */

@@ -73,10 +73,10 @@ export class Connection {
   }
 
   /**
-   * Waits until `holds` returns true. Rejects when the connection ends, when the bytes are bad, or after `timeoutMs`.
+   * Waits until `isDone` returns true. Rejects when the connection ends, when the bytes are bad, or after `timeoutMs`.
    * `what` names the event in the error.
    */
-  until(what: string, holds: () => boolean): Promise<void> {
+  until(what: string, isDone: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (error?: Error): void => {
         clearTimeout(timer);
@@ -86,7 +86,7 @@ export class Connection {
       };
       const look = (): void => {
         if (this.#fault) settle(new Error(`Bad bytes while waiting for ${what}: ${this.#fault}`));
-        else if (holds()) settle();
+        else if (isDone()) settle();
         else if (this.#closed) settle(new Error(`The connection ended (${this.ended}) while waiting for ${what}`));
       };
       const timer = setTimeout(() => {
