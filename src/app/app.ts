@@ -1,3 +1,8 @@
+/**
+ * The app: the object that a user of the library creates. It wires the parts of the server together, and its methods
+ * are the API reference. The work itself is done in the parts: WebSocket routes, HTTP routes, topics, services and
+ * servers.
+ */
 import type { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
@@ -29,19 +34,26 @@ import type { SocketView } from "./websocket/socket-registry.ts";
 import type { Socket } from "./websocket/socket.ts";
 import { type AnyHandler, WebSocketRoutes } from "./websocket/websocket-routes.ts";
 
-/** Runs once for each connection. What it throws, or rejects with, closes that socket with 1011. */
+/**
+ * The handler of a WebSocket route. It runs once for each connection, after the handshake. No message is lost while the
+ * handler prepares itself: reading from the connection begins when the handler adds a `message` listener, or otherwise
+ * when the handler has returned and its promise, if any, has settled.
+ *
+ * If the handler throws, or if the promise that it returns rejects, the error is logged and emitted as the socket's
+ * `error` event, and the socket is closed with code 1011 (RFC 6455 §7.4.1). The return value is not used otherwise.
+ */
 export type SocketHandler<Services, Data, Params> = (
   socket: Socket<Data>,
   request: AppRequest<Params>,
   services: Services,
 ) => unknown;
 
-/** Signals by which systems ask a process to end. */
+/** The signals by which an operating system or a container manager asks a process to end. */
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-/** A WebSocket and HTTP server. Made by {@link createApp}. */
+/** A WebSocket and HTTP server. {@link createApp} creates one. */
 export class App<Services extends object = object> {
-  /** A name of this app that no other has, in any process. */
+  /** A UUID that identifies this app among all apps of all processes. */
   readonly id: string = randomUUID();
   readonly #options: ResolvedOptions;
   readonly #registry: ServiceRegistry;
@@ -54,7 +66,7 @@ export class App<Services extends object = object> {
   #closing: Promise<CloseResult> | undefined;
   readonly #onSignal = (): void => void this.close();
 
-  /** Use {@link createApp}. */
+  /** Use {@link createApp} instead: it takes the same options. */
   constructor(options: AppOptions<Services>) {
     this.#options = resolveOptions(options as AppOptions);
     this.#registry = new ServiceRegistry(this.#options.services, this.#options.logger);
@@ -69,11 +81,16 @@ export class App<Services extends object = object> {
   }
 
   /**
-   * Adds a WebSocket route. A path is exact, or has `:param` segments, or ends in `*`; the handler runs once for each connection.
+   * Adds a WebSocket route. The handler runs once for each connection.
    *
-   * @param path such as `"/chat"` or `"/chat/:room"`
-   * @returns the app, so that calls chain
-   * @throws TypeError for a path that does not start with "/", one that has a handler already, or a handler that is no function
+   * A path consists of segments. A segment is either literal text, or `:name`, which matches any one segment that is
+   * not empty. The last segment may be `*`, which matches the rest of the path. If several routes match a request, a
+   * literal segment wins over a param, and a param over `*`, from left to right.
+   *
+   * @param path the path of the route, such as `"/chat"`, `"/chat/:room"` or `"/files/*"`
+   * @param handler see {@link SocketHandler}
+   * @returns the app, so that calls can be chained
+   * @throws TypeError if the path is not valid or already has a handler, or if the handler is not a function
    * @example
    * ```ts
    * import { createApp } from "@spacenode/spacenode";
@@ -85,7 +102,16 @@ export class App<Services extends object = object> {
    * ```
    */
   ws<Path extends string>(path: Path, handler: SocketHandler<Services, unknown, ParamsOf<Path>>): this;
-  /** Adds a WebSocket route with options of its own, which go before the app's. */
+  /**
+   * Adds a WebSocket route with options of its own. An option that is set here replaces the app's option of the same
+   * name for this route.
+   *
+   * @param path the path of the route, as above
+   * @param options see {@link RouteOptions}
+   * @param handler see {@link SocketHandler}
+   * @returns the app, so that calls can be chained
+   * @throws TypeError or RangeError also if an option is not valid
+   */
   ws<Path extends string, Data>(
     path: Path,
     options: RouteOptions<Services, Data, ParamsOf<Path>>,
@@ -97,37 +123,62 @@ export class App<Services extends object = object> {
     return this;
   }
 
-  /** Answers GET, and HEAD, at a path. Paths are as in {@link App.ws}. */
+  /**
+   * Adds a controller for GET and HEAD requests. The response to a HEAD request has the headers of the response to GET,
+   * but no body.
+   *
+   * @param path the path of the route; the syntax is that of {@link App.ws}
+   * @param controller see {@link Controller}
+   * @returns the app, so that calls can be chained
+   * @throws TypeError if the path is not valid or already has a controller for GET, or if the controller is not a
+   *   function
+   */
   get<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("GET", path, controller);
   }
 
-  /** Answers POST at a path. */
+  /**
+   * Adds a controller for POST requests. The parameters, the return value and the errors are those of {@link App.get}.
+   */
   post<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("POST", path, controller);
   }
 
-  /** Answers PUT at a path. */
+  /**
+   * Adds a controller for PUT requests. The parameters, the return value and the errors are those of {@link App.get}.
+   */
   put<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("PUT", path, controller);
   }
 
-  /** Answers PATCH at a path. */
+  /**
+   * Adds a controller for PATCH requests. The parameters, the return value and the errors are those of {@link App.get}.
+   */
   patch<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("PATCH", path, controller);
   }
 
-  /** Answers DELETE at a path. */
+  /**
+   * Adds a controller for DELETE requests. The parameters, the return value and the errors are those of
+   * {@link App.get}.
+   */
   delete<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
     return this.#route("DELETE", path, controller);
   }
 
   /**
-   * Adds a service: a value, or a factory that is run once, before the app listens, and gets the services that were added before it. One that has
-   * `Symbol.asyncDispose`, `Symbol.dispose` or `dispose` is disposed of when the app closes, the last that became ready first.
+   * Adds a service: an object that handlers and controllers receive by its name. A function counts as a factory of the
+   * service. The factory runs once, before the app listens, and receives the services that were added before it.
    *
-   * @returns the app, whose handlers know the service by its type
-   * @throws TypeError for a name that is taken, Error when the app listens already
+   * A service with a method `Symbol.asyncDispose`, `Symbol.dispose` or `dispose` is disposed of when the app closes.
+   * The services are disposed of in the reverse of the order in which they became ready.
+   *
+   * @param name the property under which handlers find the service
+   * @param service the service itself, or a {@link ServiceFactory}; to add a function as a service, return it from a
+   *   factory
+   * @returns the app, with the type of the service added to the services of its handlers
+   * @throws TypeError if the name is empty or taken; Error if the services have been made already, which happens when
+   *   the app first listens, or first gets a handshake or an injected request
    * @example
    * ```ts
    * import { createApp } from "@spacenode/spacenode";
@@ -147,11 +198,14 @@ export class App<Services extends object = object> {
   }
 
   /**
-   * Makes the services and begins to listen.
+   * Makes the services, and then listens for connections.
    *
-   * @param where a port, 0 for any that is free; or `{ port, host, reusePort }`; or `{ path }` for a unix socket
-   * @returns the app, once it listens
-   * @throws TypeError or RangeError for what is no port, and an Error that names the port when it is in use
+   * @param where the port, where 0 stands for any free port; or `{ port, host, reusePort }`; or `{ path }` for a Unix
+   *   socket
+   * @returns a promise of the app, which resolves once the app listens
+   * @throws TypeError or RangeError if the port or another option is not valid; Error if the app listens already or has
+   *   been closed, or, with the port in its message, if the port is in use; and the error of a service's factory, if
+   *   one has failed
    */
   async listen(where: number | ListenOptions): Promise<this> {
     const options = resolveListen(where);
@@ -175,11 +229,16 @@ export class App<Services extends object = object> {
   }
 
   /**
-   * Answers the WebSocket handshakes of a server that somebody else made: Express, Fastify or Hono keep their routes, and the app adds its own on the same
-   * port. Paths that are not the app's are left to other `upgrade` listeners, and refused with 404 when there is none.
+   * Serves WebSocket routes on an HTTP server that was created elsewhere. Express, Fastify or Hono keep their routes,
+   * and the app adds its WebSocket routes on the same port. If a path does not belong to the app, its handshake is left
+   * to the other `upgrade` listeners of the server. If there is no other listener, the app refuses the handshake with
+   * 404.
    *
-   * @param server of `node:http` or `node:https`; closing it stays its owner's
-   * @throws TypeError for what is no such server
+   * The app never closes the server: that is left to the owner of the server.
+   *
+   * @param server a server of `node:http` or `node:https`
+   * @returns the app, so that calls can be chained
+   * @throws TypeError if the argument is not such a server; Error if the app has been closed
    */
   attach(server: Server): this {
     this.#checkOpen();
@@ -187,18 +246,29 @@ export class App<Services extends object = object> {
     return this;
   }
 
-  /** Answers one handshake, for who wants to hold the switch: give it the arguments of a server's `upgrade` event. */
+  /**
+   * Takes one WebSocket handshake. This method is for applications that dispatch the `upgrade` event of a server
+   * themselves. All others use {@link App.attach} or {@link App.listen}.
+   *
+   * The app writes the response to the handshake: 101, or an HTTP error if the handshake is refused.
+   *
+   * @param request the first argument of the `upgrade` event
+   * @param socket its second argument, the connection
+   * @param head its third argument, the bytes that came behind the request
+   */
   handleUpgrade(request: IncomingMessage, socket: RawSocket, head: Buffer): void {
     this.#attachedServers.handleUpgrade(request, socket, head);
   }
 
   /**
-   * Connects to a WebSocket route, or calls a controller, in memory: through the real handshake and engine, but without a port. For tests of handlers. The app
-   * does not have to listen.
+   * Connects to a WebSocket route in memory: through the real handshake and protocol, but without a port. This is for
+   * tests of handlers. The app need not listen.
    *
-   * @param path the path of a WebSocket route, with its query if it has one
-   * @returns the client's end, once the handshake is done
-   * @throws InjectError when the handshake is refused
+   * @param path the path of a WebSocket route, with a query if one is wanted
+   * @param options headers and subprotocols of the handshake, see {@link InjectOptions}
+   * @returns a promise of the client, which resolves once the handshake is complete
+   * @throws InjectError if the handshake is refused; TypeError if the path does not start with "/"; Error if the app
+   *   has been closed
    * @example
    * ```ts
    * import { createApp } from "@spacenode/spacenode";
@@ -214,7 +284,14 @@ export class App<Services extends object = object> {
    * ```
    */
   inject(path: string, options?: InjectOptions): Promise<InjectedClient>;
-  /** Calls a controller with a web `Request`, whose host does not matter, and gives its `Response`. */
+  /**
+   * Calls a controller in memory. This is for tests of controllers. The app need not listen.
+   *
+   * @param request a web `Request`; the host of its URL does not matter
+   * @returns a promise of the controller's response, as `fetch` would give it; errors of the controller become
+   *   responses
+   * @throws Error if the app has been closed
+   */
   inject(request: Request): Promise<Response>;
   async inject(target: string | Request, options: InjectOptions = {}): Promise<InjectedClient | Response> {
     checkTarget(target);
@@ -224,27 +301,36 @@ export class App<Services extends object = object> {
     return await injectHandshake(target, options, (message, raw, head) => this.handleUpgrade(message, raw, head));
   }
 
-  /** Address and port at which the app listens. Undefined while it does not, or at a unix socket. */
+  /**
+   * The address and port at which the app listens. Undefined while the app does not listen, and when it listens at a
+   * Unix socket.
+   */
   get address(): AddressInfo | undefined {
     return this.#listener?.address;
   }
 
-  /** The address to open, such as `http://localhost:3000`. Empty while the app does not listen, or at a unix socket. */
+  /**
+   * The URL of the app, such as `http://localhost:3000`. Empty while the app does not listen, and when it listens at a
+   * Unix socket.
+   */
   get url(): string {
     return this.#listener?.url ?? "";
   }
 
-  /** The open sockets: a live view. */
+  /** The open sockets of this app: a read-only view that is always up to date. */
   get sockets(): SocketView {
     return this.#webSocketRoutes.registry.view;
   }
 
   /**
-   * Sends a message to everyone who is subscribed to a topic, in this process and behind the broker. Locally it is sent at once, encoded once for all. Through a broker it is
-   * delivered at most once, and what one process publishes stays in order.
+   * Sends a message to every socket that is subscribed to a topic: the sockets of this process and, through the broker,
+   * those of other processes. The sockets of this process get the message at once, and it is encoded only once. Through
+   * a broker, a message is delivered at most once, and messages of one process stay in order.
    *
-   * @returns how many sockets of this process that were
-   * @throws TypeError or RangeError for what is no topic or no message; a broker that is away is no error
+   * @param topic a string of 1 to 512 characters, see {@link isTopic}
+   * @param data a string for a text message, or bytes for a binary message
+   * @returns the number of sockets of this process that the message was sent to
+   * @throws TypeError or RangeError if the topic or the message is not valid; that the broker is away is not an error
    * @example
    * ```ts
    * import { createApp } from "@spacenode/spacenode";
@@ -260,32 +346,53 @@ export class App<Services extends object = object> {
     return this.#pubSub.publish(topic, data);
   }
 
-  /** How many sockets of this process are subscribed to a topic. */
+  /**
+   * Counts the sockets of this process that are subscribed to a topic.
+   *
+   * @throws TypeError or RangeError if the topic is not valid
+   */
   subscribers(topic: string): number {
     return this.#pubSub.count(topic);
   }
 
   /**
-   * Who is at a topic, in all processes that share the broker: the sockets that subscribed with `presence`. What other processes tell arrives a moment later than it
-   * happens; a process that has died is forgotten after `presence.timeoutMs`.
+   * Lists the sockets that are present at a topic, in all processes that share the broker. A socket is present if it
+   * has subscribed with the `presence` option.
+   *
+   * News from other processes arrive with a short delay. The sockets of a process that has died disappear after
+   * `presence.timeoutMs`.
+   *
+   * @returns the sockets of this process first
+   * @throws TypeError or RangeError if the topic is not valid
    */
   presence(topic: string): Present[] {
     return this.#pubSub.present(topic);
   }
 
-  /** Adds a listener for sockets of this process that join or leave a topic. An exception in it is logged. */
+  /**
+   * Adds a listener of an event of the app, see {@link AppEvents}. If the listener throws or its promise rejects, the
+   * error is logged.
+   *
+   * @returns the app, so that calls can be chained
+   * @throws TypeError if the event does not exist, or if the listener is not a function
+   */
   on<Event extends keyof AppEvents>(event: Event, listener: (...args: AppEvents[Event]) => unknown): this {
     this.#pubSub.on(event, listener);
     return this;
   }
 
-  /** Removes a listener. */
+  /**
+   * Removes a listener that {@link App.on} has added. Nothing happens if there is no such listener.
+   *
+   * @returns the app, so that calls can be chained
+   * @throws TypeError if the event does not exist, or if the listener is not a function
+   */
   off<Event extends keyof AppEvents>(event: Event, listener: (...args: AppEvents[Event]) => unknown): this {
     this.#pubSub.off(event, listener);
     return this;
   }
 
-  /** Figures of this moment. */
+  /** Returns figures of this moment, see {@link AppStats}. */
   stats(): AppStats {
     const { accepted, refused, registry } = this.#webSocketRoutes;
     let droppedMessages = 0;
@@ -295,19 +402,23 @@ export class App<Services extends object = object> {
   }
 
   /**
-   * Ends the app. The app accepts nothing new, and sends a Close to everyone behind all that was sent before. It cuts the
-   * connections that have not ended after `timeoutMs`, and then disposes of the services, which have as long again, and at
-   * least a second. The promise resolves after these times whatever happens. A second call gives the promise of the first.
+   * Closes the app. The app accepts no more connections, and sends each open socket a Close frame behind all messages
+   * that were sent before (RFC 6455 §7.1.2). Connections that are still open after `timeoutMs` are cut. Then the
+   * services are disposed of, for which they have `timeoutMs` again, but at least one second. After these times the
+   * promise resolves in any case.
    *
-   * @returns how the connections ended, once all of them have
-   * @throws RangeError for a code or reason that cannot be sent
+   * A second call returns the promise of the first call.
+   *
+   * @param options see {@link CloseOptions}
+   * @returns a promise of how many connections were closed and how many were cut
+   * @throws TypeError or RangeError, at once and not through the promise, if an option is not valid
    */
   close(options: CloseOptions = {}): Promise<CloseResult> {
     const resolved = resolveClose(options, this.#options.closeTimeoutMs);
     return this.#closing ??= this.#close(resolved);
   }
 
-  /** `await using app = …` closes it at the end of the block. */
+  /** Closes the app at the end of a block in which it was declared with `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -348,10 +459,12 @@ export class App<Services extends object = object> {
 }
 
 /**
- * Creates an app.
+ * Creates an app. The app has no routes yet, and does not listen until {@link App.listen} is called.
  *
- * @param options see {@link AppOptions}
- * @throws TypeError or RangeError for an option that is unknown, of the wrong type or out of range, saying what would be right
+ * @param options see {@link AppOptions}; all of them are optional
+ * @returns a promise of the app
+ * @throws TypeError if an option is unknown or of the wrong type, RangeError if a number is out of range; the message
+ *   names the option, the value and what would be right
  * @example
  * ```ts
  * import { createApp } from "@spacenode/spacenode";
@@ -363,7 +476,7 @@ export class App<Services extends object = object> {
  * await app.listen(3000);
  * ```
  */
-// deno-lint-ignore require-await -- a wrong option must reject, and a later version may have to wait
+// deno-lint-ignore require-await -- a wrong option must reject the promise, and a later version may have to wait
 export async function createApp<Services extends object = object>(
   options: AppOptions<Services> = {},
 ): Promise<App<Services>> {

@@ -1,19 +1,28 @@
+/** What `close` of an app takes, and the check of it. */
 import { CloseCode } from "../protocol/close.ts";
 import { show } from "./common/show.ts";
 import { checkNames, isObject, MAX_TIMEOUT_MS } from "./common/validate.ts";
 import { checkClose } from "./websocket/close.ts";
 
-/** How an app says goodbye. */
+/** Options of {@link App.close}: how an app closes its sockets. */
 export interface CloseOptions {
-  /** The close code for every socket. Default 1001, "going away". */
+  /** The close code that every socket gets (RFC 6455 §7.4). Default: 1001, "going away". */
   code?: number;
-  /** The reason for every socket, at most 123 bytes. Default none. */
+  /** The close reason that every socket gets: at most 123 bytes of UTF-8. Default: an empty string, no reason. */
   reason?: string;
-  /** How long everybody has to answer. Default: the app's `closeTimeoutMs`. */
+  /**
+   * How long, in milliseconds, all sockets together have to complete the closing handshake before they are cut. 0 cuts
+   * them at once, behind the Close frame. Default: the app's `closeTimeoutMs`.
+   */
   timeoutMs?: number;
 }
 
-/** @throws TypeError or RangeError for what cannot be sent */
+/**
+ * Checks what `close` takes, and puts the defaults in place.
+ *
+ * @param closeTimeoutMs the default of `timeoutMs`
+ * @throws TypeError or RangeError if an option is not valid
+ */
 export function resolveClose(options: CloseOptions, closeTimeoutMs: number): Required<CloseOptions> {
   if (!isObject(options)) throw new TypeError(`close takes { code, reason, timeoutMs }; got ${show(options)}`);
   checkNames("close", options, ["code", "reason", "timeoutMs"]);

@@ -1,3 +1,4 @@
+/** The options of an app: their documentation, their checks and their defaults. */
 import type { HeartbeatOptions } from "../transport/timers/heartbeat.ts";
 import { isLogger, type Logger, SILENT } from "./common/logger.ts";
 import { checkNames, isObject, limit, throwInvalidOption, timeoutMs } from "./common/validate.ts";
@@ -13,42 +14,94 @@ import {
   type SocketOptions,
 } from "./websocket/socket-options.ts";
 
-/** Options of `createApp`. */
+/**
+ * Options of {@link createApp}. All of them are optional. Those of {@link SocketOptions} hold for every WebSocket
+ * route, unless the route sets its own.
+ */
 export interface AppOptions<Services extends object = object> extends SocketOptions {
-  /** Values, or factories of values, that every WebSocket handler and HTTP controller receives. Default `{}`. */
+  /**
+   * Services, by name: values, or factories of values. Every WebSocket handler and every HTTP controller receives them.
+   * See {@link App.service}. Default: `{}`.
+   */
   services?: ServiceDefinitions<Services> | undefined;
-  /** Bytes of a request's body that a controller may read. Above it the answer is 413. Default 1 MiB. */
+  /**
+   * The longest request body, in bytes, that a controller can read. A longer body is refused with 413. Default: 1 MiB.
+   */
   maxBodyBytes?: number | undefined;
-  /** Certificate, key and whatever else `node:tls` takes: the app then speaks https and wss. Default: none. */
+  /**
+   * The certificate, the key, and any other option of a server of `node:https`. With this option the app speaks https
+   * and wss. Default: none, the app speaks http and ws.
+   */
   tls?: TlsOptions | undefined;
-  /** Whether SIGTERM and SIGINT close the app, after which the process can end by itself; a second one ends it at once. Default false. */
+  /**
+   * Whether the signals SIGTERM and SIGINT close the app. After that, the process ends by itself if nothing else keeps
+   * it alive. A second signal ends the process at once. Default: `false`.
+   */
   signals?: boolean | undefined;
   /**
-   * Pings, and how long one may stay unanswered, before which it is not repeated; `false` for none. A peer that sends Pings and does not read the Pongs is not
-   * heard by what it sends. Default `{ intervalMs: 30_000, timeoutMs: 60_000 }`.
+   * Detects dead connections with Pings (RFC 6455 §5.5.2). `intervalMs` is the time from one Ping to the next, and
+   * `timeoutMs` is how long a peer has to answer a Ping; both are in milliseconds. Any bytes from the peer count as an
+   * answer. While a Ping is not answered, no further Ping is sent. A peer that has not answered in time is
+   * disconnected.
+   *
+   * A peer that sends Pings but does not read the Pongs is an exception: while a Pong waits because the peer does not
+   * read, the bytes that this peer sends do not count as an answer. Otherwise such a peer could keep its connection
+   * without ever reading.
+   *
+   * `false` turns the Pings off. Default: `{ intervalMs: 30_000, timeoutMs: 60_000 }`.
    */
   heartbeat?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | false | undefined;
-  /** From a message's first byte to its last. Above it the socket is closed with 1008. Default 60,000. */
+  /**
+   * How long, in milliseconds, a message may take from its first byte to its last. After that the socket is closed with
+   * code 1008. The body of an HTTP request has the same time from the moment that a controller first asks for it, after
+   * which the request is refused with 408. Default: 60,000.
+   */
   messageTimeoutMs?: number | undefined;
-  /** How long the peer may take to answer a Close frame, or to read what it was sent once it has ended its side of TCP, before the connection is cut. Default 5,000. */
+  /**
+   * How long, in milliseconds, the peer has to answer a Close frame. A peer that has ended its side of the TCP
+   * connection has the same time to read what was sent to it. After that the connection is cut. Default: 5,000.
+   */
   closeTimeoutMs?: number | undefined;
-  /** How long a TCP connection may take to say what it wants, or to read an HTTP answer once it has ended its side. Default 10,000. */
+  /**
+   * How long, in milliseconds, a new TCP connection has to complete its TLS handshake and its first request. For a
+   * WebSocket handshake, the `upgrade` hook is included in this time. After an HTTP response, the client has at most
+   * the same time for the next request. A client that has ended its side of the TCP connection has the same time to
+   * read the response. After that the connection is refused with 408, or cut where no response is possible. Default:
+   * 10,000.
+   */
   handshakeTimeoutMs?: number | undefined;
-  /** Open WebSocket connections; further handshakes get 503. Default: no limit. */
+  /**
+   * The most WebSocket connections that may be open at once. Further handshakes are refused with 503. Default: no
+   * limit.
+   */
   maxConnections?: number | undefined;
-  /** Open WebSocket connections from one address; further handshakes get 429. Default: no limit. */
+  /**
+   * The most WebSocket connections from one IP address that may be open at once. Further handshakes are refused with
+   * 429. Default: no limit.
+   */
   maxConnectionsPerIp?: number | undefined;
-  /** Topics that one socket may be subscribed to. Default 10,000. */
+  /**
+   * The most topics that one socket may be subscribed to. Above it, `socket.subscribe` throws a RangeError. Default:
+   * 10,000.
+   */
   maxTopicsPerSocket?: number | undefined;
-  /** What carries published messages to other processes: `redisBroker(client)`, `natsBroker(connection)`, or one's own. Default: none, all are in this process. */
+  /**
+   * The broker that carries published messages to other processes: {@link redisBroker}, {@link natsBroker}, or a
+   * {@link Broker} of your own. Default: none, messages stay in this process.
+   */
   broker?: Broker | undefined;
-  /** How often processes tell each other who is present, and after which silence one counts as dead. Default `{ intervalMs: 5_000, timeoutMs: 15_000 }`. */
+  /**
+   * The heartbeat by which processes tell each other that they live, for {@link App.presence}. Each process sends one
+   * every `intervalMs`. A process that has been silent for `timeoutMs` counts as dead, and its sockets are listed no
+   * more. Both are in milliseconds, and `timeoutMs` must be more than `intervalMs`. Default:
+   * `{ intervalMs: 5_000, timeoutMs: 15_000 }`.
+   */
   presence?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | undefined;
-  /** Where the app reports; `false` for nowhere. Default `console`. */
+  /** Where the app writes its log. `false` turns logging off. Default: `console`. */
   logger?: Logger | false | undefined;
 }
 
-/** App options with every default in place. */
+/** The options of an app, checked and with every default in place. */
 export interface ResolvedOptions extends ResolvedSocketOptions {
   readonly services: object;
   readonly maxBodyBytes: number;
@@ -85,9 +138,9 @@ const APP_OPTION_NAMES = [
 ];
 
 /**
- * Checks the options of `createApp` and puts the defaults in place.
+ * Checks the options of `createApp`, and puts the defaults in place.
  *
- * @throws TypeError for an unknown name or a wrong type, RangeError for a number out of range
+ * @throws TypeError if an option is unknown or of the wrong type, RangeError if a number is out of range
  */
 export function resolveOptions(options: AppOptions): ResolvedOptions {
   checkNames("createApp", options, APP_OPTION_NAMES);
@@ -120,24 +173,25 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
 
 function resolveHeartbeat(heartbeat: AppOptions["heartbeat"]): HeartbeatOptions | false {
   if (heartbeat === false) return false;
-  return resolveBeat("heartbeat", "false, or ", heartbeat, { intervalMs: 30_000, timeoutMs: 60_000 });
+  return resolveIntervals("heartbeat", "false, or ", heartbeat, { intervalMs: 30_000, timeoutMs: 60_000 });
 }
 
 function resolvePresence(presence: AppOptions["presence"]): PresenceOptions {
-  const resolved = resolveBeat("presence", "", presence, { intervalMs: 5_000, timeoutMs: 15_000 });
+  const resolved = resolveIntervals("presence", "", presence, { intervalMs: 5_000, timeoutMs: 15_000 });
   if (resolved.timeoutMs > resolved.intervalMs) return resolved;
   throw new RangeError(
     `presence.timeoutMs must be more than presence.intervalMs, ${resolved.intervalMs}; got ${resolved.timeoutMs}`,
   );
 }
 
-function resolveBeat(
+/** @param alternatives what else the option may be, for the error message */
+function resolveIntervals(
   name: string,
-  others: string,
+  alternatives: string,
   value: { intervalMs?: number | undefined; timeoutMs?: number | undefined } = {},
   otherwise: HeartbeatOptions,
 ): HeartbeatOptions {
-  if (!isObject(value)) throwInvalidOption(name, value, `${others}{ intervalMs, timeoutMs }`);
+  if (!isObject(value)) throwInvalidOption(name, value, `${alternatives}{ intervalMs, timeoutMs }`);
   checkNames(name, value, ["intervalMs", "timeoutMs"]);
   return {
     intervalMs: timeoutMs(`${name}.intervalMs`, value.intervalMs, otherwise.intervalMs),

@@ -1,13 +1,20 @@
+/** The services of an app: how they are declared, made, handed to handlers and disposed of. */
 import type { Logger } from "./common/logger.ts";
 import { show } from "./common/show.ts";
 import { isPromise } from "./common/validate.ts";
 
-/** Makes a service from those that are there already. It runs once. */
+/**
+ * Makes a service. The app calls it once, before the app listens, with the services that were added before this one. It
+ * may return a promise.
+ */
 export type ServiceFactory<Services, Service> = (services: Services) => Service | Promise<Service>;
 
 /**
- * Services as `createApp` takes them: values, or factories of values. In an object literal a factory's type cannot depend on its neighbours', so
- * what it gets is untyped; `app.service` adds one whose factory sees the types of all before it.
+ * Services as {@link createApp} takes them: values, or factories of values, by name.
+ *
+ * In an object literal, the type of a factory cannot depend on the types of its neighbours. Therefore the argument of
+ * such a factory has no type. A factory that is added with {@link App.service} sees the types of all services before
+ * it.
  */
 export type ServiceDefinitions<Services> = {
   // deno-lint-ignore no-explicit-any -- see above
@@ -17,16 +24,23 @@ export type ServiceDefinitions<Services> = {
 type AnyFactory = (services: object) => unknown;
 
 /**
- * The services of an app: values, and factories that run once, in the order in which they were added. A factory sees all that were added
- * before it as ready, and one that was added later is made on demand, unless it has to be awaited.
+ * The services of an app. Factories run once, in the order in which they were added. To a factory, all services that
+ * were added before it are ready. A service that was added later is made when the factory asks for it, unless its
+ * factory is asynchronous: that is an error.
  */
 export class ServiceRegistry {
   readonly #factories = new Map<string, AnyFactory>();
-  /** In the order in which they became ready, so that they can be disposed of in reverse. */
+  /** The services in the order in which they became ready, so that they can be disposed of in reverse. */
   readonly #ready = new Map<string, unknown>();
-  /** The factories that are running, outermost first: the chain of a cycle. */
+  /**
+   * The names of the factories that are running, outermost first. If they need each other in a circle, this is the
+   * circle.
+   */
   readonly #running: string[] = [];
-  /** What asynchronous factories have promised: each runs once, also when somebody asked for it too early. */
+  /**
+   * The promises of asynchronous factories, kept so that a factory runs once even if another factory asked for it too
+   * early.
+   */
   readonly #promised = new Map<string, PromiseLike<unknown>>();
   #result: Promise<object> | undefined;
   readonly #logger: Logger;
@@ -36,7 +50,7 @@ export class ServiceRegistry {
     for (const [name, definition] of Object.entries(definitions)) this.add(name, definition);
   }
 
-  /** @throws TypeError for a name that is none or is taken */
+  /** @throws TypeError if the name is empty or taken, Error if the services have been made already */
   add(name: string, definition: unknown): void {
     if (typeof name !== "string" || name === "") {
       throw new TypeError(`The name of a service is a string that is not empty; got ${show(name)}`);
@@ -51,14 +65,21 @@ export class ServiceRegistry {
     else this.#ready.set(name, definition);
   }
 
-  /** Makes all services and gives them to handlers: a frozen object that knows what it does not have. Later calls give the same. */
+  /**
+   * Makes all services. Later calls return the same promise.
+   *
+   * @returns a frozen object with the services, which handlers get; reading a name that is not a service throws
+   */
   makeAll(): Promise<object> {
     return this.#result ??= this.#makeAll();
   }
 
-  /** Disposes of all that were made, the last first. One that fails is logged, and the others still have their turn. */
+  /**
+   * Disposes of all services: the one that became ready last comes first. If one fails, the error is logged, and the
+   * others are still disposed of.
+   */
   async dispose(): Promise<void> {
-    // A factory that still runs would otherwise make what nobody disposes of.
+    // A factory that is still running would otherwise make a service that nobody disposes of.
     await this.#result?.catch(() => {});
     for (const [name, service] of [...this.#ready].reverse()) {
       try {
@@ -85,7 +106,7 @@ export class ServiceRegistry {
     return Object.freeze(Object.assign(Object.create(this.#unknownServiceGuard()), Object.fromEntries(this.#ready)));
   }
 
-  /** Runs a factory. What it makes at once is ready; a promise is the caller's to await. */
+  /** Runs a factory. A result that is not a promise is a ready service. A promise is left to the caller to await. */
   #run(name: string): unknown {
     this.#running.push(name);
     try {
@@ -98,7 +119,7 @@ export class ServiceRegistry {
     }
   }
 
-  /** What a factory sees: each service by its name, made on demand. */
+  /** The object that a factory gets: it has each service by its name, and makes it when it is first read. */
   #lookup(): object {
     const has = (name: string): boolean => this.#ready.has(name) || this.#factories.has(name);
     return new Proxy(Object.freeze({}), {
@@ -116,12 +137,16 @@ export class ServiceRegistry {
     }
     const product = this.#promised.get(name) ?? this.#run(name);
     if (!isPromise(product)) return product;
-    product.then(undefined, () => {}); // awaited in its turn, or not at all: the error below is the one to tell
+    // `#makeAll` awaits this promise in its turn, or never. Its rejection must not be reported as unhandled in the
+    // meantime.
+    product.then(undefined, () => {});
     const asker = this.#running.at(-1);
     throw new Error(`The service ${show(name)} is made asynchronously: add it before ${show(asker)}, which needs it`);
   }
 
-  /** The prototype of what handlers get. A name that no service has is a mistake, and said to be one. */
+  /**
+   * The prototype of the object that handlers get. It throws for a name that no service has, because that is a mistake.
+   */
   #unknownServiceGuard(): object {
     return new Proxy(Object.freeze({}), {
       has: () => false,
@@ -130,7 +155,7 @@ export class ServiceRegistry {
   }
 
   #refuseUnknown(name: string): unknown {
-    // What every object has, and what await and JSON.stringify ask of every object.
+    // Members of every object, and those that `await` and `JSON.stringify` look for in every object, are no mistakes.
     if (name in Object.prototype) return Reflect.get(Object.prototype, name);
     if (name === "then" || name === "toJSON") return undefined;
     const names = [...new Set([...this.#ready.keys(), ...this.#factories.keys()])];
@@ -142,7 +167,10 @@ export class ServiceRegistry {
 
 type Dispose = () => unknown;
 
-/** The first of `Symbol.asyncDispose`, `Symbol.dispose` and `dispose` that a service has. */
+/**
+ * Finds the method that disposes of a service: the first of `Symbol.asyncDispose`, `Symbol.dispose` and `dispose` that
+ * it has.
+ */
 function findDispose(service: unknown): Dispose | undefined {
   if ((typeof service !== "object" && typeof service !== "function") || service === null) return undefined;
   const { [Symbol.asyncDispose]: later, [Symbol.dispose]: now, dispose } = service as Record<PropertyKey, unknown>;

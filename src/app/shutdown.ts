@@ -1,3 +1,4 @@
+/** The order of the steps in which an app closes. */
 import type { CloseOptions } from "./close-options.ts";
 import type { Logger } from "./common/logger.ts";
 import type { HttpRoutes } from "./http/http-routes.ts";
@@ -9,7 +10,7 @@ import type { CloseResult } from "./stats.ts";
 import type { ServerSocket } from "./websocket/server-socket.ts";
 import type { WebSocketRoutes } from "./websocket/websocket-routes.ts";
 
-/** The parts of an app that take part in its end. */
+/** The parts of an app that are closed with it. */
 export interface ShutdownParts {
   readonly listener: Listener | undefined;
   readonly attachedServers: AttachedServers;
@@ -20,21 +21,23 @@ export interface ShutdownParts {
   readonly logger: Logger;
 }
 
-/** How long the `close` events of sockets that were cut may take. */
+/** How long sockets that were cut have to emit their `close` events. */
 const LAST_EVENTS_MS = 250;
-/** The least time that services get to dispose of themselves, however short the time of the sockets is. */
+/** Services have at least this long to dispose of themselves, however short the time of the sockets is. */
 const MIN_DISPOSE_MS = 1_000;
 
 /**
  * Closes an app. The order of the steps matters:
  *
- * 1. Nobody new gets in: handshakes get 503, HTTP responses become the last of their connections, servers stop listening.
- * 2. Each open socket gets a Close frame behind all that was sent before. All of them have `timeoutMs` together.
- * 3. The topics close when the last socket has left, because a socket that closes still publishes its leaving. They close
- *    before the services, because the owner of a broker's client may be a service.
- * 4. Connections that are left after `timeoutMs` are cut. Their `close` events come a moment later.
- * 5. All timers stop. Nothing is timed any more once nobody is connected.
- * 6. The services are disposed of last: until here, handlers and their `close` listeners may use them.
+ * 1. No new connection gets in: handshakes are refused with 503, each HTTP response becomes the last of its connection,
+ *    and the servers stop listening.
+ * 2. Each open socket gets a Close frame behind all that was sent before. All sockets together have `timeoutMs` to
+ *    close.
+ * 3. The topics close when the last connection has ended, because a socket that closes still tells other processes that
+ *    it has left. The topics close before the services, because a service may own the client of the broker.
+ * 4. Connections that are still open after `timeoutMs` are cut. Their `close` events come a moment later.
+ * 5. All timers stop, because no connection is left for which they could run.
+ * 6. The services are disposed of last: until then, handlers and their `close` listeners may use them.
  */
 export async function shutDown(parts: ShutdownParts, options: Required<CloseOptions>): Promise<CloseResult> {
   const { listener, attachedServers, httpRoutes, webSocketRoutes, pubSub } = parts;
@@ -76,7 +79,11 @@ async function disposeServices({ services, logger }: ShutdownParts, timeoutMs: n
   );
 }
 
-/** Waits for a promise, but no longer than `timeoutMs`. Gives whether the promise has settled; its rejection is passed on. */
+/**
+ * Waits for a promise, but no longer than `timeoutMs`.
+ *
+ * @returns true if the promise was fulfilled in time; its rejection is passed on
+ */
 async function settlesWithin(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
   const isTimeOver = Promise.withResolvers<false>();
   const timeout = setTimeout(() => isTimeOver.resolve(false), timeoutMs);

@@ -1,25 +1,31 @@
 import type { BrokerStats } from "./pubsub/relay.ts";
 
-/** Figures of an app at one moment. */
+/** Figures of an app at one moment, as {@link App.stats} returns them. They count this process only. */
 export interface AppStats {
-  /** Open WebSocket connections. */
+  /** WebSocket connections that are open now. */
   readonly connections: number;
-  /** WebSocket connections since the start. */
+  /** WebSocket handshakes that were accepted since the app was created. */
   readonly accepted: number;
-  /** Handshakes that were refused. */
+  /** WebSocket handshakes that were refused since the app was created. */
   readonly refused: number;
-  /** Messages that were dropped for slow consumers, of the connections that are open. */
+  /**
+   * Messages that were dropped because their receiver was too slow (`slowConsumer: "drop"`). Only the connections that
+   * are open now are counted.
+   */
   readonly droppedMessages: number;
-  /** Topics that sockets of this process are subscribed to. */
+  /** Topics that at least one socket of this process is subscribed to. */
   readonly topics: number;
-  /** The link to other processes, when there is a broker. */
+  /** Figures of the link to other processes. Undefined if the app has no broker. */
   readonly broker: BrokerStats | undefined;
 }
 
-/** What `close()` did. */
+/** What {@link App.close} resolves to: how the open connections ended. */
 export interface CloseResult {
-  /** Connections that ended with the closing handshake. */
+  /** Connections that were closed with the closing handshake (RFC 6455 §7.1.4 calls this clean). */
   readonly closed: number;
-  /** Connections that did not answer in time and were cut. */
+  /**
+   * Connections that ended without the closing handshake: they did not answer the Close frame in time and were cut, or
+   * broke.
+   */
   readonly terminated: number;
 }

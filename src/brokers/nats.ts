@@ -1,70 +1,84 @@
+/** The broker over NATS. */
 import { Buffer } from "node:buffer";
 import { show } from "../app/common/show.ts";
 import { checkNames, isObject, isPromise } from "../app/common/validate.ts";
 import type { Broker, BrokerStatus } from "../app/pubsub/broker.ts";
 import { lastTaken, LinkStatus } from "./link-status.ts";
 
-/** What is used of a connection of `@nats-io/transport-node`, or of the package `nats`, as `connect` makes it. */
+/**
+ * A connection to NATS, as `connect` of `@nats-io/transport-node` or of the package `nats` makes it. The interface has
+ * only the members that {@link natsBroker} uses.
+ */
 export interface NatsClient {
   /** Sends bytes to a subject. */
   publish(subject: string, payload: Uint8Array): void;
-  /** Subscribes to a subject. */
+  /** Subscribes to a subject. Messages go to the callback in the options. */
   subscribe(subject: string, options: NatsSubscribeOptions): NatsSubscription;
-  /** Settles once the server has taken all that was sent before. */
+  /** Resolves once the server has taken all that was sent before. */
   flush(): Promise<void>;
-  /** What happens to the connection. */
+  /** Iterates over what happens to the connection, as it happens. */
   status(): AsyncIterable<NatsStatus>;
-  /** Settles when it has ended for good. */
+  /** Resolves when the connection has ended for good, with the error that has ended it, if any. */
   closed(): Promise<void | Error>;
-  /** Whether it has. */
+  /** True when the connection has ended for good. */
   isClosed(): boolean;
 }
 
-/** How a subject is subscribed to. */
+/** Options of `subscribe` of a {@link NatsClient}. */
 export interface NatsSubscribeOptions {
-  /** Gets each message, or why there will be none. */
+  /** Called with `null` and a message for each message, or with an error if the subscription has failed. */
   callback: (error: Error | null, message: { readonly data: Uint8Array }) => void;
 }
 
 /** A subscription of a {@link NatsClient}. */
 export interface NatsSubscription {
-  /** Ends it. */
+  /** Ends the subscription. */
   unsubscribe(): void;
 }
 
-/** Something that has happened to the connection of a {@link NatsClient}. */
+/** An event of the connection of a {@link NatsClient}. */
 export interface NatsStatus {
-  /** Such as `"disconnect"`, `"reconnect"` and `"error"`. */
+  /** The name of the event, such as `"disconnect"`, `"reconnect"` or `"error"`. */
   readonly type: string;
-  /** With `"error"`: what has gone wrong. */
+  /** The error, if the type is `"error"`. */
   readonly error?: Error;
 }
 
-/** Options of `natsBroker`. */
+/** Options of {@link natsBroker}. */
 export interface NatsBrokerOptions {
-  /** The first tokens of all subjects. Apps with other prefixes do not hear each other. Default `"spacenode"`. */
+  /**
+   * The first tokens of all subjects, of at most 256 characters and without wildcards. Apps with different prefixes do
+   * not get each other's messages. Default: `"spacenode"`.
+   */
   prefix?: string | undefined;
 }
 
-/** Tokens of a subject, without wildcards. The line of a command has at most 4,096 bytes, of which the longest topic needs 2,048. */
+/** One or more tokens of a subject, without wildcards. */
 const PREFIX = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
+/** A command line of NATS has at most 4,096 bytes, and the longest topic needs 2,048 of them. */
 const MAX_PREFIX_LENGTH = 256;
 
 const AWAY = "The NATS server is away";
 
 /**
- * A broker over a connection to NATS.
+ * Makes a broker over a connection to NATS.
  *
- * A topic may have any characters, a subject may not: the topic's UTF-8 in base64url is the subject's last token. The connection stays yours, to use and to
- * close. How often it is tried again is as its options say; by default it ends for good after ten attempts, so set `maxReconnectAttempts: -1`. With
- * `waitOnFirstConnect: true`, and the promise of the connection handed in as it is, the app starts even while the server is down.
+ * The app uses the connection, but does not own it: you may use it for other things, and closing it is left to you. The
+ * options of the connection decide how it reconnects. By default it ends for good after ten attempts, so set
+ * `maxReconnectAttempts: -1`. If you set `waitOnFirstConnect: true` and hand in the promise of the connection without
+ * awaiting it, the app starts even while the server is down.
  *
- * Messages come at most once, in the order in which a process has published them. What is published while the server is away is lost to other processes, and
- * so is what is longer than the server's `max_payload`, 1 MiB by default.
+ * Each message is delivered at most once, and messages of one process stay in order. Messages that are published while
+ * the server is away do not reach other processes, and neither do batches of messages that are longer than the server's
+ * `max_payload`, 1 MiB by default.
  *
- * @param connection of `connect`, or the promise of it
- * @returns what `createApp({ broker })` takes, for one app
- * @throws TypeError for what is no such connection, and for a wrong option
+ * Topics may have characters that are not allowed in a subject. Therefore the last token of a subject is the topic, as
+ * UTF-8 in base64url.
+ *
+ * @param connection what `connect` returns: the connection, or a promise of it
+ * @param options see {@link NatsBrokerOptions}
+ * @returns a broker for the option `broker` of {@link createApp}, for one app
+ * @throws TypeError if the argument is not such a connection, if it has been closed, or if an option is not valid
  * @example
  * ```ts
  * import { connect } from "@nats-io/transport-node";
@@ -112,9 +126,9 @@ class NatsBroker implements Broker {
   readonly #subscriptions = new Map<string, NatsSubscription>();
   #connection: NatsClient | undefined;
   #onMessage: ((topic: string, bytes: Uint8Array) => void) | undefined;
-  /** Settles with the flush that is under way. */
+  /** Settles with the flush that is under way. Undefined if there is none. */
   #flushing: PromiseWithResolvers<void> | undefined;
-  /** Settles with the flush after it, which is for all that is sent in the meantime. */
+  /** Settles with the next flush, which is for all that is sent while the present one is under way. */
   #gathering: PromiseWithResolvers<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -143,20 +157,21 @@ class NatsBroker implements Broker {
     let refusal: Error | undefined;
     const callback: NatsSubscribeOptions["callback"] = (error, message) => {
       if (error === null) return this.#onMessage!(topic, message.data);
-      // The server may refuse what its rules forbid; the client ends the subscription then.
+      // The server may refuse a subscription that its rules forbid. The client ends the subscription then.
       refusal = error;
       this.#subscriptions.delete(topic);
     };
     if (!this.#subscriptions.has(topic)) {
       this.#subscriptions.set(topic, connection.subscribe(this.#subject(topic), { callback }));
     }
-    // What is there already may just have been asked for again, by the client, over a new connection.
+    // Even for a subscription that is there already, the flush is awaited: the client may just have sent it again over
+    // a new connection.
     await this.#flushed();
     if (refusal !== undefined) throw refusal;
   }
 
   async unsubscribe(topic: string): Promise<void> {
-    // The client forgets it even while the server is away.
+    // The client ends the subscription even while the server is away: it does not subscribe again when it reconnects.
     this.#subscriptions.get(topic)?.unsubscribe();
     this.#subscriptions.delete(topic);
     this.#connected();
@@ -188,7 +203,7 @@ class NatsBroker implements Broker {
     }
   }
 
-  /** What the client tells ends with the connection, or with the package `nats` goes on for ever. */
+  /** Follows the events of the connection. They end with the connection, but those of the package `nats` never end. */
   async #follow(connection: NatsClient): Promise<void> {
     let reason: Error | undefined;
     for await (const { type, error } of connection.status()) {
@@ -202,7 +217,10 @@ class NatsBroker implements Broker {
     }
   }
 
-  /** Who waits is told here: the client may tell them late, or never. */
+  /**
+   * Notes that the link is down, and rejects all promises that wait for a flush: the client may reject them late, or
+   * never.
+   */
   #end(reason: unknown): void {
     this.#status.set(false, reason);
     const waiting = [this.#flushing, this.#gathering];
@@ -210,6 +228,7 @@ class NatsBroker implements Broker {
     for (const each of waiting) each?.reject(reason ?? new Error(AWAY));
   }
 
+  /** @throws Error if the broker is closed, or the link is down */
   #connected(): NatsClient {
     if (this.#closing !== undefined) throw new Error("The broker is closed");
     if (this.#connection === undefined || !this.#status.isConnected) throw new Error(AWAY);
@@ -220,7 +239,10 @@ class NatsBroker implements Broker {
     return `${this.#prefix}.${Buffer.from(topic).toString("base64url")}`;
   }
 
-  /** Settles once the server has taken all that was sent before: however many wait, one flush at a time is under way. */
+  /**
+   * Resolves once the server has taken all that was sent before. However many callers wait, only one flush at a time is
+   * under way.
+   */
   #flushed(): Promise<void> {
     if (this.#flushing === undefined) return this.#flush(Promise.withResolvers());
     this.#gathering ??= Promise.withResolvers();
@@ -228,11 +250,11 @@ class NatsBroker implements Broker {
   }
 
   #flush(batch: PromiseWithResolvers<void>): Promise<void> {
-    const settle = (tell: () => void): void => {
-      // Otherwise the connection was cut meanwhile, and they have been told.
+    const settle = (settleBatch: () => void): void => {
+      // If the link was cut in the meantime, the batch is another one, and this one was rejected already.
       if (batch !== this.#flushing) return;
       this.#flushing = undefined;
-      tell();
+      settleBatch();
       const next = this.#gathering;
       this.#gathering = undefined;
       if (next !== undefined) void this.#flush(next);

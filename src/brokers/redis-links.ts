@@ -1,103 +1,110 @@
+/** The connections of the Redis broker, over either of the two client libraries. */
 import type { Buffer } from "node:buffer";
 
-/** What is used of a client of node-redis (the package `redis`, 4 to 6), as `createClient` makes it. */
+/**
+ * A client of node-redis (the package `redis`, versions 4 to 6), as `createClient` makes it. The interface has only the
+ * members that {@link redisBroker} uses.
+ */
 export interface NodeRedisClient {
-  /** Whether it is connected, or tries to be. */
+  /** True when the client is connected, or tries to connect. */
   readonly isOpen: boolean;
-  /** Whether commands go to the server now. */
+  /** True when the client can send commands to the server. */
   readonly isReady: boolean;
-  /** Makes a client with the same options but those that are given. */
+  /** Makes a new client with the same options, except for those that are given. */
   duplicate(options: object): NodeRedisClient;
-  /** Connects, and connects again as often as its options say. */
+  /** Connects, and reconnects as the options of the client say. */
   connect(): Promise<unknown>;
   /** Sends bytes to a channel. */
   publish(channel: string, message: Buffer): Promise<unknown>;
-  /** Subscribes to channels, in buffer mode. */
+  /** Subscribes to channels. In buffer mode, the listener gets messages and channels as bytes. */
   subscribe(
     channels: string[],
     listener: (message: Buffer, channel: Buffer) => void,
     bufferMode: true,
   ): Promise<unknown>;
-  /** Ends subscriptions. */
+  /** Ends the subscriptions to channels. */
   unsubscribe(
     channels: string[],
     listener: (message: Buffer, channel: Buffer) => void,
     bufferMode: true,
   ): Promise<unknown>;
-  /** Is answered behind all that was sent before. */
+  /** Sends PING. The server answers it after all commands that were sent before. */
   ping(): Promise<unknown>;
-  /** Listens to `ready`, `error` and `end`. */
+  /** Adds a listener of the events `ready`, `error` and `end`. */
   on(event: string, listener: (error: Error) => void): unknown;
-  /** Cuts the connection. Version 4 calls it `disconnect`. */
+  /** Cuts the connection. Version 4 does not have this method, and is cut with `disconnect`. */
   destroy?(): void;
-  /** Cuts the connection. */
+  /** Cuts the connection of a client of version 4. */
   disconnect(): Promise<unknown>;
 }
 
-/** What is used of a client of ioredis (5 and 6). */
+/** A client of ioredis (versions 5 and 6). The interface has only the members that {@link redisBroker} uses. */
 export interface IoRedisClient {
-  /** `"ready"` when commands go to the server now. */
+  /** `"ready"` when the client can send commands to the server. */
   readonly status: string;
-  /** Makes a client with the same options but those that are given. */
+  /** Makes a new client with the same options, except for those that are given. */
   duplicate(options: object): IoRedisClient;
   /** Sends bytes to a channel. */
   publish(channel: string, message: Buffer): Promise<unknown>;
   /** Subscribes to channels. */
   subscribe(...channels: string[]): Promise<unknown>;
-  /** Ends subscriptions. */
+  /** Ends the subscriptions to channels. */
   unsubscribe(...channels: string[]): Promise<unknown>;
-  /** Is answered behind all that was sent before. */
+  /** Sends PING. The server answers it after all commands that were sent before. */
   ping(): Promise<unknown>;
-  /** Listens to `ready`, `error`, `close`, `end` and `messageBuffer`. */
+  /** Adds a listener of the events `ready`, `error`, `close`, `end` and `messageBuffer`. */
   on(event: string, listener: (...args: never[]) => void): unknown;
-  /** Ends the connection behind what has been written. */
+  /** Closes the connection after all that was written has been sent. */
   disconnect(): void;
 }
 
-/** What a link reports. */
+/** What a link calls. */
 export interface RedisLinkEvents {
-  /** Something has happened to the connection: `isReady` says what. */
+  /** The state of the connection may have changed: `isReady` tells the new state. */
   onChange(error?: Error): void;
   onMessage(channel: string, bytes: Buffer): void;
 }
 
-/** One connection of the broker's own, whichever library it is made with. */
+/** A connection that belongs to the broker, over either library. */
 export interface RedisLink {
   readonly isReady: boolean;
   publish(channel: string, bytes: Buffer): Promise<unknown>;
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
-  /** Settles once the server has answered all that was sent before. */
+  /** Resolves once the server has answered all that was sent before. */
   ping(): Promise<unknown>;
   close(): void;
 }
 
-/** The libraries queue some commands even when they are told not to. */
+/** Rejects a command while the server is away: the libraries queue some commands even when they are told not to. */
 function checkReady(link: RedisLink): void {
   if (!link.isReady) throw new Error("The Redis server is away");
 }
 
-/** A link over node-redis, which remembers the subscriptions and has them again before it is ready. */
+/**
+ * A link over node-redis. The library remembers the subscriptions, and restores them on a new connection before it is
+ * ready.
+ */
 export class NodeRedisLink implements RedisLink {
   readonly #client: NodeRedisClient;
   readonly #onMessage: (message: Buffer, channel: Buffer) => void;
-  /** What the library may hold, and would have again with a new connection, and whether it still should. */
+  /** The channels that the library may restore on a new connection, each with whether it is still wanted. */
   readonly #channels = new Map<string, boolean>();
   #isClosed = false;
 
   constructor(pattern: NodeRedisClient, { onChange, onMessage }: RedisLinkEvents) {
-    // Without its queue, commands fail while the server is away, and nothing old is sent when it is back.
+    // Without this queue, commands fail while the server is away, and no old messages are sent when it is back.
     const client = this.#client = pattern.duplicate({ disableOfflineQueue: true });
     this.#onMessage = (bytes, channel) => onMessage(channel.toString(), bytes);
     client.on("error", onChange);
     client.on("end", () => onChange());
     client.on("ready", () => {
-      // It was closed in the middle of connecting.
+      // The link was closed while the client was connecting.
       if (this.#isClosed) return this.#cut();
       this.#leaveUnwanted();
       onChange();
     });
-    // What goes wrong comes as an event too.
+    // A failure is reported by an `error` event too.
     client.connect().catch(() => {});
   }
 
@@ -121,7 +128,7 @@ export class NodeRedisLink implements RedisLink {
     this.#channels.set(channel, false);
     checkReady(this);
     await this.#client.unsubscribe([channel], this.#onMessage, true);
-    // It may have been subscribed to again meanwhile.
+    // The channel may have been subscribed to again in the meantime.
     if (!this.#channels.get(channel)) this.#channels.delete(channel);
   }
 
@@ -134,7 +141,7 @@ export class NodeRedisLink implements RedisLink {
     this.#cut();
   }
 
-  /** Left while the server was away. */
+  /** Unsubscribes from the channels that were left while the server was away. */
   #leaveUnwanted(): void {
     for (const [channel, isWanted] of this.#channels) if (!isWanted) this.unsubscribe(channel).catch(() => {});
   }
@@ -145,26 +152,27 @@ export class NodeRedisLink implements RedisLink {
       if (client.destroy !== undefined) client.destroy();
       else client.disconnect().catch(() => {});
     } catch {
-      // It has ended already.
+      // The connection has ended already.
     }
   }
 }
 
-/** A link over ioredis. Its new connection knows nothing of the last one's subscriptions. */
+/** A link over ioredis. A new connection has no subscriptions: the app subscribes again when the link is up. */
 export class IoRedisLink implements RedisLink {
   readonly #client: IoRedisClient;
 
   constructor(pattern: IoRedisClient, { onChange, onMessage }: RedisLinkEvents) {
     const client = this.#client = pattern.duplicate({
       lazyConnect: false,
-      // Nothing waits in memory for a server that is away.
+      // Commands must not wait in memory for a server that is away.
       enableOfflineQueue: false,
-      // What was sent and not answered fails with the connection. By default it is sent again, and a message could come twice.
+      // Commands without an answer fail when the connection is cut. By default they are sent again, so that a message
+      // could be delivered twice.
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
-      // The app asks again for its topics.
+      // The app subscribes to its topics again itself.
       autoResubscribe: false,
-      // Channels are no keys, and each message is a command.
+      // Channels are not keys, so they get no prefix of keys. Each message is a command of its own, without pipelining.
       keyPrefix: "",
       enableAutoPipelining: false,
     });

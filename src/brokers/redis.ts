@@ -1,3 +1,4 @@
+/** The broker over the Pub/Sub of Redis. */
 import { Buffer } from "node:buffer";
 import { show } from "../app/common/show.ts";
 import { checkNames, isObject } from "../app/common/validate.ts";
@@ -12,36 +13,45 @@ import {
   type RedisLinkEvents,
 } from "./redis-links.ts";
 
-/** A client that `redisBroker` takes: of node-redis or of ioredis. */
+/** A client that {@link redisBroker} takes: one of node-redis or of ioredis. */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** Options of `redisBroker`. */
+/** Options of {@link redisBroker}. */
 export interface RedisBrokerOptions {
-  /** What the names of all channels begin with. Apps with other prefixes do not hear each other. Default `"spacenode:"`. */
+  /**
+   * The start of the names of all channels. Apps with different prefixes do not get each other's messages. Default:
+   * `"spacenode:"`.
+   */
   prefix?: string | undefined;
 }
 
 /**
- * A broker over the Pub/Sub of a Redis server, or of one that speaks like it.
+ * Makes a broker over the Pub/Sub of a Redis server, or of a server that speaks the same protocol.
  *
- * The client is a pattern: the broker makes two connections of its own with `client.duplicate()`, one to publish and one to subscribe, so that it never waits
- * behind your commands, and neither library keeps or repeats messages for a server that is away. The client itself does not have to be connected, and closing
- * it stays yours. How the connections are tried again is as the client's options say: `socket.reconnectStrategy` of node-redis, `retryStrategy` of ioredis.
+ * The broker does not send its commands over the client that you hand in. It makes two connections of its own with
+ * `client.duplicate()`, one to publish and one to subscribe. In this way it never waits behind your commands, and the
+ * library neither keeps nor repeats messages for a server that is away. The client itself need not be connected, and
+ * closing it is left to you. The options of the client decide how the connections reconnect: `socket.reconnectStrategy`
+ * of node-redis, `retryStrategy` of ioredis.
  *
- * RESP2 and RESP3 are the same to it. It publishes with PUBLISH and not with SPUBLISH: sharded Pub/Sub spreads channels over the nodes of a Redis Cluster,
- * and needs a client that knows them all. In a cluster, hand in a client of one node: PUBLISH reaches the subscribers of all.
+ * RESP2 and RESP3 both work. The broker publishes with PUBLISH and not with SPUBLISH: sharded Pub/Sub spreads the
+ * channels over the nodes of a Redis Cluster, and needs a client that knows all nodes. In a cluster, hand in a client
+ * of one node: PUBLISH reaches the subscribers of all nodes.
  *
- * Messages come at most once, in the order in which a process has published them. What is published while the server is away is lost to other processes.
+ * Each message is delivered at most once, and messages of one process stay in order. Messages that are published while
+ * the server is away do not reach other processes.
  *
- * @param client of node-redis (`createClient`) or of ioredis (`new Redis`)
- * @returns what `createApp({ broker })` takes, for one app
- * @throws TypeError for what is no such client, and for a wrong option
+ * @param client a client of node-redis (`createClient`) or of ioredis (`new Redis`)
+ * @param options see {@link RedisBrokerOptions}
+ * @returns a broker for the option `broker` of {@link createApp}, for one app
+ * @throws TypeError if the argument is not such a client, if it is a client of a cluster, or if an option is not valid
  * @example
  * ```ts
  * import { createApp, redisBroker } from "@spacenode/spacenode";
  * import { createClient } from "redis"; // or: import { Redis } from "ioredis";
  *
- * const client = createClient({ url: "redis://localhost:6379" }); // or: new Redis("redis://localhost:6379", { lazyConnect: true })
+ * // With ioredis: new Redis("redis://localhost:6379", { lazyConnect: true })
+ * const client = createClient({ url: "redis://localhost:6379" });
  * const app = await createApp({ broker: redisBroker(client) });
  *
  * app.ws("/news", (socket) => {
@@ -61,7 +71,10 @@ export function redisBroker(client: RedisClient, options: RedisBrokerOptions = {
 
 type LinkMaker = (events: RedisLinkEvents) => RedisLink;
 
-/** The two libraries are told apart by how they say that they are ready. */
+/**
+ * Finds out of which library a client is: the property that says whether it is ready is `isReady` in one, `status` in
+ * the other.
+ */
 function linkMaker(client: RedisClient): LinkMaker {
   const isClient = isObject(client) && typeof client.duplicate === "function" && typeof client.publish === "function";
   const isOfOne = isClient && !isOfMany(client);
@@ -73,7 +86,10 @@ function linkMaker(client: RedisClient): LinkMaker {
   );
 }
 
-/** Clients of a cluster, and node-redis's of Sentinel, send again by themselves what had no answer: a message could come twice. */
+/**
+ * Whether a client has several servers. Clients of a cluster, and the Sentinel clients of node-redis, repeat commands
+ * without an answer by themselves, so that a message could be delivered twice.
+ */
 function isOfMany(client: object): boolean {
   return "isCluster" in client && client.isCluster === true || "masters" in client || "getSentinelNode" in client;
 }
@@ -120,7 +136,7 @@ class RedisBroker implements Broker {
 
   async unsubscribe(topic: string): Promise<void> {
     this.#checkOpen();
-    // Even while the server is away: the link sees to it that the subscription does not come back.
+    // The link is called even while the server is away, so that it does not restore the subscription later.
     await this.#subscriber!.unsubscribe(this.#prefix + topic);
   }
 
@@ -132,7 +148,7 @@ class RedisBroker implements Broker {
     const { isConnected } = this.#status;
     this.#status.listen(() => {});
     const links = [this.#publisher, this.#subscriber].filter((link) => link !== undefined);
-    // Answered behind all that was sent before.
+    // The server answers a ping after all commands that were sent before.
     if (isConnected) await lastTaken(Promise.all(links.map((link) => link.ping())));
     for (const link of links) link.close();
   }
@@ -141,7 +157,7 @@ class RedisBroker implements Broker {
     if (this.#closing !== undefined) throw new Error("The broker is closed");
   }
 
-  /** Both links go the same way: one without the other is of no use to an app. */
+  /** Both links must be ready. A broker that can only publish, or only subscribe, is of no use to an app. */
   #checkConnected(): void {
     this.#checkOpen();
     if (!this.#status.isConnected) throw new Error("The Redis server is away");

@@ -1,17 +1,22 @@
+/** Binary data as applications hand it in, and its bytes. */
 import { isAnyArrayBuffer } from "node:util/types";
 import { show } from "./show.ts";
 
-/** The bytes of a binary message, where they lie.
+/**
+ * Returns the bytes of binary data. They are not copied: the result is a view of the same memory.
  *
- * @throws TypeError for anything else
+ * @throws TypeError if the value is not binary data
  */
 export function toBytes(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  // An ArrayBuffer of another realm is none by `instanceof`.
+  // `instanceof ArrayBuffer` is false for an ArrayBuffer of another realm.
   if (isAnyArrayBuffer(data)) return new Uint8Array(data);
   throw new TypeError(`A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${show(data)}`);
 }
 
-/** What may be sent as a binary message, or as the payload of a Ping or Pong. */
+/**
+ * Binary data that can be sent as a message, or as the payload of a Ping or Pong: an ArrayBuffer or any view of one,
+ * such as a `Buffer`.
+ */
 export type BinaryData = ArrayBuffer | ArrayBufferView;

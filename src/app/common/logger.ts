@@ -1,19 +1,24 @@
-/** Where the app reports what an operator should know. */
+/**
+ * Where an app writes its log: `console`, or any object with these four methods. The arguments are those of `console`:
+ * a text, and for some entries an error behind it.
+ */
 export interface Logger {
-  /** What helps while developing. */
+  /** Writes an entry that helps during development. */
   debug(...args: unknown[]): void;
-  /** What is worth knowing. */
+  /** Writes an entry about normal operation. */
   info(...args: unknown[]): void;
-  /** What should be changed. */
+  /** Writes an entry about something that should be changed, or that works only in part. */
   warn(...args: unknown[]): void;
-  /** What has failed. */
+  /** Writes an entry about something that has failed. */
   error(...args: unknown[]): void;
 }
 
+/** Whether a value has the four methods of a logger. */
 export function isLogger(value: unknown): value is Logger {
   if (typeof value !== "object" || value === null) return false;
   const logger = value as Record<string, unknown>;
   return ["debug", "info", "warn", "error"].every((level) => typeof logger[level] === "function");
 }
 
+/** The logger that writes nothing. */
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,4 +1,4 @@
-/** A value as an error message shows it: short, and on one line. */
+/** Describes a value for an error message: in few words, and on one line. */
 export function show(value: unknown): string {
   if (typeof value === "string") return quote(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (typeof value === "function") return `the function ${value.name || "(anonymous)"}`;
@@ -7,12 +7,15 @@ export function show(value: unknown): string {
   return String(value);
 }
 
-/** Control characters from outside must not reach a terminal; JSON escapes those below 0x20 only. */
+/**
+ * Quotes a text, with all control characters escaped, so that none of them reaches a terminal. JSON escapes only those
+ * below 0x20.
+ */
 function quote(text: string): string {
   return JSON.stringify(text).replace(/[\x7f-\x9f]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
 }
 
-/** An object may have no prototype, or one that throws. */
+/** Names the class of an object. The object may have no prototype, or a `constructor` that throws when it is read. */
 function showObject(value: object): string {
   try {
     return `an object (${String(value.constructor?.name ?? "no class")})`;

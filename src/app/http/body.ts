@@ -1,38 +1,56 @@
+/** The body of an HTTP request: reading it within the limits of the app, and decoding it. */
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { HttpError } from "./http-error.ts";
 
-/** What stands between a stranger's body and our memory. */
+/** The limits that keep a client from filling the memory of the server with a body. */
 export interface BodyLimits {
   readonly maxBodyBytes: number;
-  /** From the first look at the body to its end. */
+  /** How long the body may take to arrive, from the moment that a controller first asks for it. */
   readonly messageTimeoutMs: number;
 }
 
-/** The body of a request, read when asked for and once; each of the three may be called again. */
+/**
+ * The body of an HTTP request. It is read when a controller first calls one of the three methods, and only once. Each
+ * method may be called again, in any order.
+ */
 export interface RequestBody {
   /**
-   * The bytes.
+   * Reads the whole body as bytes.
    *
-   * @throws HttpError 413 above `maxBodyBytes`, 408 when they take longer than `messageTimeoutMs`, 400 when the connection ends before they do
+   * @returns a promise of the bytes; the buffer is empty if the request has no body
+   * @throws HttpError 413 if the body is larger than `maxBodyBytes`, 408 if it takes longer than `messageTimeoutMs`,
+   *   400 if the connection ends before the body is complete; TypeError if other code has already read the request
    */
   bytes(): Promise<Buffer>;
-  /** The body as UTF-8 text. Throws as `bytes` does, and HttpError 400 when it is not UTF-8. */
+  /**
+   * Reads the whole body as UTF-8 text. A byte order mark is left out.
+   *
+   * @throws HttpError 400 if the body is not valid UTF-8, and all that `bytes` throws
+   */
   text(): Promise<string>;
-  /** The body as JSON. Throws as `text` does, and HttpError 400 when it is not JSON. */
+  /**
+   * Reads the whole body as JSON.
+   *
+   * @returns a promise of the parsed value, which may have any shape: check it before you use it
+   * @throws HttpError 400 if the body is not valid JSON, and all that `text` throws
+   */
   json(): Promise<unknown>;
 }
 
-/** Readers for a request's body. */
+/** Makes the methods that read the body of a request. */
 export function bodyOf(request: IncomingMessage, limits: BodyLimits): RequestBody {
   let whole: Promise<Buffer> | undefined;
-  const bytes = (): Promise<Buffer> => whole ??= forgiving(readBody(request, limits));
-  const text = (): Promise<string> => forgiving(bytes().then(decode));
-  return { bytes, text, json: () => forgiving(text().then(parse)) };
+  const bytes = (): Promise<Buffer> => whole ??= handled(readBody(request, limits));
+  const text = (): Promise<string> => handled(bytes().then(decode));
+  return { bytes, text, json: () => handled(text().then(parse)) };
 }
 
-/** A controller may give up before it awaits a body that it has asked for: a bad one must not end the process then. */
-function forgiving<Result>(promise: Promise<Result>): Promise<Result> {
+/**
+ * Marks the rejection of a promise as handled. A controller may return or throw before it awaits a body that it has
+ * asked for. An invalid body would then be an unhandled rejection, which ends the process.
+ */
+function handled<Result>(promise: Promise<Result>): Promise<Result> {
   promise.catch(() => {});
   return promise;
 }
@@ -75,8 +93,8 @@ function readBody(request: IncomingMessage, { maxBodyBytes, messageTimeoutMs }: 
   };
   const refuse = (status: number, message: string): void => {
     stop();
-    // What still comes is thrown away, for as long as a connection may be silent. To end the connection here would reset it, and the reset could overtake
-    // the answer.
+    // The rest of the body is read and thrown away. Closing the connection here would reset it, and the reset could
+    // overtake the response.
     request.on("error", () => {}).resume();
     reject(new HttpError(status, message));
   };

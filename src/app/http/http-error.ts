@@ -1,10 +1,14 @@
 import { checkHeader } from "../../protocol/handshake.ts";
 
-/** Every copy of this package marks its HttpErrors alike: an application may have installed two copies, whose classes differ. */
+/**
+ * Marks an HttpError. An application may have installed two copies of this package, whose classes differ. The mark is
+ * the same symbol in all copies.
+ */
 const MARK = Symbol.for("spacenode.HttpError");
 
 /**
- * An answer that is no success: thrown in a controller, it is sent with its status, its message as the body, and its headers.
+ * An error that is sent to the client. If a controller or an `upgrade` hook throws it, the client gets a response with
+ * its status, its headers, and its message as the body, in plain text.
  *
  * @example
  * ```ts
@@ -17,17 +21,21 @@ const MARK = Symbol.for("spacenode.HttpError");
  * ```
  */
 export class HttpError extends Error {
-  /** `"HttpError"`. */
+  /** Always `"HttpError"`. */
   override readonly name: string = "HttpError";
-  /** The HTTP status, 400 to 599. */
+  /** The HTTP status of the response, 400 to 599. */
   readonly status: number;
-  /** Headers of the answer. */
+  /** Further headers of the response, by name. */
   readonly headers: Readonly<Record<string, string>>;
 
   /**
-   * An answer with a status, a message for the client, and headers.
+   * Makes an error.
    *
-   * @throws RangeError for a status that is none of an error, TypeError for a header that would break out of its line
+   * @param status the HTTP status, 400 to 599
+   * @param message the text that the client gets
+   * @param headers further headers of the response, by name; default: none
+   * @throws RangeError if the status is not from 400 to 599, TypeError if the name or the value of a header is not
+   *   valid
    */
   constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
     if (!Number.isInteger(status) || status < 400 || status > 599) {
@@ -42,7 +50,7 @@ export class HttpError extends Error {
 
 Object.defineProperty(HttpError.prototype, MARK, { value: true });
 
-/** Whether an error is an {@link HttpError}, of this copy of the package or of another. */
+/** Whether a value is an {@link HttpError}, of this copy of the package or of another. */
 export function isHttpError(error: unknown): error is HttpError {
   return typeof error === "object" && error !== null && (error as { [MARK]?: unknown })[MARK] === true;
 }

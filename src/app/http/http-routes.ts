@@ -1,3 +1,4 @@
+/** From an HTTP request to its controller, and from the controller's result to the response. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
@@ -8,21 +9,23 @@ import { adoptAuthority, type AppRequest, checkAddress, hasTooManyHeaders, toApp
 import { errorResponse, type HttpResponse, sendResponse, toHttpResponse } from "./response.ts";
 import { type RouteMatch, Router } from "./router.ts";
 
-/** A controller with the type of its services worn off. */
+/** A controller, without the exact type of its services. */
 type AnyController = Controller<object>;
 
 interface HttpRoutesOptions extends BodyLimits {
   readonly logger: Logger;
 }
 
-/** The HTTP half of an app: requests to controllers. */
+/** The HTTP side of an app: finds the controller of each request, calls it, and sends its result. */
 export class HttpRoutes {
   readonly #routes = new Map<string, Router<AnyController>>();
   readonly #options: HttpRoutesOptions;
   readonly #isWebSocket: (path: string) => boolean;
   #isClosing = false;
 
-  /** `isWebSocket` tells the paths at which a handshake, and nothing else, is right. */
+  /**
+   * @param isWebSocket tells whether a path belongs to a WebSocket route, at which a plain HTTP request is a mistake
+   */
   constructor(options: HttpRoutesOptions, isWebSocket: (path: string) => boolean) {
     this.#options = options;
     this.#isWebSocket = isWebSocket;
@@ -39,22 +42,22 @@ export class HttpRoutes {
     router.add(path, controller);
   }
 
-  /** From here on each answer is its connection's last. */
+  /** Makes each response from now on the last of its connection. */
   close(): void {
     this.#isClosing = true;
   }
 
-  /** Answers a request over HTTP. Never rejects. */
+  /** Calls the controller of a request and sends its response. Never rejects. */
   async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
-    const answer = await this.respond(message, services);
+    const httpResponse = await this.respond(message, services);
     try {
       const isLast = this.#isClosing;
       if (isLast) response.setHeader("Connection", "close");
-      await sendResponse(response, answer);
-      // The end of the app has come while the answer was on its way, too late for its header to say so.
+      await sendResponse(response, httpResponse);
+      // The app began to close while the response was being sent: too late for a `Connection` header.
       if (this.#isClosing && !isLast) message.socket.end();
     } catch (error) {
-      // When the client has gone there is nobody left to tell.
+      // A client that has disconnected is not worth a log line.
       if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") {
         this.#options.logger.error(`SpaceNode: the answer to ${describe(message)} was cut:`, error);
       }
@@ -62,7 +65,7 @@ export class HttpRoutes {
     }
   }
 
-  /** The answer to a request. Never rejects. */
+  /** Calls the controller of a request and returns its response, which may be an error. Never rejects. */
   async respond(message: IncomingMessage, services: object): Promise<HttpResponse> {
     try {
       if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
@@ -102,7 +105,7 @@ export class HttpRoutes {
   }
 }
 
-/** The answer to OPTIONS, where these methods have controllers. */
+/** The response to an OPTIONS request, at a path where these methods have controllers. */
 function options(methods: readonly string[]): HttpResponse {
   return { status: 204, headers: [["Allow", allow(methods)]], body: undefined };
 }

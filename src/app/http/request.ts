@@ -1,25 +1,32 @@
+/** The request that handlers see, and the checks of its address that every way in shares. */
 import type { IncomingMessage } from "node:http";
 import { limitsHeaders } from "../../platform.ts";
 import { isHost } from "../../protocol/host.ts";
 import { HttpError } from "./http-error.ts";
 import type { PathParams } from "./router.ts";
 
-/** A request as handlers see it: node:http's own, with the parts of its address taken apart. */
+/** The request that handlers get: the `IncomingMessage` of node:http, with the parts of its URL added as properties. */
 export interface AppRequest<Params = PathParams> extends IncomingMessage {
-  /** What the route's pattern named, percent-decoded. */
+  /** The parts of the path that the route names, percent-decoded. See {@link PathParams}. */
   params: Params;
-  /** The path, without the query, as the client wrote it: percent-encodings, `//` and `..` are left as they are. `"*"` for `OPTIONS *`. */
+  /**
+   * The path without the query, as the client wrote it: percent-encodings, `//` and `..` are left as they are. `"*"`
+   * for a request `OPTIONS *`.
+   */
   path: string;
-  /** The query's parameters. */
+  /** The parameters of the query, decoded. */
   query: URLSearchParams;
-  /** The peer's address. */
+  /** The IP address of the other end of the connection, which may be a proxy. Empty if it is not known. */
   ip: string;
 }
 
-/** Takes the request's target apart. Its params are those of the route, once that is known; its path is empty when the target has none. */
+/**
+ * Adds the parts of a request's target to the request. `params` stays empty until the route is known. `path` is empty
+ * if the target has no path.
+ */
 export function toAppRequest(request: IncomingMessage): AppRequest {
   const { path, search } = splitTarget(request);
-  // One by one: `Object.assign` takes twice the time.
+  // The properties are set one by one, since `Object.assign` takes twice the time.
   const appRequest = request as AppRequest;
   appRequest.params = {};
   appRequest.path = path;
@@ -28,15 +35,15 @@ export function toAppRequest(request: IncomingMessage): AppRequest {
   return appRequest;
 }
 
-/** The path of a request's target; empty when the target has none. */
+/** The path of a request's target. Empty if the target has none. */
 export function pathOf(request: IncomingMessage): string {
   return splitTarget(request).path;
 }
 
 /**
- * Checks whom a request is addressed to, RFC 9112 §3.2: by its target, and by its Host header.
+ * Checks the address of a request (RFC 9112 §3.2): its target and its Host header.
  *
- * @throws HttpError 400
+ * @throws HttpError 400 if one of the two is missing or not valid
  */
 export function checkAddress(request: AppRequest): void {
   if (request.path === "") {
@@ -52,7 +59,7 @@ export function checkAddress(request: AppRequest): void {
   }
 }
 
-/** RFC 9112 §3.2.2: the host of a target that is a whole address replaces the Host header. */
+/** Replaces the Host header by the host of the target, if the target is a whole URL (RFC 9112 §3.2.2). */
 export function adoptAuthority(request: AppRequest): void {
   if (request.url?.startsWith("/")) return;
   const { authority } = splitTarget(request);
@@ -62,15 +69,19 @@ export function adoptAuthority(request: AppRequest): void {
 interface Target {
   readonly path: string;
   readonly search: string;
-  /** The host that a target has which is a whole address. */
+  /** The host and port, if the target is a whole URL. */
   readonly authority?: string;
 }
 
 const NO_TARGET: Target = { path: "", search: "" };
 
-/** RFC 9112 §3.2: a target is usually a path and a query; that of a proxy has scheme and host before them; "*" stands for the server, and is asked for its options only. */
+/**
+ * Takes the target of a request apart (RFC 9112 §3.2). Usually a target is a path and a query. From a proxy, it has a
+ * scheme and a host in front of them. The target "*" stands for the whole server, and only OPTIONS requests may have
+ * it.
+ */
 function splitTarget({ url = "/", method }: IncomingMessage): Target {
-  // A fragment is the client's own, and is never sent.
+  // RFC 9112 §3.2: no form of a target has a fragment. Clients keep it to themselves.
   if (url.includes("#")) return NO_TARGET;
   if (url.startsWith("/")) return splitPath(url);
   if (url === "*" && method === "OPTIONS") return { path: "*", search: "" };
@@ -88,8 +99,11 @@ function splitPath(text: string): Target {
 }
 
 /**
- * The Host header. Several are joined, so that they are no valid one. Our own servers join what comes twice; those of others keep the first, and only `rawHeaders` shows the
- * second. Where there is no need to, `rawHeaders` is not asked for: Bun makes it when it is, and keeps it for as long as the connection.
+ * The Host header. If a request has several, their values are joined by commas, so that the result is not a valid host.
+ *
+ * The servers of this app join duplicates themselves (`joinDuplicateHeaders`). Attached servers keep the first value,
+ * and only `rawHeaders` shows the second. `rawHeaders` is read only where it is needed, because Bun makes the array
+ * when it is first read, and then keeps it for as long as the connection lasts.
  */
 function hostOf(request: IncomingMessage & { joinDuplicateHeaders?: boolean | null }): string | undefined {
   const { host } = request.headers;
@@ -99,10 +113,13 @@ function hostOf(request: IncomingMessage & { joinDuplicateHeaders?: boolean | nu
   return hosts.length > 1 ? hosts.join(", ") : host;
 }
 
-/** Node stops counting headers here, and Deno hands out a request without the rest: what they said is not known. */
+/**
+ * Node parses no more headers than this, and Deno hands out a request without the headers beyond it: what they said is
+ * not known.
+ */
 const MAX_HEADERS = 1_000;
 
-/** Whether a request may have had more headers than it shows. */
+/** Whether a request may have had more headers than the runtime shows. */
 export function hasTooManyHeaders(request: IncomingMessage): boolean {
   return !limitsHeaders && request.rawHeaders.length >= 2 * MAX_HEADERS;
 }

@@ -1,3 +1,7 @@
+/**
+ * HTTP responses: made of what a controller returns or throws, and sent over node:http or handed out as a web
+ * `Response`.
+ */
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
@@ -9,23 +13,24 @@ import { isError } from "../common/validate.ts";
 import type { HttpError } from "./http-error.ts";
 import { readResponse, type WebResponse } from "./web-response.ts";
 
-/** An answer before it is sent: over HTTP, or to who has injected the request. */
+/** A response before it is sent over HTTP, or handed to the caller of `inject`. */
 export interface HttpResponse {
   readonly status: number;
-  /** In order; only Set-Cookie may come several times. */
+  /** The headers, in order. Only Set-Cookie may occur more than once. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string | Uint8Array | ReadableStream<Uint8Array> | undefined;
 }
 
 /**
- * The answer that a controller's result stands for.
+ * Makes a response of what a controller has returned.
  *
- * @throws TypeError for a result that has no JSON, or a `Response` that cannot be sent; an Error that is the result
+ * @throws TypeError if the result has no JSON, or is a `Response` that cannot be sent; the result itself if it is an
+ *   Error
  */
 export function toHttpResponse(result: unknown): HttpResponse {
   const response = readResponse(result);
   if (response !== undefined) return fromWebResponse(response);
-  // The JSON of an Error is `{}`: a refusal would look like a success.
+  // The JSON of an Error is `{}`, with status 200: a failure would look like a success.
   if (isError(result)) throw result;
   if (result === undefined) return { status: 204, headers: [], body: undefined };
   if (typeof result === "string") return whole(200, "text/plain; charset=utf-8", result);
@@ -36,20 +41,26 @@ export function toHttpResponse(result: unknown): HttpResponse {
 }
 
 function fromWebResponse({ status, headers, body }: WebResponse): HttpResponse {
-  // Whether a stream is as long as was announced shows too late: it goes out in chunks.
+  // A stream may turn out shorter or longer than its Content-Length says. Therefore it is sent in chunks, without this
+  // header.
   const own = headers.filter(([name]) => body === undefined || name.toLowerCase() !== "content-length");
   return { status, headers: own, body };
 }
 
-/** The answer that an error stands for: its message as plain text. */
+/** Makes a response of an error: its status and headers, with its message as plain text. */
 export function errorResponse({ status, message, headers }: HttpError): HttpResponse {
   const { headers: own, body } = whole(status, "text/plain; charset=utf-8", `${message}\n`);
   return { status, headers: [...own, ...Object.entries(headers)], body };
 }
 
 /**
- * Sends an answer. Rejects when its body fails on the way: the connection is cut then, so that nobody takes it for whole. An answer to a request that is still
- * coming ends with the request, or after a second: some runtimes reset the connection otherwise, and the reset could overtake the answer.
+ * Sends a response over HTTP.
+ *
+ * If the request is still arriving, the response is completed when the request is complete, or after a second.
+ * Otherwise some runtimes would reset the connection, and the reset could overtake the response.
+ *
+ * @throws the error of the body, if it fails on the way; the caller cuts the connection then, so that the client does
+ *   not take the response for complete
  */
 export async function sendResponse(response: ServerResponse, { status, headers, body }: HttpResponse): Promise<void> {
   response.statusCode = status;
@@ -71,6 +82,7 @@ export async function sendResponse(response: ServerResponse, { status, headers, 
   }
 }
 
+/** How long a response waits for the end of its request. */
 const LINGER_MS = 1_000;
 
 function isStillComing({ headers, readableEnded, destroyed }: IncomingMessage): boolean {
@@ -78,7 +90,7 @@ function isStillComing({ headers, readableEnded, destroyed }: IncomingMessage): 
   return announcesBody && !readableEnded && !destroyed;
 }
 
-/** Throws away what still comes, until it has come or the time is up. */
+/** Reads and throws away the rest of a request, until it has ended or the time is up. */
 function ended(request: IncomingMessage): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timeout = setTimeout(resolve, LINGER_MS);
@@ -86,12 +98,15 @@ function ended(request: IncomingMessage): Promise<void> {
   return promise.finally(() => clearTimeout(timeout));
 }
 
-/** A stream that nobody will read is told so; that it may fail at that is nobody's loss. */
+/**
+ * Cancels a body that will not be read, so that it frees what it holds. An error of the stream does not matter any
+ * more.
+ */
 function discard(body: HttpResponse["body"]): void {
   if (body instanceof ReadableStream) body.cancel().catch(() => {});
 }
 
-/** An answer as `fetch` would give it. */
+/** Makes a web `Response`, as `fetch` would return it. */
 export function toWebResponse({ status, headers, body }: HttpResponse, method: string): Response {
   const init = { status, headers: headers.map(([name, value]): [string, string] => [name, value]) };
   if (method !== "HEAD") return new Response(body as BodyInit | undefined, init);

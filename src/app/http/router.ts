@@ -1,11 +1,14 @@
+/** The router of HTTP and WebSocket routes, and the types of the params that it finds. */
 import { show } from "../common/show.ts";
 import { HttpError } from "./http-error.ts";
 
 /**
- * The parts of a path that a pattern named, percent-decoded; what a trailing `*` matched stands under `"*"`.
+ * The params of a request's path, percent-decoded: for a route `"/chat/:room"`, the property `room` has the segment in
+ * its place. The property `"*"` has the part of the path that a trailing `*` has matched.
  *
- * A param is whatever the client wrote. It may contain `/`, `..`, a backslash or a NUL, so `params["*"]` may be `../../etc/passwd`. Who builds the path of a file from a param resolves
- * that path, and checks that it is inside of the folder:
+ * A param is text of the client's choice. It may contain `/`, `..`, a backslash or a NUL: `params["*"]` may be
+ * `../../etc/passwd`. Code that builds the path of a file from a param must resolve that path, and check that it is
+ * inside of the intended folder:
  *
  * @example
  * ```ts
@@ -24,17 +27,17 @@ import { HttpError } from "./http-error.ts";
  */
 export type PathParams = Readonly<Record<string, string>>;
 
-/** The params that a path's own text announces: `"/chat/:room"` has `room`. */
+/** The params of a route, taken from the type of its path: for `"/chat/:room"` this is `{ readonly room: string }`. */
 export type ParamsOf<Path extends string> = string extends Path ? PathParams
   : Path extends `${infer Head}/${infer Tail}` ? ParamOf<Head> & ParamsOf<Tail>
   : ParamOf<Path>;
 
-/** The param that one segment of a path announces. */
+/** The param of one segment of a route's path, if the segment has one. */
 export type ParamOf<Segment extends string> = Segment extends `:${infer Name}` ? { readonly [Key in Name]: string }
   : Segment extends "*" ? { readonly "*": string }
   : Readonly<Record<never, string>>;
 
-/** A route that a path has led to. */
+/** A route that matches a path, with the params that it found there. */
 export interface RouteMatch<Route> {
   readonly route: Route;
   readonly params: PathParams;
@@ -51,14 +54,17 @@ interface Entry<Route> {
 const RANK = { literal: 0, param: 1, rest: 2 };
 
 /**
- * Paths to routes: exact paths, `:param` for one segment, and a trailing `*` for all that follows. Where several match, a literal
- * segment goes before a param, and a param before the `*`, from the left. A path is matched in time linear in its length.
+ * Finds the route of a path. The pattern of a route has literal segments, `:name` for any one segment, and a trailing
+ * `*` for the rest. If several patterns match, a literal segment wins over a param, and a param over `*`, from left to
+ * right. Matching a path takes time linear in its length.
  */
 export class Router<Route> {
   readonly #entries: Entry<Route>[] = [];
 
   /**
-   * @throws TypeError for a path that is none, or one that another route has already, naming both
+   * Adds a route.
+   *
+   * @throws TypeError if the pattern is not valid, or if another pattern, named in the message, matches the same paths
    */
   add(pattern: string, route: Route): void {
     const segments = parsePattern(pattern);
@@ -74,7 +80,10 @@ export class Router<Route> {
   }
 
   /**
-   * @throws HttpError 400 when the path has a bad percent-encoding
+   * Finds the route of a path.
+   *
+   * @returns undefined if no route matches
+   * @throws HttpError 400 if the path has a bad percent-encoding
    */
   match(path: string): RouteMatch<Route> | undefined {
     if (!path.startsWith("/")) return undefined;
@@ -108,7 +117,7 @@ function parsePattern(pattern: string): Segment[] {
   });
 }
 
-/** The more specific pattern first; 0 for two that match exactly the same paths. */
+/** Orders patterns, the more specific first. The result is 0 for two patterns that match exactly the same paths. */
 function compare(a: readonly Segment[], b: readonly Segment[]): number {
   for (let i = 0; i < Math.min(a.length, b.length); i++) {
     const [left, right] = [a[i], b[i]];
@@ -121,7 +130,7 @@ function compare(a: readonly Segment[], b: readonly Segment[]): number {
 }
 
 function matchSegments(segments: readonly Segment[], parts: readonly string[]): PathParams | undefined {
-  // A param named __proto__ is a param like any other.
+  // Without a prototype, a param may have any name, even `__proto__`.
   const params: Record<string, string> = Object.create(null);
   for (let i = 0; i < segments.length; i++) {
     const segment = segments[i];

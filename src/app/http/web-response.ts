@@ -1,17 +1,18 @@
+/** Reads web `Response` objects, whichever class they are of, and their bodies. */
 import { Buffer } from "node:buffer";
 import { isAnyArrayBuffer } from "node:util/types";
 import { show } from "../common/show.ts";
 import { isObject } from "../common/validate.ts";
 
-/** What a `Response` says, whatever class the `Response` is of. */
+/** The content of a `Response`, in the same form whatever class the `Response` is of. */
 export interface WebResponse {
   readonly status: number;
-  /** In order; only Set-Cookie may come several times. */
+  /** The headers, in order. Only Set-Cookie may occur more than once. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: ReadableStream<Uint8Array> | undefined;
 }
 
-/** The members by which a `Response` is recognised, and read. None of them is certain to be there. */
+/** The members by which a `Response` is recognised and read. Any of them may be missing. */
 interface ResponseShape {
   readonly status?: unknown;
   readonly headers?: unknown;
@@ -20,7 +21,7 @@ interface ResponseShape {
   readonly arrayBuffer?: unknown;
 }
 
-/** The ways in which the classes of the world list their headers. `raw` is node-fetch's. */
+/** The ways in which different classes list their headers. `raw` is the one of node-fetch. */
 interface HeadersShape {
   [Symbol.iterator]?(): Iterator<readonly [name: string, value: string]>;
   forEach?(callback: (value: string, name: string) => void): void;
@@ -29,21 +30,22 @@ interface HeadersShape {
   raw?(): Record<string, string[]>;
 }
 
-/** Where the chunks of a body come from. */
+/** The source of the chunks of a body. */
 interface Source {
   next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>;
-  /** Nobody will ask for another chunk. */
+  /** Called when no further chunk will be asked for. */
   stop(reason: unknown): unknown;
 }
 
-/** What a chunk counts for besides its bytes. */
+/** What a chunk counts in addition to its bytes, for the memory that it costs. */
 const CHUNK_COST_BYTES = 64;
 
 /**
- * Reads a `Response`; gives undefined for what is none. A `Response` is recognised by its members, not by its class: beside today's global class there are those of undici,
- * node-fetch, polyfills and other realms, and an adapter may replace the global class at any time.
+ * Reads a `Response`. A `Response` is recognised by its members and not by its class: besides the global class there
+ * are those of undici, node-fetch, polyfills and other realms, and an adapter may replace the global class at any time.
  *
- * @throws TypeError for a `Response` that cannot be sent
+ * @returns undefined if the value is not a `Response`
+ * @throws TypeError if the `Response` cannot be sent
  */
 export function readResponse(value: unknown): WebResponse | undefined {
   if (!isResponse(value)) return undefined;
@@ -57,10 +59,11 @@ export function readResponse(value: unknown): WebResponse | undefined {
 }
 
 /**
- * All bytes of a body.
+ * Reads a whole body.
  *
- * @param signal when it is aborted, the body is given up, and what has come until then is returned
- * @throws RangeError above `maxBytes`; whatever the body fails with
+ * @param maxBytes the limit of the body's size, in which each chunk counts 64 bytes more than it has
+ * @param signal cancels the body when it is aborted; the bytes that have come until then are returned
+ * @throws RangeError above `maxBytes`; the error of the body, if it fails
  */
 export async function readWhole(
   body: ReadableStream<Uint8Array> | undefined,
@@ -69,29 +72,29 @@ export async function readWhole(
 ): Promise<Uint8Array> {
   if (body === undefined) return new Uint8Array(0);
   const reader = body.getReader();
-  const giveUp = (): void => void reader.cancel().catch(() => {});
-  signal.addEventListener("abort", giveUp);
+  const cancel = (): void => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", cancel);
   try {
     const chunks: Uint8Array[] = [];
     let cost = 0;
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
       const bytes = toChunk(chunk.value);
-      // Each chunk costs memory of its own, and a body of nothing but empty chunks would never end.
+      // Each chunk costs memory of its own. Without this cost, a body of empty chunks could go on for ever.
       cost += bytes.length + CHUNK_COST_BYTES;
       if (cost > maxBytes) throw new RangeError(`The body of the Response is larger than ${maxBytes} bytes`);
       chunks.push(bytes);
     }
     return Buffer.concat(chunks);
   } catch (error) {
-    giveUp();
+    cancel();
     throw error;
   } finally {
-    signal.removeEventListener("abort", giveUp);
+    signal.removeEventListener("abort", cancel);
   }
 }
 
 function isResponse(value: unknown): value is ResponseShape & { readonly status: number } {
-  // Some objects, such as the services, throw for members that they do not have.
+  // `in` comes first, because some objects, such as the services, throw when a member is read that they do not have.
   if (!isObject(value) || !("status" in value) || typeof value.status !== "number") return false;
   if ("arrayBuffer" in value && typeof value.arrayBuffer === "function") return true;
   return "body" in value && "headers" in value && isHeaders(value.headers);
@@ -113,14 +116,15 @@ function listHeaders(value: unknown): (readonly [name: string, value: string])[]
   } else if (typeof headers.forEach === "function") headers.forEach((text, name) => add(name, text));
   else if (typeof headers.get !== "function") { for (const [name, text] of Object.entries(headers)) add(name, text); }
   else throw new TypeError("The headers of the Response cannot be listed: they have neither an iterator nor forEach");
-  // Some classes join cookies into one line, which no client can take apart.
+  // The lists of some classes join all cookies into one value, which no client can take apart. Their own methods give
+  // the cookies one by one.
   const cookies = headers.getSetCookie?.() ?? headers.raw?.()["set-cookie"];
   if (cookies === undefined) return list;
   const others = list.filter(([name]) => name.toLowerCase() !== "set-cookie");
   return [...others, ...cookies.map((cookie) => ["set-cookie", cookie] as const)];
 }
 
-/** The body as a stream of today's global class, which all that sends it knows. */
+/** Makes a stream of the global class, which node:http and `Response` can send, of whatever the body is. */
 function toStream(response: ResponseShape): ReadableStream<Uint8Array> | undefined {
   const { body, arrayBuffer } = response;
   if (body === null) return undefined;
@@ -157,7 +161,7 @@ function streamOf(source: Source): ReadableStream<Uint8Array> {
   }, { highWaterMark: 0 });
 }
 
-/** A body that comes in one piece. */
+/** The source of a body in one piece. */
 function once(read: () => unknown): Source {
   let isRead = false;
   return {
@@ -170,21 +174,21 @@ function once(read: () => unknown): Source {
   };
 }
 
-/** A web stream of another class. */
+/** The source of a body that is a web stream of another class. */
 function fromReader(reader: ReadableStreamDefaultReader<unknown>): Source {
   return { next: () => reader.read(), stop: (reason) => reader.cancel(reason).catch(() => {}) };
 }
 
-/** An async iterable, or a stream of Node. */
+/** The source of a body that is an async iterable, such as a stream of Node. */
 function fromIterable(body: AsyncIterable<unknown>): Source {
   const iterator = body[Symbol.asyncIterator]();
   const stream = body as { on?: unknown; destroy?: unknown };
-  // What a stream of Node fails with after nobody reads it any more would be uncaught.
+  // If a stream of Node fails when it is not read any more, an `error` event without a listener would end the process.
   if (typeof stream.on === "function") stream.on("error", () => {});
   return {
     next: () => iterator.next(),
     async stop() {
-      // To leave an iterator that nobody has asked yet does not end the stream behind it.
+      // `return` of an iterator that has not begun to iterate does not destroy the stream behind it.
       if (typeof stream.destroy === "function") stream.destroy();
       else await iterator.return?.();
     },

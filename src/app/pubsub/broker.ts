@@ -1,41 +1,74 @@
-/** How a broker's link to its server stands. */
+/** The interface of a broker, which an application may implement itself. */
+
+/** The state of the link between a broker and its server. */
 export interface BrokerStatus {
-  /** Whether what is published now can reach other processes. */
+  /** True when the link is up: messages that are published now can reach other processes. */
   readonly isConnected: boolean;
-  /** What has cut the link, where it is known. */
+  /** The error that has cut the link, if it is known. */
   readonly error?: unknown;
 }
 
 /**
- * Carries published messages between processes. The app owns what the bytes mean; a broker only brings them, as they are, to every process that is subscribed
- * to the topic. Whether the publisher hears its own bytes does not matter: the app knows them.
+ * Carries published messages between processes. {@link redisBroker} and {@link natsBroker} make one, and an object of
+ * your own with these methods is one too.
  *
- * Nothing here waits for the server: while it is away, the app goes on in its own process, and asks for all its topics again once `onStatus` says that it is back.
+ * A broker brings bytes, unchanged, to every process that is subscribed to a topic. What the bytes mean is known to the
+ * app only. A broker may also bring its own bytes back to the process that has published them: the app recognises and
+ * ignores them.
+ *
+ * A broker does not keep anything for a server that is away: `publish`, `subscribe` and `unsubscribe` reject then.
+ * Meanwhile the app goes on within its process. When `onStatus` reports that the link is up again, the app subscribes
+ * to all its topics again.
  */
 export interface Broker {
   /**
-   * Takes who hears of messages. Called once, before any other method.
+   * Sets the listener of messages. The app calls this method once, before any other. The broker begins to connect here,
+   * if it has to.
    *
-   * @param listener gets the topic and the bytes, which are its own from then on
+   * @param listener is called with the topic and the bytes of each message; the broker must not change the bytes
+   *   afterwards
    */
   onMessage(listener: (topic: string, bytes: Uint8Array) => void): void;
 
-  /** Takes who hears when the link is cut and when it is there again; called at once with how it stands. */
+  /**
+   * Sets the listener of the link's state. The app calls this method once.
+   *
+   * @param listener is called at once with the present state, and then whenever the link is cut and whenever it is up
+   *   again
+   */
   onStatus(listener: (status: BrokerStatus) => void): void;
 
   /**
-   * Sends bytes to the subscribed processes. They are not changed any more.
+   * Sends bytes to all processes that are subscribed to a topic.
    *
-   * @returns settles once the server has taken them, so that the app can bound what is on its way
+   * @param topic a well-formed string of 1 to 512 characters; the app uses one topic of its own, which begins with
+   *   U+0000
+   * @param bytes the message; the app does not change the bytes afterwards
+   * @returns a promise that resolves once the server has taken the message, and rejects if it could not be sent; by
+   *   these promises the app limits how many bytes are on their way
    */
   publish(topic: string, bytes: Uint8Array): Promise<unknown>;
 
-  /** Begins to bring the messages of a topic. Without effect on one that is subscribed already. */
+  /**
+   * Subscribes this process to a topic. Nothing changes if it is subscribed already.
+   *
+   * @returns a promise that resolves once the server has taken the subscription, and rejects if it could not; the app
+   *   tries again then
+   */
   subscribe(topic: string): Promise<unknown>;
 
-  /** Ends it. */
+  /**
+   * Ends the subscription to a topic.
+   *
+   * @returns a promise that resolves once the server has ended the subscription, and rejects if it could not
+   */
   unsubscribe(topic: string): Promise<unknown>;
 
-  /** Gives back what the broker itself has opened; what its user has opened stays open. */
+  /**
+   * Closes what the broker itself has opened, such as its connections. A client that was handed to the broker stays
+   * open.
+   *
+   * @returns a promise that settles once all that was published before is sent, or cannot be sent any more
+   */
   close(): Promise<unknown>;
 }

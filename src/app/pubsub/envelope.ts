@@ -1,10 +1,12 @@
-import { Buffer } from "node:buffer";
-
-/*
- * How published messages travel between processes: a version, the process that they come from, and one entry for each message, in order.
+/**
+ * The bytes in which published messages travel between processes: a version, the process that the messages come from,
+ * and an entry for each message, in order.
  *
- *   version: 1 byte | origin: 16 bytes | (kind: 1 byte | length: 4 bytes, big-endian | payload)*
+ * ```text
+ * version: 1 byte | origin: 16 bytes | (kind: 1 byte | length: 4 bytes, big-endian | payload)*
+ * ```
  */
+import { Buffer } from "node:buffer";
 
 const VERSION = 1;
 const ORIGIN_BYTES = 16;
@@ -13,19 +15,19 @@ const ENTRY_HEADER_BYTES = 5;
 const TEXT = 1;
 const BINARY = 2;
 
-/** What one process has published to one topic. */
+/** Messages that one process has published to one topic. */
 export interface Envelope {
-  /** The process, as a UUID. */
+  /** The UUID of the process. */
   readonly origin: string;
   readonly messages: readonly (string | Buffer)[];
 }
 
-/** The bytes that every envelope of a process begins with. */
+/** Encodes the start of every envelope of a process: the version and the origin. */
 export function encodePrefix(origin: string): Buffer {
   return Buffer.concat([Buffer.of(VERSION), Buffer.from(origin.replaceAll("-", ""), "hex")]);
 }
 
-/** One message; it holds a copy of its bytes. */
+/** Encodes one message. The result has a copy of the message's bytes. */
 export function encodeEntry(data: string | Uint8Array): Buffer {
   const isText = typeof data === "string";
   const byteLength = isText ? Buffer.byteLength(data) : data.length;
@@ -37,7 +39,12 @@ export function encodeEntry(data: string | Uint8Array): Buffer {
   return entry;
 }
 
-/** Reads an envelope; undefined for bytes that are none, such as those of another program. */
+/**
+ * Decodes an envelope.
+ *
+ * @returns undefined if the bytes are not a valid envelope, because they come from another program or version; binary
+ *   messages are views of the given bytes
+ */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
   if (bytes.length < PREFIX_BYTES || bytes[0] !== VERSION) return undefined;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,38 +1,53 @@
+/**
+ * The messages by which processes tell each other which of their sockets are present: their form, their limits and
+ * their parser.
+ */
 import { Buffer } from "node:buffer";
 import { show } from "../common/show.ts";
 import { isObject } from "../common/validate.ts";
 
-/** What processes tell each other. Each counts its messages, so that a lost one is noticed, at the latest by the next heartbeat. */
+/**
+ * A message between processes about the sockets that are present. Each process numbers its messages that have changes.
+ * By the numbers, a receiver notices that a message was lost, at the latest with the next heartbeat.
+ */
 export interface PresenceMessage {
-  /** How many messages with changes the sender has sent, this one included. Absent: it has just begun to listen, and asks everyone. */
+  /**
+   * The number of messages with changes that the sender has sent so far, this one included. A message without it comes
+   * from a process that has just begun to listen, and asks all others for their whole state.
+   */
   readonly sequence?: number;
-  /** All that was known of the sender before is void. */
+  /** True if the sender's whole state begins with this message: all that was known of the sender before is void. */
   readonly reset?: boolean;
+  /** Sockets that are present from now on. */
   readonly joined?: readonly Entry[];
+  /** Sockets that are not present any more. */
   readonly left?: readonly Exit[];
-  /** The process whose whole state the sender needs. */
+  /** The id of the process whose whole state the sender asks for. */
   readonly asks?: string;
-  /** The sender has ended. */
+  /** True if the sender is closing, and has no sockets any more. */
   readonly bye?: boolean;
 }
 
+/** A socket that is present at a topic. `data` is what it has subscribed with. */
 export type Entry = readonly [topic: string, id: string, data: unknown];
 
+/** A socket that has left a topic. */
 export type Exit = readonly [topic: string, id: string];
 
-/** JSON of one presence. */
+/** The longest `presence` of a socket, as JSON. */
 const MAX_DATA_BYTES = 1024;
 
-/** Entries of one message; a whole state is sent in several. */
+/** The most entries of one message. A whole state with more entries is sent in several messages. */
 export const ENTRIES_PER_MESSAGE = 500;
 
-/** More than any message of ours has. */
+/** Longer than any message that an app sends. Longer texts are not even parsed. */
 const MAX_MESSAGE_LENGTH = ENTRIES_PER_MESSAGE * (6 * MAX_DATA_BYTES + 4096);
 
 /**
- * A copy of what a socket wants to be known by, as other processes will see it.
+ * Copies the `presence` that a socket subscribes with. The copy went through JSON, so that it is the same in this
+ * process as in all others.
  *
- * @throws TypeError for what JSON cannot say, RangeError for what is too long
+ * @throws TypeError if the value has no JSON, RangeError if its JSON is longer than 1,024 bytes
  */
 export function copyData(data: unknown): unknown {
   const text = toJson(data);
@@ -52,17 +67,22 @@ function toJson(data: unknown): string | undefined {
   }
 }
 
+/**
+ * Parses a message of another process.
+ *
+ * @returns undefined if the text is not a valid message
+ */
 export function parsePresenceMessage(text: string): PresenceMessage | undefined {
   if (text.length > MAX_MESSAGE_LENGTH) return undefined;
   try {
-    const news: unknown = JSON.parse(text);
-    return isObject(news) && isNews(news) ? news : undefined;
+    const message: unknown = JSON.parse(text);
+    return isObject(message) && isPresenceMessage(message) ? message : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isNews({ sequence, joined = [], left = [] }: PresenceMessage): boolean {
+function isPresenceMessage({ sequence, joined = [], left = [] }: PresenceMessage): boolean {
   return (sequence === undefined || Number.isInteger(sequence)) && Array.isArray(joined) && Array.isArray(left) &&
     [...joined, ...left].every((entry) =>
       Array.isArray(entry) && typeof entry[0] === "string" && typeof entry[1] === "string"

@@ -1,3 +1,4 @@
+/** Which sockets are present at which topics, in this process and in the others. */
 import {
   ENTRIES_PER_MESSAGE,
   type Entry,
@@ -6,54 +7,64 @@ import {
   type PresenceMessage,
 } from "./presence-message.ts";
 
-/** One who is present at a topic. */
+/** A socket that is present at a topic, as {@link App.presence} lists it. */
 export interface Present {
-  /** The socket's `id`. */
+  /** The `id` of the socket. */
   readonly id: string;
-  /** The `id` of the app that it is connected to. */
+  /** The `id` of the app that the socket is connected to. */
   readonly processId: string;
-  /** What it subscribed with. */
+  /** The value of the `presence` option with which the socket has subscribed, copied through JSON. */
   readonly data: unknown;
 }
 
+/** The times of the heartbeat between processes. */
 export interface PresenceOptions {
+  /** The time from one heartbeat of this process to the next. */
   readonly intervalMs: number;
+  /** A process that has been silent for this long counts as dead. */
   readonly timeoutMs: number;
 }
 
+/** The sockets that are present: by topic, and then by id, each with its data. */
 type Members = Map<string, Map<string, unknown>>;
 
-/** What is known of another process. */
+/** The state of another process, as far as it is known here. */
 interface Remote {
   readonly members: Members;
+  /** The number of entries in `members`. */
   size: number;
-  /** The last message that was taken in; -1 while the whole state is awaited. */
+  /** The number of the last message that was applied. -1 while the whole state is awaited. */
   sequence: number;
   heardAtMs: number;
   askedAtMs: number;
 }
 
-/** What other processes may make us remember. */
+/** Limits of the memory that other processes can fill, in entries and in processes. */
 const MAX_REMOTE_ENTRIES = 1_000_000;
 const MAX_REMOTES = 4096;
-/** How long a state waits for others to ask for it too, and how long a question waits for its answer. */
+/** The whole state is sent this long after a process has asked for it, so that one message serves all that ask. */
 const STATE_DELAY_MS = 50;
+/** A process that has been asked for its whole state is asked again no sooner than after this time. */
 const ASK_AGAIN_MS = 1000;
 
 /**
- * Who is present where, in this process and in the others. Each process tells the others of its own: changes as they happen, a heartbeat, and its whole state to who
- * asks for it. Who has missed something asks; who is silent for too long has died.
+ * The sockets that are present, of this process and of the others.
+ *
+ * Each process sends three kinds of messages about its own sockets: changes at the end of the turn in which they
+ * happen, a heartbeat, and its whole state when another process asks for it. A process that has missed a message asks
+ * for the whole state of the sender. A process that has been silent for too long counts as dead, and its sockets are
+ * forgotten.
  */
 export class Presence {
   readonly #processId: string;
   readonly #options: PresenceOptions;
-  /** Sends to all other processes; undefined while there are none. */
+  /** Sends a message to all other processes. Undefined if the app has no broker. */
   readonly #send: ((text: string) => void) | undefined;
   readonly #local: Members = new Map();
   readonly #remotes = new Map<string, Remote>();
   #remoteEntries = 0;
   #sequence = 0;
-  /** What has changed in this turn: the last word on each. */
+  /** The changes of this turn: for each socket and topic only the last one. */
   readonly #joined = new Map<string, Entry>();
   readonly #left = new Map<string, Exit>();
   #isScheduled = false;
@@ -69,7 +80,7 @@ export class Presence {
     this.#heartbeat.unref();
   }
 
-  /** Everyone at a topic: of this process first. */
+  /** Lists the sockets that are present at a topic, those of this process first. */
   of(topic: string): Present[] {
     const present: Present[] = [];
     collect(present, this.#local, topic, this.#processId);
@@ -77,7 +88,7 @@ export class Presence {
     return present;
   }
 
-  /** Whether anyone of this process is listed there. */
+  /** Whether a socket of this process is present at a topic. */
   isUsedAt(topic: string): boolean {
     return this.#local.has(topic);
   }
@@ -99,30 +110,35 @@ export class Presence {
     this.#scheduleChanges();
   }
 
-  /** The link to the other processes is there, for the first time or again: who is there has to be told, and asked. */
+  /**
+   * Called when the link to other processes is up, for the first time or again: asks all others for their state, and
+   * sends that of this process.
+   */
   greet(): void {
     this.#tell({});
     this.#scheduleState();
   }
 
-  /** Takes what another process has told. What is not understood is from another version, and is left alone. */
+  /**
+   * Takes a message of another process. A text that is not a valid message comes from another version, and is ignored.
+   */
   receive(text: string, processId: string): void {
-    const news = parsePresenceMessage(text);
-    if (news === undefined) return;
-    if (news.bye === true) return this.#forget(processId);
-    if (news.sequence === undefined || news.asks === this.#processId) this.#scheduleState();
-    if (news.sequence !== undefined) this.#take(processId, news, news.sequence);
+    const message = parsePresenceMessage(text);
+    if (message === undefined) return;
+    if (message.bye === true) return this.#forget(processId);
+    if (message.sequence === undefined || message.asks === this.#processId) this.#scheduleState();
+    if (message.sequence !== undefined) this.#take(processId, message, message.sequence);
   }
 
-  /** Says goodbye. */
+  /** Stops the timers, and tells the other processes that this one is closing. */
   stop(): void {
     clearInterval(this.#heartbeat);
     clearTimeout(this.#stateTimer);
     this.#tell({ bye: true });
   }
 
-  #tell(news: PresenceMessage): void {
-    this.#send?.(JSON.stringify(news));
+  #tell(message: PresenceMessage): void {
+    this.#send?.(JSON.stringify(message));
   }
 
   #scheduleChanges(): void {
@@ -136,7 +152,10 @@ export class Presence {
     });
   }
 
-  /** After a cut all processes ask at once: one answer serves them all. */
+  /**
+   * Sends the whole state, after a delay: when a link is up again, all processes ask at once, and one message serves
+   * them all.
+   */
   #scheduleState(): void {
     this.#stateTimer ??= setTimeout(() => {
       this.#stateTimer = undefined;
@@ -144,6 +163,10 @@ export class Presence {
     }, STATE_DELAY_MS).unref();
   }
 
+  /**
+   * Sends changes, or the whole state, in messages of at most `ENTRIES_PER_MESSAGE` entries. Even an empty state is one
+   * message.
+   */
   #tellChanges(joined: readonly Entry[], left: readonly Exit[], isState: boolean): void {
     let reset = isState;
     for (let at = 0; reset || at < joined.length || at < left.length; at += ENTRIES_PER_MESSAGE) {
@@ -153,6 +176,7 @@ export class Presence {
     }
   }
 
+  /** Applies the changes of another process, unless a message before this one was lost. */
   #take(processId: string, { reset, joined = [], left = [] }: PresenceMessage, sequence: number): void {
     const remote = this.#remotes.get(processId) ?? this.#meet(processId);
     if (remote === undefined) return;
@@ -167,7 +191,10 @@ export class Presence {
     }
   }
 
-  /** Something was lost. Nothing more is taken in until the whole state comes. */
+  /**
+   * Asks a process for its whole state because a message was lost. Changes of that process are not applied until the
+   * state comes.
+   */
   #ask(processId: string, remote: Remote): void {
     remote.sequence = -1;
     const nowMs = performance.now();
@@ -176,6 +203,7 @@ export class Presence {
     this.#tell({ sequence: this.#sequence, asks: processId });
   }
 
+  /** Adds a process that was not known before, unless there are too many. */
   #meet(processId: string): Remote | undefined {
     if (this.#remotes.size >= MAX_REMOTES) return undefined;
     const remote: Remote = { members: new Map(), size: 0, sequence: -1, heardAtMs: 0, askedAtMs: -Infinity };
@@ -183,6 +211,7 @@ export class Presence {
     return remote;
   }
 
+  /** Keeps the two counts of entries up to date. */
   #count(remote: Remote, by: number): void {
     remote.size += by;
     this.#remoteEntries += by;
@@ -199,6 +228,7 @@ export class Presence {
     this.#remotes.delete(processId);
   }
 
+  /** Sends a heartbeat, and forgets the processes that have sent none for too long. */
   #beat(): void {
     this.#tell({ sequence: this.#sequence });
     const oldestMs = performance.now() - this.#options.timeoutMs;
@@ -214,7 +244,7 @@ function collect(present: Present[], members: Members, topic: string, processId:
   for (const [id, data] of members.get(topic) ?? []) present.push({ id, processId, data });
 }
 
-/** True when it is new. */
+/** Adds a socket to a topic, or replaces its data. Returns true if it is new. */
 function put(members: Members, topic: string, id: string, data: unknown): boolean {
   const ids = members.get(topic);
   if (ids === undefined) return members.set(topic, new Map([[id, data]])) !== undefined;
@@ -223,7 +253,7 @@ function put(members: Members, topic: string, id: string, data: unknown): boolea
   return isNew;
 }
 
-/** True when it was there. */
+/** Removes a socket from a topic. Returns true if it was there. */
 function remove(members: Members, topic: string, id: string): boolean {
   const ids = members.get(topic);
   if (ids === undefined || !ids.delete(id)) return false;

@@ -1,3 +1,4 @@
+/** The topics of an app: subscribing, publishing and presence, with and without a broker. */
 import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
 import type { Logger } from "../common/logger.ts";
@@ -9,20 +10,24 @@ import { Presence, type PresenceOptions, type Present } from "./presence.ts";
 import { type BrokerStats, PRESENCE_TOPIC, Relay } from "./relay.ts";
 import { type Subscriber, Topics } from "./topics.ts";
 
-/** What the topics need of a socket. */
+/** A socket, as the topics see it. */
 export interface Member extends Subscriber {
   readonly id: string;
   readonly isOpen: boolean;
-  /** `send` that tells whether the message was taken, though there may be no room for the next. */
+  /**
+   * Sends a message. Returns true if the message was queued, even if the socket has no room for the next one: that is
+   * the difference from `send` of a socket.
+   */
   deliver(data: string | Uint8Array): boolean;
 }
 
-/** What is emitted when a socket of this process has subscribed to a topic, or has left the topic. */
+/** The events: a socket of this process has subscribed to a topic, or has left it. */
 export interface PubSubEvents<Socket> {
   join: [socket: Socket, topic: string];
   leave: [socket: Socket, topic: string];
 }
 
+/** The options of an app that matter to its topics. */
 export interface PubSubSettings {
   readonly broker: Broker | undefined;
   readonly maxTopicsPerSocket: number;
@@ -33,7 +38,7 @@ export interface PubSubSettings {
 const EVENTS = ["join", "leave"] as const;
 const MAX_TOPIC_LENGTH = 512;
 
-/** The topics of an app: its own sockets, and behind a broker those of other processes. */
+/** The topics of an app. They connect the sockets of this process and, through a broker, those of other processes. */
 export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>> {
   readonly #topics = new Topics<Socket>();
   readonly #settings: PubSubSettings;
@@ -67,26 +72,35 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
     return EVENTS;
   }
 
-  /** How many topics have subscribers here. */
+  /** The number of topics that have subscribers in this process. */
   get size(): number {
     return this.#topics.size;
   }
 
+  /** Figures of the link to other processes. Undefined without a broker. */
   get brokerStats(): BrokerStats | undefined {
     return this.#relay?.stats;
   }
 
-  /** How many sockets of this process are subscribed. */
+  /** Counts the sockets of this process that are subscribed to a topic. */
   count(topic: string): number {
     checkTopic(topic);
     return this.#topics.count(topic);
   }
 
+  /** Lists the sockets that are present at a topic, in all processes. */
   present(topic: string): Present[] {
     checkTopic(topic);
     return this.#presence.of(topic);
   }
 
+  /**
+   * Subscribes a socket to a topic.
+   *
+   * @returns true if the subscription is new; false also if the socket is not open
+   * @throws TypeError or RangeError if the topic or an option is not valid, RangeError if the socket has too many
+   *   topics
+   */
   subscribe(member: Socket, topic: string, options: SubscribeOptions): boolean {
     checkTopic(topic);
     checkNames("subscribe", options, ["presence"]);
@@ -103,22 +117,27 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
     return isNew;
   }
 
+  /** Unsubscribes a socket from a topic. Returns false if it was not subscribed. */
   unsubscribe(member: Socket, topic: string): boolean {
     checkTopic(topic);
     if (!this.#topics.delete(topic, member)) return false;
     if (this.#topics.count(topic) === 0) this.#relay?.touch(topic);
-    // An id is made when it is first asked for.
+    // A socket makes its id when the id is first read. Most sockets need none, so it is read only if the topic has
+    // presence.
     if (this.#presence.isUsedAt(topic)) this.#presence.leave(topic, member.id);
     this.emit("leave", member, topic);
     return true;
   }
 
-  /** A socket has ended, or is about to: it gets nothing any more. */
+  /** Unsubscribes a socket from all its topics, because it has begun to close. */
   leaveAll(member: Socket): void {
     for (const topic of member.subscriptions ?? []) this.unsubscribe(member, topic);
   }
 
-  /** Sends a message to the subscribers of a topic, except to one, and gives how many of this process got it. */
+  /**
+   * Sends a message to all subscribers of a topic except one. Returns the number of sockets of this process that took
+   * it.
+   */
   publish(topic: string, data: string | BinaryData, except?: Socket): number {
     checkTopic(topic);
     const message = typeof data === "string" ? data : toBytes(data);
@@ -126,7 +145,10 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
     return this.#deliver(topic, message, except);
   }
 
-  /** Says goodbye to the other processes. A second call gives the promise of the first. */
+  /**
+   * Tells the other processes that this one is closing, and closes the broker. A second call returns the promise of the
+   * first.
+   */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -155,8 +177,11 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
 }
 
 /**
- * Whether a value can be the name of a topic: a string of 1 to 512 characters that does not begin with U+0000 and has no lone surrogates. `subscribe` and `publish` throw for any
- * other value, since that is a fault of the program. Where a client chooses the topic, ask this first, and refuse the client.
+ * Whether a value can be the name of a topic: a string of 1 to 512 characters (UTF-16 code units) that does not begin
+ * with U+0000 and has no lone surrogates.
+ *
+ * `subscribe` and `publish` throw for any other value, because a wrong topic is a fault of the program. If a client
+ * chooses the topic, check it with this function first, and refuse the client:
  *
  * @example
  * ```ts
@@ -177,12 +202,12 @@ export function isTopic(value: unknown): value is string {
     value.charCodeAt(0) !== 0 && value.isWellFormed();
 }
 
-/** @throws TypeError or RangeError for what is no name of a topic */
+/** @throws TypeError or RangeError if the value cannot be the name of a topic */
 function checkTopic(topic: unknown): void {
   if (!isTopic(topic)) throw faultOf(topic);
 }
 
-/** Says why a value is no name of a topic. */
+/** Makes the error that says why a value cannot be the name of a topic. */
 function faultOf(topic: unknown): Error {
   if (typeof topic !== "string" || topic === "") {
     return new TypeError(`A topic is a string that is not empty; got ${show(topic)}`);
@@ -191,12 +216,16 @@ function faultOf(topic: unknown): Error {
     return new RangeError(`A topic has at most ${MAX_TOPIC_LENGTH} characters; got ${topic.length}`);
   }
   if (topic.charCodeAt(0) === 0) return new RangeError(`A topic does not begin with U+0000; got ${show(topic)}`);
-  // Another process would see another topic: UTF-8 has no lone surrogates.
+  // UTF-8 has no lone surrogates: another process would see another topic.
   return new RangeError(`A topic has no lone surrogates; got ${show(topic)}`);
 }
 
-/** How a socket is subscribed. */
+/** Options of `socket.subscribe`. */
 export interface SubscribeOptions {
-  /** Who this is to the others, for `app.presence(topic)`: a value that JSON can say, of at most 1,024 bytes: what a client chooses of it has to be shortened or refused first. Without it the socket is not listed there. */
+  /**
+   * The value with which {@link App.presence} lists the socket at this topic, such as the name of its user. It must
+   * have JSON of at most 1,024 bytes; shorten or refuse what a client chooses of it. A value without JSON is a
+   * TypeError, a longer one a RangeError. Default: none, the socket is not listed.
+   */
   presence?: unknown;
 }

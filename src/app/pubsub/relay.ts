@@ -1,3 +1,4 @@
+/** The link between the topics of this process and a broker. */
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Logger } from "../common/logger.ts";
@@ -5,49 +6,57 @@ import { show } from "../common/show.ts";
 import type { Broker, BrokerStatus } from "./broker.ts";
 import { decodeEnvelope, encodeEntry, encodePrefix } from "./envelope.ts";
 
-/** Figures of the link to other processes. */
+/** Figures of the link between an app and its broker, as {@link App.stats} returns them. */
 export interface BrokerStats {
-  /** Whether what is published now can reach other processes. */
+  /** True when the link is up: messages that are published now can reach other processes. */
   readonly isConnected: boolean;
-  /** Messages that were handed to the broker. */
+  /** Messages that the broker has taken, or that are on their way to it. */
   readonly published: number;
-  /** Messages that came from other processes. */
+  /** Messages that have come from other processes. */
   readonly received: number;
-  /** Messages that could not be handed on, because the broker was away or too slow. This process's own sockets got them. */
+  /**
+   * Messages that did not reach other processes because the broker was away, was too slow or has failed. The sockets of
+   * this process got them.
+   */
   readonly dropped: number;
 }
 
-/** Who hears of other processes. Nothing here may throw. */
+/** What a relay calls. None of these functions may throw. */
 export interface RelayEvents {
-  /** Whether messages of a topic are of interest here. */
+  /** Whether this process wants the messages of a topic. */
   readonly isWanted: (topic: string) => boolean;
+  /** Another process, `origin`, has published a message. */
   readonly onMessage: (topic: string, data: string | Buffer, origin: string) => void;
-  /** The broker is there, for the first time or again. */
+  /** The link is up, for the first time or again. */
   readonly onConnected: () => void;
 }
 
-/** Messages to one topic that leave as one. */
+/** Messages to one topic that are sent to the broker as one. */
 interface Batch {
   readonly topic: string;
   readonly parts: Buffer[];
   byteLength: number;
 }
 
-/** Where processes tell each other who is present. No topic of a user begins with this character. */
+/**
+ * The topic at which processes tell each other which sockets are present. No topic of an application begins with
+ * U+0000.
+ */
 export const PRESENCE_TOPIC = "\0presence";
 
-/** What a broker may have on its way, in bytes; a slow one must not fill our memory. */
+/** The most bytes that may be on their way to the broker. A slow broker must not fill the memory of this process. */
 const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
-/** Below this, topics that are not subscribed any more are not worth looking for. */
+/** Fewer unsubscribed topics than this are not worth a sweep. */
 const SWEEP_FROM = 64;
-/** When a subscription is tried again that a broker has refused. */
+/** The time after which a subscription that the broker has refused is tried again. */
 const RETRY_MS = 1000;
-/** A batch does not grow beyond this, unless by a single message. */
+/** The most bytes of a batch, unless it has a single message that is larger. */
 const MAX_BATCH_BYTES = 64 * 1024;
 
 /**
- * The link between the topics of this process and a broker. Whatever the broker does, nothing is thrown here, and nobody waits: messages that it cannot take are counted
- * and dropped, and its coming and going is logged once each.
+ * The link between the topics of this process and a broker. Whatever the broker does, no method throws, and no caller
+ * has to wait. Messages that the broker cannot take are counted and dropped. When the link is cut and when it is up
+ * again, this is logged once each.
  */
 export class Relay {
   readonly #broker: Broker;
@@ -55,20 +64,27 @@ export class Relay {
   readonly #origin: string;
   readonly #events: RelayEvents;
   readonly #logger: Logger;
-  /** What the broker has been asked for last: true to bring a topic, false to bring it no more. The latter are swept out when they are more, for the reason that `Topics` has. */
+  /**
+   * The last request to the broker for each topic: true for `subscribe`, false for `unsubscribe`. A topic that was
+   * unsubscribed stays in the map until there are 64 more of such topics than of subscribed ones. Then all of them are
+   * deleted at once. The reason is that of the map in `Topics`: deleting and adding keys of a large map over and over
+   * makes it slow.
+   */
   readonly #asked = new Map<string, boolean>();
+  /** The number of topics in `#asked` that are true. */
   #subscribed = 0;
+  /** Topics whose subscription is looked at when the turn ends. */
   readonly #changed = new Set<string>();
   #batch: Batch | undefined;
   #isScheduled = false;
   #isConnected = false;
-  #isAwaySaid = false;
+  #hasLoggedAway = false;
   #isClosed = false;
   #inFlightBytes = 0;
   #published = 0;
   #received = 0;
   #dropped = 0;
-  /** What has been warned of since the broker was last connected. */
+  /** The kinds of warnings that were logged since the link was last up: each kind is logged once. */
   readonly #warnings = new Set<string>();
 
   constructor(broker: Broker, origin: string, logger: Logger, events: RelayEvents) {
@@ -79,7 +95,7 @@ export class Relay {
     this.#events = events;
   }
 
-  /** Begins to listen. */
+  /** Begins to listen to the broker. */
   start(): void {
     this.#broker.onMessage((topic, bytes) => this.#receive(topic, bytes));
     this.#broker.onStatus((status) => this.#onStatus(status));
@@ -94,17 +110,24 @@ export class Relay {
     };
   }
 
-  /** A topic may have become wanted, or no longer be. Looked at when the turn ends, so that who leaves and comes back at once misses nothing. */
+  /**
+   * Notes that a topic may have become wanted, or unwanted. This is looked at when the turn ends, so that a socket that
+   * leaves a topic and comes back in the same turn misses no message.
+   */
   touch(topic: string): void {
     this.#changed.add(topic);
     this.#schedule();
   }
 
-  /** Hands a message on to the other processes. What is published to one topic in a row leaves as one at the end of the turn. */
+  /**
+   * Sends a message to the other processes. Messages to the same topic, one behind the other, are sent as one batch
+   * when the turn ends.
+   */
   publish(topic: string, data: string | Uint8Array): void {
     if (!this.#isConnected || this.#isClosed) return void (this.#dropped += countOf(topic, 1));
     const entry = encodeEntry(data);
-    // The order across topics is kept: only neighbours are joined. A large message goes by itself, since brokers have limits.
+    // Only neighbours are joined, so that messages to different topics stay in order. Brokers limit the size of a
+    // message, so batches are limited too.
     const before = this.#batch;
     if (before !== undefined && (before.topic !== topic || before.byteLength + entry.length > MAX_BATCH_BYTES)) {
       this.#sendBatch();
@@ -116,7 +139,7 @@ export class Relay {
     else this.#schedule();
   }
 
-  /** Sends what waits and lets the broker go. */
+  /** Sends the messages that wait, and closes the broker. */
   async close(): Promise<void> {
     this.#flush();
     this.#isClosed = true;
@@ -137,6 +160,7 @@ export class Relay {
     this.#sendBatch();
   }
 
+  /** Subscribes to a topic or unsubscribes from it, if it has become wanted or unwanted. */
   #subscribe(topic: string): void {
     const isWanted = this.#events.isWanted(topic);
     if (isWanted === (this.#asked.get(topic) ?? false)) return;
@@ -148,7 +172,10 @@ export class Relay {
     if (this.#asked.size > SWEEP_FROM + 2 * this.#subscribed) this.#sweep();
   }
 
-  /** While the broker is away there is nothing to be tried again: all topics are asked for when it is back. */
+  /**
+   * Tries again to subscribe, if the broker has refused. While the link is down this is not needed: all topics are
+   * subscribed to when it is up again.
+   */
   #retry(topic: string, isDone: boolean): void {
     if (isDone || !this.#isConnected || this.#isClosed) return;
     setTimeout(() => {
@@ -159,6 +186,7 @@ export class Relay {
     }, RETRY_MS).unref();
   }
 
+  /** Deletes the topics that were unsubscribed. */
   #sweep(): void {
     for (const [topic, isSubscribed] of this.#asked) if (!isSubscribed) this.#asked.delete(topic);
   }
@@ -184,14 +212,14 @@ export class Relay {
     });
   }
 
-  /** Calls the broker. True once that has succeeded; a failure is warned of, and never thrown. */
-  async #ask(what: string, call: () => Promise<unknown>): Promise<boolean> {
+  /** Calls the broker. Returns true if the call has succeeded. A failure is logged as a warning, and never thrown. */
+  async #ask(method: string, call: () => Promise<unknown>): Promise<boolean> {
     try {
       await call();
       return true;
     } catch (error) {
-      // While it is away all fails, and that has been said.
-      if (this.#isConnected) this.#warn(what, `the broker could not ${what}:`, error);
+      // While the link is down all calls fail, and that it is down has been logged already.
+      if (this.#isConnected) this.#warn(method, `the broker could not ${method}:`, error);
       return false;
     }
   }
@@ -216,11 +244,11 @@ export class Relay {
     if (this.#isClosed) return;
     const before = this.#isConnected;
     this.#isConnected = isConnected;
-    if (!isConnected) return this.#sayAway(before, error);
+    if (!isConnected) return this.#logAway(before, error);
     if (before) return;
     this.#warnings.clear();
-    if (this.#isAwaySaid) this.#logger.info("SpaceNode: the broker is there; messages reach all processes.");
-    this.#isAwaySaid = false;
+    if (this.#hasLoggedAway) this.#logger.info("SpaceNode: the broker is there; messages reach all processes.");
+    this.#hasLoggedAway = false;
     this.#sweep();
     const topics = [...this.#asked.keys()];
     this.#asked.clear();
@@ -229,14 +257,15 @@ export class Relay {
     this.#events.onConnected();
   }
 
-  /** A broker that is only about to connect gives no reason. */
-  #sayAway(wasConnected: boolean, error: unknown): void {
-    if (this.#isAwaySaid || (!wasConnected && error === undefined)) return;
-    this.#isAwaySaid = true;
+  /** Logs once that the link is down. A broker that has only not connected yet gives no error, and is not logged. */
+  #logAway(wasConnected: boolean, error: unknown): void {
+    if (this.#hasLoggedAway || (!wasConnected && error === undefined)) return;
+    this.#hasLoggedAway = true;
     const reason = error === undefined ? [] : [error];
     this.#logger.warn("SpaceNode: the broker is away; messages reach this process only.", ...reason);
   }
 
+  /** Logs a warning, once for each kind until the link is up again. */
   #warn(kind: string, ...message: [string, ...unknown[]]): void {
     if (this.#warnings.has(kind)) return;
     this.#warnings.add(kind);
@@ -244,7 +273,7 @@ export class Relay {
   }
 }
 
-/** What counts are the messages of users. */
+/** The number of messages for the figures, which leave out the messages about presence. */
 function countOf(topic: string, messages: number): number {
   return topic === PRESENCE_TOPIC ? 0 : messages;
 }

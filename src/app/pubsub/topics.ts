@@ -1,44 +1,53 @@
-/** Who can be subscribed. The set is the topics' own, and made with the first of them: most sockets have none. */
+/** Which sockets of this process are subscribed to which topics. */
+
+/**
+ * A socket as {@link Topics} sees it. The set belongs to `Topics`, and is made with the first subscription, because
+ * most sockets have none.
+ */
 export interface Subscriber {
   subscriptions: Set<string> | undefined;
 }
 
 interface Topic<Member> {
   readonly members: Set<Member>;
-  /** The members at the moment of a publish, kept until somebody comes or goes: what a receiver's reaction changes does not disturb the loop over it. */
+  /**
+   * The members as an array, made for a publish and kept until a member comes or goes. A receiver may subscribe or
+   * unsubscribe while a message is published: the loop over the array is not disturbed by that.
+   */
   list: readonly Member[] | undefined;
 }
 
-/** Below this, empty topics are not worth looking for. */
+/** Fewer empty topics than this are not worth a sweep. */
 const SWEEP_FROM = 64;
 
-/** Who is subscribed to what, in this process. */
+/** The topics of this process, each with the sockets that are subscribed to it. */
 export class Topics<Member extends Subscriber> {
   /**
-   * Topics that have lost their last member stay until they are more than the others: a key that is deleted from a large map and added again, over and over, makes it
-   * slower each time, by a hundred microseconds in the end.
+   * All topics with members, and some without. A topic that has lost its last member stays in the map until half of the
+   * topics are empty, and then all empty ones are deleted at once. If a key of a large map were deleted and added again
+   * over and over, each such change would take longer than the one before, up to a hundred microseconds.
    */
   readonly #topics = new Map<string, Topic<Member>>();
   #empty = 0;
 
-  /** How many topics have members. */
+  /** The number of topics that have members. */
   get size(): number {
     return this.#topics.size - this.#empty;
   }
 
-  /** How many members a topic has. */
+  /** Counts the members of a topic. */
   count(name: string): number {
     return this.#topics.get(name)?.members.size ?? 0;
   }
 
-  /** The members of a topic, in the order in which they came. */
+  /** Returns the members of a topic, in the order in which they subscribed. */
   membersOf(name: string): readonly Member[] {
     const topic = this.#topics.get(name);
     if (topic === undefined) return NOBODY;
     return topic.list ??= [...topic.members];
   }
 
-  /** Subscribes; false when it was so already. */
+  /** Subscribes a member to a topic. Returns false if it was subscribed already. */
   add(name: string, member: Member): boolean {
     const subscriptions = member.subscriptions ??= new Set();
     if (subscriptions.has(name)) return false;
@@ -54,7 +63,7 @@ export class Topics<Member extends Subscriber> {
     return true;
   }
 
-  /** Unsubscribes; false when it was not subscribed. */
+  /** Unsubscribes a member from a topic. Returns false if it was not subscribed. */
   delete(name: string, member: Member): boolean {
     if (!member.subscriptions?.delete(name)) return false;
     const topic = this.#topics.get(name)!;
