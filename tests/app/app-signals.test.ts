@@ -1,4 +1,4 @@
-/** Signals, and processes that end by themselves: apps in processes of their own. */
+/** Apps in processes of their own: signals close the app, and a closed app lets its process end. */
 
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -7,7 +7,7 @@ import { close, opcodes } from "../support/frames.ts";
 import { Program } from "../support/program.ts";
 import { RawClient, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
-/** A program with an app that tells how each of its sockets ends, and when its service is disposed of. */
+/** A program with an app. It prints how each of its sockets closes, and when its service is disposed of. */
 function appProgram(options: string = "signals: true", more: string = ""): Program {
   return Program.source(`
     import { createApp } from "{root}mod.ts";
@@ -39,7 +39,7 @@ function signalListeners(): number[] {
 
 describe("signals: true", () => {
   test.each(["SIGTERM", "SIGINT"] as const)(
-    "on %s says goodbye to everyone with 1001, and the process ends with 0",
+    "%s closes every socket with 1001, and the process exits with code 0",
     async (
       signal,
     ) => {
@@ -48,8 +48,8 @@ describe("signals: true", () => {
       const clients = [await connectTo(port), await connectTo(port), await connectTo(port)];
       program.kill(signal);
       for (const client of clients) {
-        const goodbye = await client.nextFrame();
-        expect([goodbye.opcode, goodbye.payload.readUInt16BE(0)]).toEqual([opcodes.close, 1001]);
+        const frame = await client.nextFrame();
+        expect([frame.opcode, frame.payload.readUInt16BE(0)]).toEqual([opcodes.close, 1001]);
         client.send(close(1001));
         expect(await client.closed()).toEqual({ code: 1001, reason: "", ended: "fin" });
       }
@@ -59,7 +59,7 @@ describe("signals: true", () => {
     },
   );
 
-  test("a peer that does not answer is cut after closeTimeoutMs, and the process ends all the same", async () => {
+  test("a peer that does not answer the Close is cut after closeTimeoutMs, and the process still ends", async () => {
     const program = appProgram("signals: true, closeTimeoutMs: 300");
     const client = await connectTo(await portOf(program));
     const startedAt = performance.now();
@@ -70,7 +70,7 @@ describe("signals: true", () => {
     expect((await client.closed()).code).toBe(1001);
   });
 
-  test("a second signal ends the process at once: who asks twice does not want to wait", async () => {
+  test("a second signal ends the process at once", async () => {
     const program = appProgram("signals: true, closeTimeoutMs: 60_000");
     const client = await connectTo(await portOf(program));
     program.kill("SIGTERM");
@@ -80,7 +80,7 @@ describe("signals: true", () => {
     expect(program.lines.slice(1)).toEqual([]);
   });
 
-  test("nobody connected: the process ends at once", async () => {
+  test("the process ends at once when no client is connected", async () => {
     const program = appProgram();
     await portOf(program);
     program.kill("SIGTERM");
@@ -88,24 +88,24 @@ describe("signals: true", () => {
     expect(program.lines.slice(1)).toEqual(["disposed"]);
   });
 
-  test("silent, idle and half-finished connections keep no process from ending", async () => {
+  test("silent, idle and half-finished connections do not keep the process from ending", async () => {
     const program = appProgram("signals: true, closeTimeoutMs: 500");
     const port = await portOf(program);
-    const strangers = ["", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"].map((bytes) => {
-      const stranger = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-      stranger.on("error", () => {}).resume();
-      if (bytes !== "") stranger.write(bytes);
-      onTestFinished(() => void stranger.destroy());
-      return stranger;
+    const clients = ["", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"].map((bytes) => {
+      const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+      client.on("error", () => {}).resume();
+      if (bytes !== "") client.write(bytes);
+      onTestFinished(() => void client.destroy());
+      return client;
     });
-    // A later connection that is answered shows that the others have been seen.
+    // The response on a later connection shows that the server has seen the others.
     expect(statusOf(await rawRequest(port, upgradeRequest("/nowhere")))).toBe(404);
-    expect(strangers.length).toBe(3);
+    expect(clients.length).toBe(3);
     program.kill("SIGTERM");
     expect(await program.exited).toEqual({ code: 0, signal: null });
   });
 
-  test("takes its listeners away when the app closes", async () => {
+  test("the app removes its listeners of signals when it closes", async () => {
     const before = signalListeners();
     const apps = [await createApp({ signals: true }), await createApp({ signals: true })];
     expect(signalListeners()).toEqual(before.map((count) => count + 2));
@@ -115,7 +115,7 @@ describe("signals: true", () => {
 });
 
 describe("signals: false, the default", () => {
-  test("leaves the signals to the program", async () => {
+  test("the app leaves signals to the program", async () => {
     const before = signalListeners();
     await createApp({ logger: false });
     expect(signalListeners()).toEqual(before);
@@ -128,7 +128,7 @@ describe("signals: false, the default", () => {
 });
 
 describe("a process ends by itself", () => {
-  test("after close, with all that an app can have", async () => {
+  test("after close, with every kind of part that an app can have", async () => {
     const program = appProgram(
       "signals: true, heartbeat: { intervalMs: 60_000, timeoutMs: 60_000 }, handshakeTimeoutMs: 60_000",
       `
@@ -145,7 +145,7 @@ describe("a process ends by itself", () => {
     expect(program.lines).toContain('{"closed":2,"terminated":0}');
   });
 
-  test("when its app has signals but never listens, and when it only injects", async () => {
+  test("when its app handles signals but never listens, and when it is only used through inject", async () => {
     const program = Program.source(`
       import { createApp } from "{root}mod.ts";
       const app = await createApp({ signals: true });
@@ -158,8 +158,8 @@ describe("a process ends by itself", () => {
     expect(program.lines).toEqual(["in memory"]);
   });
 
-  // `await using` itself is newer than Node 22.
-  test("by what await using calls at the end of its block", async () => {
+  // Node 22 does not have the syntax `await using`.
+  test("after Symbol.asyncDispose, which await using calls at the end of its block", async () => {
     const program = Program.source(`
       import { createApp } from "{root}mod.ts";
       const app = await createApp();

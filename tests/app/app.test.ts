@@ -8,7 +8,7 @@ import { close, opcodes, text } from "../support/frames.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
 describe("listen", () => {
-  test("resolves to the app, once it can be reached at its address", async () => {
+  test("resolves to the app once the app can be reached at its address", async () => {
     const app = (await createApp({ logger: false })).get("/", () => "hello");
     onTestFinished(async () => void await app.close());
     expect([app.url, app.address]).toEqual(["", undefined]);
@@ -31,7 +31,7 @@ describe("listen", () => {
     expect(await (await fetch(app.url)).text()).toBe("hello");
   });
 
-  test("at a port in use is rejected with the port in the message; the app can then listen elsewhere", async () => {
+  test("rejects at a port in use, names the port, and the app can then listen elsewhere", async () => {
     const other = createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
     onTestFinished(() => void other.close());
@@ -60,7 +60,7 @@ describe("listen", () => {
     expect(app.address).toBeUndefined();
   });
 
-  test("at an address that this machine does not have is rejected", async () => {
+  test("rejects at an address that this machine does not have", async () => {
     const app = await createApp();
     await expect(app.listen({ port: 0, host: "192.0.2.1" })).rejects.toMatchObject({
       code: expect.stringMatching(/^E[A-Z]+$/),
@@ -68,13 +68,13 @@ describe("listen", () => {
     expect(app.address).toBeUndefined();
   });
 
-  test("twice is rejected, and says where the app listens already", async () => {
+  test("rejects a second time, and says where the app listens already", async () => {
     const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
     await expect(app.listen(0)).rejects.toThrow(`listening already, at ${app.url}`);
     expect((await ask(app, "/")).body).toBe("hello");
   });
 
-  test("twice at once is rejected the second time, though it does not listen yet", async () => {
+  test("rejects a second call while the first does not listen yet", async () => {
     const app = (await createApp({ logger: false })).get("/", () => "hello");
     onTestFinished(async () => void await app.close());
     const [first, second] = await Promise.allSettled([
@@ -85,20 +85,20 @@ describe("listen", () => {
     expect((second as PromiseRejectedResult).reason.message).toMatch(/listening already$/);
   });
 
-  test("after close is rejected", async () => {
+  test("rejects after close", async () => {
     const app = await listeningApp({}, () => {});
     await app.close();
     await expect(app.listen(0)).rejects.toThrow(/has been closed: create another/);
   });
 
-  test("routes may still be added to an app that listens", async () => {
+  test("lets routes be added to an app that listens already", async () => {
     const app = await listeningApp({}, () => {});
     app.get("/late", () => "late").ws("/late", (socket) => void socket.send("late"));
     expect((await ask(app, "/late")).body).toBe("late");
     expect(await (await connectTo(app, "/late")).nextMessage()).toBe("late");
   });
 
-  test("an error of the server later on does not end the process", async () => {
+  test("survives an error of the server that comes later", async () => {
     const servers: Server[] = [];
     const listen = vi.spyOn(Server.prototype, "listen").mockImplementation(function (this: Server, ...args) {
       servers.push(this);
@@ -113,7 +113,7 @@ describe("listen", () => {
   });
 });
 
-test("a socket that is left open costs its neighbours nothing: 200 come and go", async () => {
+test("a socket that stays open does not disturb 200 others that come and go", async () => {
   const app = await listeningApp(
     {},
     (app) => app.ws("/", (socket) => void socket.on("message", (data) => socket.send(data))),

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { resolveClose } from "../../src/app/close-options.ts";
 
-describe("how to close", () => {
-  test("is 1001 without a reason, and the app's time, if nothing else is said", () => {
+describe("resolveClose", () => {
+  test("defaults to 1001 without a reason, and to the timeout of the app", () => {
     expect(resolveClose({}, 5_000)).toEqual({ code: 1001, reason: "", timeoutMs: 5_000 });
     const options = { code: 1012, reason: "restart", timeoutMs: 0 };
     expect(resolveClose(options, 5_000)).toEqual(options);
@@ -19,7 +19,7 @@ describe("how to close", () => {
     [{ timeoutMs: "1" }, Error, /timeoutMs.*got "1"/],
     [{ timeoutMs: 2 ** 31 }, RangeError, /timeoutMs.*got 2147483648/],
     [{ timeout: 100 }, TypeError, /no option "timeout"; it has code, reason, timeoutMs/],
-  ])("%o is refused", (options, kind, message) => {
+  ])("refuses %o", (options, kind, message) => {
     expect(() => resolveClose(options, 5_000)).toThrow(kind);
     expect(() => resolveClose(options, 5_000)).toThrow(message);
   });

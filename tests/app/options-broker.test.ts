@@ -1,3 +1,4 @@
+/** The options of createApp about topics: broker, presence and maxTopicsPerSocket. */
 import { describe, expect, test } from "vitest";
 import { type AppOptions, createApp } from "../../mod.ts";
 import { resolveOptions } from "../../src/app/options.ts";
@@ -5,12 +6,12 @@ import { Hub } from "../support/memory-broker.ts";
 
 const METHODS = ["onMessage", "onStatus", "publish", "subscribe", "unsubscribe", "close"];
 
-/** A broker as an object of functions, with some replaced. */
+/** A broker that is an object of functions, some of which are replaced. */
 function brokerWith(parts: object = {}): object {
   return { ...Object.fromEntries(METHODS.map((name) => [name, () => Promise.resolve()])), ...parts };
 }
 
-test("the defaults are no broker, 10,000 topics a socket, and a presence that is told every 5 s and dies after 15", () => {
+test("the defaults are no broker, 10,000 topics a socket, and a presence heartbeat of 5 s and 15 s", () => {
   expect(resolveOptions({})).toMatchObject({
     broker: undefined,
     maxTopicsPerSocket: 10_000,
@@ -31,14 +32,14 @@ describe("a broker", () => {
     }
   });
 
-  test("that has not said how it stands is not connected", async () => {
+  test("is not connected before it has reported its state", async () => {
     const app = await createApp({ broker: brokerWith(), logger: false } as AppOptions);
     expect(app.stats().broker!.isConnected).toBe(false);
     expect(app.publish("news", "hello")).toBe(0);
     await app.close();
   });
 
-  test.each(METHODS)("needs %s, and the error names it", async (name) => {
+  test.each(METHODS)("must have the method %s, which the error names", async (name) => {
     for (const broken of [{ [name]: undefined }, { [name]: "yes" }]) {
       const options = { broker: brokerWith(broken) } as AppOptions;
       await expect(createApp(options)).rejects.toThrow(TypeError);

@@ -1,4 +1,4 @@
-// The times of createApp's options, on the wire. The timers are faked, the connections are real.
+/** The times among the options of createApp, tested over real connections with fake timers. */
 
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -12,7 +12,9 @@ import { statusOf } from "../support/raw-client.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-/** A round trip: what the server has sent so far has come, and it has read what was sent to it. */
+/**
+ * A round trip. After it, all that the server has sent has arrived, and the server has read all that was sent to it.
+ */
 async function settle({ client }: Pair): Promise<void> {
   client.send(ping("settle"));
   while ((await client.nextFrame()).payload.toString() !== "settle");
@@ -23,7 +25,7 @@ function pings({ client }: Pair): number {
 }
 
 describe("heartbeat", () => {
-  test("by default a Ping every 30 s, and whoever answers stays", async () => {
+  test("sends a Ping every 30 s by default, and a peer that answers stays connected", async () => {
     const pair = await connectPair();
     for (let minute = 1; minute <= 10; minute++) {
       vi.advanceTimersByTime(30_000);
@@ -39,7 +41,7 @@ describe("heartbeat", () => {
     expect(pair.socket.readyState).toBe(pair.socket.OPEN);
   });
 
-  test("by default whoever says nothing is cut 60 s after its Ping: 1006", async () => {
+  test("cuts a silent peer 60 s after the Ping by default, with 1006", async () => {
     const { client, socket, seen } = await connectPair();
     vi.advanceTimersByTime(30_000);
     expect((await client.nextFrame()).opcode).toBe(opcodes.ping);
@@ -50,7 +52,7 @@ describe("heartbeat", () => {
     expect((await client.closed()).code).toBe(1006);
   });
 
-  test("has the times that it is given", async () => {
+  test("keeps to the times that are set", async () => {
     const { client, seen } = await connectPair({ heartbeat: { intervalMs: 500, timeoutMs: 200 } });
     vi.advanceTimersByTime(510);
     expect((await client.nextFrame()).opcode).toBe(opcodes.ping);
@@ -66,7 +68,7 @@ describe("heartbeat", () => {
     expect(pair.socket.readyState).toBe(pair.socket.OPEN);
   });
 
-  test("lets a paused socket be", async () => {
+  test("does not cut a paused socket", async () => {
     const pair = await connectPair();
     pair.socket.pause();
     vi.advanceTimersByTime(3_600_000);
@@ -77,7 +79,7 @@ describe("heartbeat", () => {
   });
 });
 
-test("messageTimeoutMs: a message that is not complete in time ends its connection with 1008", async () => {
+test("messageTimeoutMs: a message that is not complete in time fails the connection with 1008", async () => {
   const pair = await connectPair({ messageTimeoutMs: 1_000, heartbeat: false });
   pair.client.send(text("be", { fin: false }));
   await settle(pair);
@@ -90,7 +92,7 @@ test("messageTimeoutMs: a message that is not complete in time ends its connecti
   expect(pair.seen.errors.map(({ message }) => message)).toEqual([expect.stringContaining("1000 ms")]);
 });
 
-test("closeTimeoutMs: a peer that does not answer a Close is cut, 5 s later by default", async () => {
+test("closeTimeoutMs: a peer that does not answer a Close is cut, after 5 s by default", async () => {
   const { client, socket, seen } = await connectPair();
   socket.close(4000);
   expect((await client.nextFrame()).opcode).toBe(opcodes.close);
@@ -100,19 +102,19 @@ test("closeTimeoutMs: a peer that does not answer a Close is cut, 5 s later by d
   expect(await seen.closed).toEqual([1006, "", false]);
 });
 
-test("handshakeTimeoutMs: a connection that says nothing is ended, 10 s later by default", async () => {
+test("handshakeTimeoutMs: a connection without a request is refused, after 10 s by default", async () => {
   const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
   const client = connect({ port: portOf(app), host: "127.0.0.1", allowHalfOpen: true });
   onTestFinished(() => void client.destroy());
   await once(client, "connect");
   client.write("GET / HTTP/1.1\r\n");
-  // The server has heard of it once its clock is set.
+  // The server knows the connection once its timer is set.
   await until(() => vi.getTimerCount() > 0);
-  let isAnswered = false;
-  client.once("readable", () => isAnswered = true);
+  let hasResponse = false;
+  client.once("readable", () => hasResponse = true);
   vi.advanceTimersByTime(9_990);
   await nextTurn();
-  expect(isAnswered).toBe(false);
+  expect(hasResponse).toBe(false);
   vi.advanceTimersByTime(500);
   expect(statusOf(await textOf(client))).toBe(408);
 });

@@ -26,19 +26,19 @@ test("every option has its default", () => {
   expect(Object.isFrozen(resolveOptions({}))).toBe(true);
 });
 
-test("an option that is undefined has its default", () => {
+test("an option that is undefined takes its default", () => {
   const names = Object.keys(resolveOptions({})).filter((name) => name !== "isOriginAllowed");
   const undefinedOptions = Object.fromEntries(["wsOrigins", ...names].map((name) => [name, undefined]));
   expect(resolveOptions(undefinedOptions)).toEqual(resolveOptions({}));
 });
 
-test("one time of the heartbeat may be set alone, and false turns it off", () => {
+test("each time of the heartbeat may be set alone, and false turns the heartbeat off", () => {
   expect(resolveOptions({ heartbeat: { intervalMs: 5 } }).heartbeat).toEqual({ intervalMs: 5, timeoutMs: 60_000 });
   expect(resolveOptions({ heartbeat: { timeoutMs: 5 } }).heartbeat).toEqual({ intervalMs: 30_000, timeoutMs: 5 });
   expect(resolveOptions({ heartbeat: false }).heartbeat).toBe(false);
 });
 
-test("a logger may be an instance of a class, and false is silence", () => {
+test("a logger may be an instance of a class, and false turns logging off", () => {
   class Logger {
     debug(): void {}
     info(): void {}
@@ -106,7 +106,7 @@ const wrong: Wrong[] = [
   [[], TypeError, /^createApp takes an object of options; got an array$/],
 ];
 
-describe("what is wrong is refused, with what was given and what would be right", () => {
+describe("a wrong option is refused with its value and what would be right", () => {
   test.each(wrong)("createApp(%o)", async (options, kind, message) => {
     const error = await createApp(options as object).then(() => undefined, (error) => error);
     expect(error).toBeInstanceOf(kind);
@@ -160,7 +160,7 @@ describe("what is wrong is refused, with what was given and what would be right"
 });
 
 describe("options of a route", () => {
-  test("go before the app's, which go before the defaults", () => {
+  test("replace those of the app, which replace the defaults", () => {
     const app = resolveOptions({ maxMessageBytes: 10, highWaterMark: 20, slowConsumer: "drop" });
     expect(resolveSocketOptions("the route", { maxMessageBytes: 5, slowConsumer: undefined }, app)).toEqual({
       isOriginAllowed: undefined,
@@ -172,7 +172,7 @@ describe("options of a route", () => {
     });
   });
 
-  test("hold for its sockets, and the app's for all others", async () => {
+  test("hold for the sockets of the route, and the options of the app for all others", async () => {
     const app = await listeningApp({ maxMessageBytes: 100 }, (app) => {
       const echo = (socket: Socket): void => {
         socket.on("message", (data) => socket.send(data));

@@ -1,4 +1,7 @@
-/** Every refusal there is, as curl sees it: its status, what it says, and the headers that help. Where there is no curl, a raw client asks. */
+/**
+ * Every refusal of a handshake or a request: its status, its text and its headers. The client is curl where it is
+ * installed, and a raw client elsewhere.
+ */
 
 import { execFile, spawnSync } from "node:child_process";
 import { promisify } from "node:util";
@@ -21,7 +24,7 @@ const HANDSHAKE = {
   "Sec-WebSocket-Key": "c3BhY2Vub2RlLWtleS0wMQ==",
 };
 
-/** A handshake, right but for what is given. */
+/** A valid handshake, except for the parts that are given. */
 function handshake(path: string, rest: Omit<Asked, "path"> = {}): Asked {
   return { path, ...rest, headers: { ...HANDSHAKE, ...rest.headers } };
 }
@@ -29,7 +32,7 @@ function handshake(path: string, rest: Omit<Asked, "path"> = {}): Asked {
 const hasCurl = spawnSync("curl", ["--version"]).status === 0;
 const run = promisify(execFile);
 
-/** The whole response, head and body. */
+/** Sends a request, and returns the whole response, head and body. */
 async function respond(app: App, asked: Asked): Promise<string> {
   return await (hasCurl ? askWithCurl : askRaw)(portOf(app), asked);
 }
@@ -59,7 +62,7 @@ const fail = (): never => {
   throw new Error("the password is 12345");
 };
 
-/** An app that has something to refuse for every reason. */
+/** An app with a route for every reason to refuse. */
 function strictApp(): Promise<App> {
   const { logger } = recordingLogger();
   const options = { logger, maxBodyBytes: 10, handshakeTimeoutMs: 300, wsOrigins: "https://mysite.com" };
@@ -68,7 +71,7 @@ function strictApp(): Promise<App> {
       .ws("/chat", { subprotocols: ["v1.chat", "v2.chat"] }, () => {})
       .ws("/members", { upgrade: refuse }, () => {})
       .ws("/moved", { upgrade: () => Response.redirect("https://mysite.com/login", 302) }, () => {})
-      .ws("/answered", {
+      .ws("/refused", {
         upgrade: () => new Response("Closed today", { status: 403, headers: { "X-Open": "Monday" } }),
       }, () => {})
       .ws("/broken", { upgrade: fail }, () => {})
@@ -85,7 +88,7 @@ type Row = [name: string, asked: Asked, status: number, body: string, headers?: 
 
 const ROWS: Row[] = [
   // Handshakes
-  ["a path that nobody has", handshake("/nowhere"), 404, "There is no WebSocket at this path\n"],
+  ["a path without a route", handshake("/nowhere"), 404, "There is no WebSocket at this path\n"],
   ["a bad percent-encoding", handshake("/chat%zz"), 400, "The path has a bad percent-encoding\n"],
   [
     "no Upgrade header",
@@ -145,20 +148,20 @@ const ROWS: Row[] = [
     "None of the offered subprotocols is spoken here; these are: v1.chat, v2.chat\n",
   ],
   [
-    "subprotocols that are none",
+    "subprotocols that are not valid",
     handshake("/chat", { headers: { "Sec-WebSocket-Protocol": "a b" } }),
     400,
     "Sec-WebSocket-Protocol must be a list of different tokens\n",
   ],
   ["a hook that throws an HttpError", handshake("/members"), 401, "Sign in first\n", { "WWW-Authenticate": "Bearer" }],
   ["a hook that redirects", handshake("/moved"), 302, "", { Location: "https://mysite.com/login" }],
-  ["a hook that answers", handshake("/answered"), 403, "Closed today", { "X-Open": "Monday" }],
+  ["a hook that returns a Response", handshake("/refused"), 403, "Closed today", { "X-Open": "Monday" }],
   ["a hook that fails", handshake("/broken"), 500, "The handshake has failed\n"],
   ["a hook that never settles", handshake("/thinking"), 408, "The handshake was not complete after 300 ms\n"],
   // Requests
-  ["a page that nobody has", { path: "/nowhere" }, 404, "There is nothing at this path\n"],
-  ["a page's bad percent-encoding", { path: "/%zz" }, 400, "The path has a bad percent-encoding\n"],
-  ["a page's other method", { path: "/json", method: "PUT" }, 405, "PUT is not possible here\n", {
+  ["a page without a route", { path: "/nowhere" }, 404, "There is nothing at this path\n"],
+  ["a page with a bad percent-encoding", { path: "/%zz" }, 400, "The path has a bad percent-encoding\n"],
+  ["a page without a controller for the method", { path: "/json", method: "PUT" }, 405, "PUT is not possible here\n", {
     Allow: "POST, OPTIONS",
   }],
   [
@@ -167,12 +170,12 @@ const ROWS: Row[] = [
     413,
     "The body is larger than 10 bytes\n",
   ],
-  ["a body that is no JSON", { path: "/json", method: "POST", body: "{" }, 400, "The body is not valid JSON\n"],
+  ["a body that is not JSON", { path: "/json", method: "POST", body: "{" }, 400, "The body is not valid JSON\n"],
   ["a controller that throws an HttpError", { path: "/members" }, 401, "Sign in first\n", {
     "WWW-Authenticate": "Bearer",
   }],
   ["a controller that fails", { path: "/broken" }, 500, "Something went wrong on the server\n"],
-  ["a controller's unsendable result", { path: "/unsendable" }, 500, "Something went wrong on the server\n"],
+  ["a controller whose result cannot be sent", { path: "/unsendable" }, 500, "Something went wrong on the server\n"],
   [
     "headers that are too large",
     { path: "/json", headers: { "X-Long": "x".repeat(90_000) } },

@@ -1,4 +1,4 @@
-/** Services: what they are made of, when, in which order, who gets them, and how they end. */
+/** Services: how and in which order they are made, which handlers get them, and how they are disposed of. */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { inspect } from "node:util";
@@ -7,7 +7,7 @@ import { type App, createApp } from "../../mod.ts";
 import { ask, connectTo, listeningApp, recordingLogger } from "../support/app.ts";
 import { close } from "../support/frames.ts";
 
-/** An app that has not begun to listen. */
+/** An app that does not listen yet. */
 async function silentApp<Services extends object>(services: Services): Promise<App> {
   const app = await createApp({ logger: false, services });
   onTestFinished(async () => void await app.close());
@@ -17,7 +17,7 @@ async function silentApp<Services extends object>(services: Services): Promise<A
 const listen = (app: App): Promise<App> => app.listen({ port: 0, host: "127.0.0.1" });
 
 describe("making", () => {
-  test("values stay what they are, factories are replaced by what they make, at once or later", async () => {
+  test("values stay as they are, and factories are replaced by what they make, at once or later", async () => {
     class Chat {}
     const chat = new Chat();
     const got = Promise.withResolvers<Record<string, unknown>>();
@@ -29,7 +29,7 @@ describe("making", () => {
     expect((await got.promise).chat).toBe(chat);
   });
 
-  test("waits for listen, which waits for it: one after the other, each once", async () => {
+  test("begins with listen, which waits for it, and runs each factory once, one after the other", async () => {
     const steps: string[] = [];
     const app = await silentApp({
       database: async () => {
@@ -53,7 +53,7 @@ describe("making", () => {
     expect(steps).toEqual(["database begins", "database is there", "cache over db", "listens"]);
   });
 
-  test("a factory that needs a later one has it made on demand, and it is not made again", async () => {
+  test("a service that an earlier factory needs is made on demand, and only once", async () => {
     const made: string[] = [];
     const make = (name: string, ...needs: string[]) => (services: Record<string, string>): string => {
       const parts = needs.map((need) => services[need]);
@@ -68,7 +68,7 @@ describe("making", () => {
     expect({ ...seen as object }).toEqual({ a: "a(c(d()),b(d()))", b: "b(d())", c: "c(d())", d: "d()" });
   });
 
-  test("app.service adds one more, whose factory sees all before it", async () => {
+  test("a factory that app.service adds sees all services before it", async () => {
     const app = (await createApp({ logger: false, services: { name: "chat" } }))
       .service("greeting", async ({ name }) => await nextTurn(`Welcome to the ${name}`))
       .service("greet", ({ greeting }) => (who: string) => `${greeting}, ${who}`)
@@ -77,7 +77,7 @@ describe("making", () => {
     await app.close();
   });
 
-  test("a factory may ask which services there are", async () => {
+  test("a factory can test which services exist", async () => {
     let has: boolean[] = [];
     const app = await silentApp({
       asker: (services: object) => has = ["asker", "other", "none", "toString"].map((name) => name in services),
@@ -111,7 +111,7 @@ describe("mistakes", () => {
     expect(app.address).toBeUndefined();
   });
 
-  test("a service that does not exist is named, with those that do", async () => {
+  test("the error for a service that does not exist names it, and those that exist", async () => {
     const app = await silentApp({ chat: {}, cache: ({ dataBase }: { dataBase: unknown }) => dataBase, database: {} });
     const error = await listen(app).catch((error: Error) => error) as Error;
     expect(error).toBeInstanceOf(TypeError);
@@ -120,7 +120,7 @@ describe("mistakes", () => {
     await expect(listen(await silentApp({ a: ({ b }: { b: unknown }) => b }))).rejects.toThrow(/no service "b".* a$/);
   });
 
-  test("also in a handler, which it ends, and when there are none at all", async () => {
+  test("the same error is thrown in a handler, whose socket it closes, and in an app without services", async () => {
     const { logger, entries } = recordingLogger();
     const app = await listeningApp<Record<string, object>>(
       { logger },
@@ -143,7 +143,7 @@ describe("mistakes", () => {
     },
   );
 
-  test("a name that is taken is refused, by a value as by a factory", async () => {
+  test("a name that is taken is refused, for a value and for a factory", async () => {
     const app = await silentApp({ chat: {}, clock: () => Date.now });
     app.service("store", {});
     for (const name of ["chat", "clock", "store"]) {
@@ -153,7 +153,7 @@ describe("mistakes", () => {
     }
   });
 
-  test("one that is added when the services are made is too late", async () => {
+  test("a service cannot be added once the services are made", async () => {
     const listening = await listeningApp({}, () => {});
     expect(() => listening.service("chat", {})).toThrow(/service "chat" comes too late: add services before/);
     const injected = await silentApp({});
@@ -184,7 +184,7 @@ describe("mistakes", () => {
     expect([disposed, later]).toEqual([1, 0]);
   });
 
-  test("what is made asynchronously cannot be had on demand: the error says what to do", async () => {
+  test("an asynchronous service cannot be made on demand, and the error says what to do", async () => {
     const app = await silentApp({
       cache: ({ database }: { database: unknown }) => database,
       database: async () => await nextTurn("db"),
@@ -194,7 +194,7 @@ describe("mistakes", () => {
     );
   });
 
-  test("and it is made once even so, when who asked too early does without it", async () => {
+  test("an asynchronous service is made once, even if a factory asked too early and does without it", async () => {
     let made = 0;
     const app = await silentApp({
       cache: (services: { database: unknown }) => {
@@ -214,8 +214,8 @@ describe("mistakes", () => {
   });
 });
 
-describe("what handlers get", () => {
-  test("is the same frozen object for WebSocket handlers, upgrade hooks and controllers, over the wire and injected", async () => {
+describe("the object that handlers get", () => {
+  test("is the same frozen object for handlers, upgrade hooks and controllers, over the wire and injected", async () => {
     const got: unknown[] = [];
     const app = await listeningApp({ services: { chat: {}, later: async () => await nextTurn({}) } }, (app) =>
       app
@@ -233,7 +233,7 @@ describe("what handlers get", () => {
     expect(() => (got[0] as Record<string, unknown>).chat = 1).toThrow(TypeError);
   });
 
-  test("can be looked at, copied and sent as any object can", async () => {
+  test("can be inspected, copied and sent like any object", async () => {
     let services: object = {};
     const app = await listeningApp(
       { services: { a: 1, b: () => "two" } },
@@ -249,7 +249,7 @@ describe("what handlers get", () => {
 });
 
 describe("disposing", () => {
-  test("goes in reverse order, awaits each, and knows the three kinds; a failing one is logged and the rest still run", async () => {
+  test("goes in reverse order, awaits each service and finds all three methods, and a failure is logged", async () => {
     const { logger, entries } = recordingLogger();
     const steps: string[] = [];
     const failure = new Error("will not go");
@@ -304,20 +304,20 @@ describe("disposing", () => {
           asked.resolve();
           await nextTurn();
           await nextTurn();
-          steps.push("answered");
+          steps.push("responded");
         }));
     const client = await connectTo(app);
-    const answer = app.inject(new Request("http://app/"));
+    const response = app.inject(new Request("http://app/"));
     await asked.promise;
     const closing = app.close();
     expect((await client.nextFrame()).payload.readUInt16BE(0)).toBe(1001);
     client.send(close(1001));
-    await Promise.all([closing, answer]);
+    await Promise.all([closing, response]);
     expect(steps.at(-1)).toBe("disposed");
     expect(steps.length).toBe(3);
   });
 
-  test("what a factory still makes during close is disposed of too", async () => {
+  test("includes a service that a factory makes during close", async () => {
     const made = Promise.withResolvers<{ dispose(): void }>();
     let disposed = 0;
     const app = await createApp({ logger: false, services: { slow: () => made.promise } });
@@ -328,7 +328,7 @@ describe("disposing", () => {
     expect(disposed).toBe(1);
   });
 
-  test("an app that never listened disposes of its values, and makes nothing for that", async () => {
+  test("includes the values of an app that never listened, which makes no service for that", async () => {
     const steps: string[] = [];
     const app = await createApp({
       services: { value: { dispose: () => void steps.push("value") }, factory: () => void steps.push("made") },

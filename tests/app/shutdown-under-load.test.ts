@@ -1,4 +1,7 @@
-/** Closing while much is going on: nothing that was accepted is lost, nobody new gets in, and nothing is waited for in vain. */
+/**
+ * Closing an app under load: no accepted message is lost, no new client gets in, and the app does not wait without a
+ * reason.
+ */
 
 import { connect as connectTcp } from "node:net";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
@@ -12,7 +15,7 @@ import { streamFrom } from "../support/web-stream.ts";
 
 const GOODBYE = close(1001);
 
-describe("what was sent before close is delivered before the Close", () => {
+describe("messages that were sent before close are delivered before the Close", () => {
   test("8 MiB to each of ten clients that read late, with small and large messages in order", async () => {
     const app = await listeningApp({ maxBufferedBytes: 64 * 2 ** 20 }, (app) => app.ws("/", () => {}));
     const clients: RawClient[] = [];
@@ -33,7 +36,7 @@ describe("what was sent before close is delivered before the Close", () => {
     expect(await closing).toEqual({ closed: 10, terminated: 0 });
   });
 
-  test("also what was sent in the same turn, and in the turn of a message", async () => {
+  test("those of the same turn, and of the turn of a message", async () => {
     const app = await listeningApp({}, (app) =>
       app.ws("/", (socket) => {
         socket.on("message", () => {
@@ -51,7 +54,7 @@ describe("what was sent before close is delivered before the Close", () => {
     await client.closed();
   });
 
-  test("what clients send until their own Close still arrives", async () => {
+  test("messages of clients arrive until their own Close", async () => {
     const arrived: unknown[] = [];
     const app = await listeningApp(
       {},
@@ -66,15 +69,15 @@ describe("what was sent before close is delivered before the Close", () => {
   });
 });
 
-describe("close waits for nobody in vain", () => {
-  /** How long a closing took, which must be far from the time-outs around it. */
+describe("close does not wait", () => {
+  /** Measures how long close takes, which must be far from the time-outs around it. */
   async function closeQuickly(app: App, options: { timeoutMs: number }): Promise<number> {
     const startedAt = performance.now();
     await app.close(options);
     return performance.now() - startedAt;
   }
 
-  test("not for an upgrade hook that never settles: its client gets 503 at once", async () => {
+  test("for an upgrade hook that never settles: its client gets 503 at once", async () => {
     const asked = Promise.withResolvers<void>();
     const app = await listeningApp({ handshakeTimeoutMs: 60_000 }, (app) =>
       app.ws("/", {
@@ -89,13 +92,13 @@ describe("close waits for nobody in vain", () => {
     expect(statusOf(await response)).toBe(503);
   });
 
-  test("not for a connection that is kept alive after its last answer", async () => {
+  test("for a connection that is kept alive after its last response", async () => {
     const asked = Promise.withResolvers<void>();
     const app = await listeningApp({}, (app) =>
       app.get("/", async () => {
         asked.resolve();
         await delay(50);
-        return "the last answer";
+        return "the last response";
       }));
     const client = connectTcp(portOf(app), "127.0.0.1");
     onTestFinished(() => void client.destroy());
@@ -103,11 +106,11 @@ describe("close waits for nobody in vain", () => {
     const response = readToEnd(client);
     await asked.promise;
     expect(await closeQuickly(app, { timeoutMs: 10_000 })).toBeLessThan(2_000);
-    expect(await response).toContain("the last answer");
+    expect(await response).toContain("the last response");
     expect(await response).toMatch(/^connection: close\r$/im);
   });
 
-  test("not for a handler that has not finished setting up, nor for a slow loop", async () => {
+  test("for a handler that is still preparing itself, or for a slow loop", async () => {
     const app = await listeningApp({}, (app) =>
       app
         .ws("/setting-up", () => new Promise(() => {}))
@@ -124,7 +127,7 @@ describe("close waits for nobody in vain", () => {
     expect(await closing).toBeLessThan(2_000);
   });
 
-  test("but for a stream that is on its way, up to the time-out", async () => {
+  test("except for a response that is being streamed, up to the time-out", async () => {
     const more = Promise.withResolvers<void>();
     const app = await listeningApp({}, (app) =>
       app.get("/", () => {
@@ -151,8 +154,8 @@ describe("close waits for nobody in vain", () => {
   });
 });
 
-describe("nobody new gets in", () => {
-  test("fifty handshakes that race with close are each accepted and said goodbye to, or refused; nobody hangs", async () => {
+describe("no new client gets in", () => {
+  test("fifty handshakes that race with close are each accepted and closed, or refused, and none hangs", async () => {
     const accepted = Promise.withResolvers<void>();
     const app = await listeningApp({}, (app) =>
       app.ws("/", { upgrade: () => nextTurn() }, (socket) => {
@@ -181,7 +184,7 @@ describe("nobody new gets in", () => {
     expect(app.sockets.size).toBe(0);
   });
 
-  test("and none of these is possible any more: listen, attach, inject", async () => {
+  test("listen, attach and inject are not possible any more", async () => {
     const app = await listeningApp({}, (app) => app.ws("/", () => {}));
     const closing = app.close();
     await expect(app.listen(0)).rejects.toThrow(/has been closed/);
@@ -191,7 +194,7 @@ describe("nobody new gets in", () => {
   });
 });
 
-test("close while listen still makes the services: listen is rejected, nothing listens, all is disposed of", async () => {
+test("close while listen still makes the services rejects listen, and disposes of all services", async () => {
   const made = Promise.withResolvers<{ dispose(): void }>();
   const steps: string[] = [];
   const app = await createApp({ logger: false, services: { slow: () => made.promise } });
@@ -205,7 +208,7 @@ test("close while listen still makes the services: listen is rejected, nothing l
   expect(steps).toEqual(["disposed"]);
 });
 
-test("await using closes also when its block throws", async () => {
+test("await using closes the app even if its block throws", async () => {
   let client: RawClient | undefined;
   const block = async (): Promise<void> => {
     await using app = await createApp({ logger: false });

@@ -19,7 +19,7 @@ function isRefused(port: number, host: string = "127.0.0.1"): Promise<boolean> {
   });
 }
 
-/** The client's half of the closing handshake. */
+/** The Close frame of the client, which completes the closing handshake. */
 async function answerClose(client: RawClient): Promise<void> {
   while (client.closeFrame === undefined) await client.nextFrame();
   client.send(close(client.closeFrame.payload.readUInt16BE(0)));
@@ -35,7 +35,7 @@ describe("close", () => {
     return { app, clients };
   }
 
-  test("sends everyone 1001 behind all that was sent before, and tells how they ended", async () => {
+  test("sends every socket 1001 behind all that was sent before, and resolves to how the sockets ended", async () => {
     const { app, clients } = await appWithClients(5);
     const large = "x".repeat(300_000);
     for (const socket of app.sockets) {
@@ -53,7 +53,7 @@ describe("close", () => {
     expect([app.sockets.size, app.stats().connections]).toEqual([0, 0]);
   });
 
-  test("says the code and reason that it is given", async () => {
+  test("sends the code and the reason that it is given", async () => {
     const { app, clients: [client] } = await appWithClients(1);
     const closing = app.close({ code: 1012, reason: "restarting, bis gleich" });
     await answerClose(client);
@@ -61,7 +61,7 @@ describe("close", () => {
     expect(await closing).toEqual({ closed: 1, terminated: 0 });
   });
 
-  test("cuts who has not answered after timeoutMs, and counts them", async () => {
+  test("cuts the sockets that have not answered after timeoutMs, and counts them", async () => {
     const { app, clients } = await appWithClients(3);
     const before = performance.now();
     const closing = app.close({ timeoutMs: 100 });
@@ -72,12 +72,12 @@ describe("close", () => {
     for (const client of clients) expect((await client.closed()).code).toBe(1001);
   });
 
-  test("counts them also when the time is closeTimeoutMs, the default", async () => {
+  test("counts them also if the time is closeTimeoutMs, the default", async () => {
     const { app } = await appWithClients(3, { closeTimeoutMs: 100 });
     expect(await app.close()).toEqual({ closed: 0, terminated: 3 });
   });
 
-  test("gives everybody timeoutMs, also when that is longer than closeTimeoutMs", async () => {
+  test("gives every socket timeoutMs, also if that is longer than closeTimeoutMs", async () => {
     const { app, clients: [client] } = await appWithClients(1, { closeTimeoutMs: 50 });
     const closed = eventOf([...app.sockets][0], "close");
     const closing = app.close({ timeoutMs: 2_000 });
@@ -88,7 +88,7 @@ describe("close", () => {
     expect(await closed).toEqual([1001, "", true]);
   });
 
-  test("does not count as closed who ended without a Close", async () => {
+  test("does not count a socket that ended without a Close as closed", async () => {
     const { app, clients } = await appWithClients(3);
     const closing = app.close();
     for (const client of clients) await client.nextFrame();
@@ -98,7 +98,7 @@ describe("close", () => {
     expect((await closing).closed).toBe(1);
   });
 
-  test("cuts who does not read", async () => {
+  test("cuts a client that does not read", async () => {
     const { app, clients: [client] } = await appWithClients(1, { maxBufferedBytes: 100_000_000 });
     const [socket] = app.sockets;
     client.pause();
@@ -109,13 +109,13 @@ describe("close", () => {
     expect(await app.close({ timeoutMs: 100 })).toEqual({ closed: 0, terminated: 1 });
   });
 
-  test("with timeoutMs 0 cuts at once", async () => {
+  test("cuts at once if timeoutMs is 0", async () => {
     const { app, clients } = await appWithClients(2);
     expect(await app.close({ timeoutMs: 0 })).toEqual({ closed: 0, terminated: 2 });
     for (const client of clients) expect([1001, 1006]).toContain((await client.closed()).code);
   });
 
-  test("tells the handlers", async () => {
+  test("emits the close event of each socket", async () => {
     const { app, clients: [client] } = await appWithClients(1);
     const [socket] = app.sockets;
     const closed = eventOf(socket, "close");
@@ -137,7 +137,7 @@ describe("close", () => {
     expect([(await clients[0].closed()).code, (await clients[1].closed()).code]).toEqual([4000, 1001]);
   });
 
-  test("a second call gives the promise of the first", async () => {
+  test("returns the promise of the first call when it is called again", async () => {
     const { app, clients: [client] } = await appWithClients(1);
     const first = app.close({ code: 1012 });
     expect(app.close({ code: 4000, timeoutMs: 1 })).toBe(first);
@@ -154,19 +154,19 @@ describe("close", () => {
     onTestFinished(() => void open.destroy());
     open.write("GET / HTTP/1.1\r\nHost: a\r\n");
     await once(open, "connect");
-    // The server has heard of it when it has answered somebody who came later.
+    // The response to a later client shows that the server has seen this connection.
     await ask(app, "/");
     const closing = app.close({ timeoutMs: 2_000 });
     await client.nextFrame();
     expect(await isRefused(port)).toBe(true);
     open.write(upgradeRequest().split("\r\n").slice(2).join("\r\n"));
-    const [answer] = await once(open, "data");
-    expect(statusOf(String(answer))).toBe(503);
+    const [response] = await once(open, "data");
+    expect(statusOf(String(response))).toBe(503);
     client.send(close(1001));
     expect(await closing).toEqual({ closed: 1, terminated: 0 });
   });
 
-  test("lets a request that is being answered come to its end", async () => {
+  test("waits for a request whose response is not complete", async () => {
     const held = Promise.withResolvers<string>();
     const asked = Promise.withResolvers<void>();
     const app = await listeningApp({}, (app) =>
@@ -174,31 +174,31 @@ describe("close", () => {
         asked.resolve();
         return await held.promise;
       }));
-    const answer = ask(app, "/");
+    const response = ask(app, "/");
     await asked.promise;
     const closing = app.close({ timeoutMs: 5_000 });
-    held.resolve("an answer after all");
-    expect(await answer).toMatchObject({ status: 200, body: "an answer after all" });
+    held.resolve("a response after all");
+    expect(await response).toMatchObject({ status: 200, body: "a response after all" });
     expect(await closing).toEqual({ closed: 0, terminated: 0 });
   });
 
-  test("cuts a request that is not answered in time", async () => {
+  test("cuts a request whose response does not come in time", async () => {
     const asked = Promise.withResolvers<void>();
     const app = await listeningApp({}, (app) =>
       app.get("/", async () => {
         asked.resolve();
         return await new Promise(() => {});
       }));
-    const answer = ask(app, "/").then(() => "answered", () => "cut");
+    const response = ask(app, "/").then(() => "complete", () => "cut");
     await asked.promise;
     await app.close({ timeoutMs: 50 });
-    expect(await answer).toBe("cut");
+    expect(await response).toBe("cut");
   });
 
   test.each([
-    ["says nothing", ""],
-    ["says half a request", "GET / HTTP/1.1\r\nHost:"],
-    ["has had an answer", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+    ["sends nothing", ""],
+    ["sends half a request", "GET / HTTP/1.1\r\nHost:"],
+    ["has had a response", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
     ["has been refused, and does not end its side", upgradeRequest("/nowhere")],
     ["sends a handshake with a body", upgradeRequest("/", { "Content-Length": "5" })],
   ])("does not wait longer than timeoutMs for a connection that %s", async (_name, request) => {
@@ -216,7 +216,7 @@ describe("close", () => {
     expect(await Promise.race([closing, tooLong])).toBe("closed");
   });
 
-  test("ends a connection that waits for its next request at once", async () => {
+  test("closes a connection that waits for its next request at once", async () => {
     const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
     const client = connect({ port: portOf(app), host: "127.0.0.1" });
     onTestFinished(() => void client.destroy());
@@ -238,7 +238,7 @@ describe("close", () => {
     expect((await ask(app, "/")).body).toBe("hello");
   });
 
-  test("before listen is possible, and during it: nothing listens afterwards", async () => {
+  test("is possible before listen and during it: nothing listens afterwards", async () => {
     expect(await (await createApp()).close()).toEqual({ closed: 0, terminated: 0 });
 
     const app = await createApp();
@@ -248,7 +248,7 @@ describe("close", () => {
     expect(app.address).toBeUndefined();
   });
 
-  test("is what await using does", async () => {
+  test("is called by await using", async () => {
     let port: number;
     {
       await using app = await createApp({ logger: false });
@@ -284,7 +284,7 @@ describe("a process", () => {
     expect(await runScript(script)).toEqual({ exitCode: 0, output: "done" });
   });
 
-  test("stays while its app listens, with await or without", async () => {
+  test("stays alive while its app listens, with await or without", async () => {
     const script = `${HEAD}
       app.listen({ port: 0, host: "127.0.0.1" });
       setTimeout(async () => {
@@ -296,8 +296,8 @@ describe("a process", () => {
   });
 });
 
-describe("app.close ends by its time-out", () => {
-  test("when a stream of somebody's own never tells of its end", async () => {
+describe("app.close ends after its time-out", () => {
+  test("when a stream of another class never emits close", async () => {
     const app = await createApp({ logger: false });
     app.ws("/", () => {});
     const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(), destroy() {} });
@@ -322,8 +322,8 @@ describe("app.close ends by its time-out", () => {
   });
 
   test.each<[string, object]>([
-    ["a service never ends to dispose of itself", { dispose: () => new Promise(() => {}) }],
-    ["a factory never ends to make its service", () => new Promise(() => {})],
+    ["a service never finishes its disposal", { dispose: () => new Promise(() => {}) }],
+    ["a factory never finishes making its service", () => new Promise(() => {})],
   ])("when %s, with an error that says so", async (_name, service) => {
     const { logger, entries } = recordingLogger();
     const app = await createApp({ logger, services: { service } });

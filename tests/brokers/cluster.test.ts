@@ -1,4 +1,6 @@
-// Six processes on one topic: two under Node, two under Deno, two under Bun, each with a client that listens.
+/**
+ * Six processes on one topic over a real server: two each under Node, Deno and Bun, each with a client that listens.
+ */
 
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { AppStats } from "../../mod.ts";
@@ -12,14 +14,14 @@ const TOPIC = "news";
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
-/** How many messages of one member another's client has. */
+/** The number of messages of one member that the client of another has. */
 const heardOf = (listener: ClusterMember, speaker: ClusterMember): number =>
   listener.numbers.get(speaker.name)?.length ?? 0;
 
 const last = (listener: ClusterMember, speaker: ClusterMember): number =>
   listener.numbers.get(speaker.name)?.at(-1) ?? -1;
 
-/** The places where a list of numbers does not go on with the next one, as `from → to`. */
+/** The gaps in a list of numbers, each as `from → to`. */
 function jumps(numbers: readonly number[]): string[] {
   return numbers.flatMap((number, i) =>
     i > 0 && number !== numbers[i - 1] + 1 ? [`${numbers[i - 1]} → ${number}`] : []
@@ -42,12 +44,12 @@ describe.each([
       return { server, cluster, members: cluster.members };
     }
 
-    test("hear each of 10,000 messages of each once and in order", async () => {
+    test("get each of 10,000 messages of each process once and in order", async () => {
       const { cluster, members } = await start();
       const count = 10_000;
       await Promise.all(members.map((member) => member.tell({ do: "count", topic: TOPIC, to: count, inTurn: 100 })));
       await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= count));
-      // What would come twice would come before what all say now.
+      // A duplicate would arrive before the messages that are sent now.
       await cluster.meet();
       for (const listener of members) {
         for (const speaker of members) expect(listener.numbers.get(speaker.name)).toEqual(upTo(count));
@@ -60,7 +62,7 @@ describe.each([
       }
     }, TIMEOUT_MS);
 
-    test("lose nothing but what a killed process had still to say", async () => {
+    test("lose no messages but the last ones of a killed process", async () => {
       const { cluster, members } = await start();
       const [victim, ...others] = members;
       await Promise.all(members.map((member) => member.tell({ do: "begin", topic: TOPIC })));
@@ -82,20 +84,20 @@ describe.each([
       }
     }, TIMEOUT_MS);
 
-    test("lose nothing but what is said while the server is away", async () => {
+    test("lose no messages but those that are published while the server is away", async () => {
       const { server, cluster, members } = await start();
       await Promise.all(members.map((member) => member.tell({ do: "begin", topic: TOPIC })));
       await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= 200));
       await server.kill();
       await cluster.until((member) => !member.isConnected);
-      // Among themselves, a process's own sockets go on hearing.
+      // Within a process, messages are still delivered.
       const before = members.map((member) => last(member, member));
       await cluster.until((member) => last(member, member) >= before[members.indexOf(member)] + 50);
       const atReturn = members.map((listener) => members.map((speaker) => last(listener, speaker)));
       await server.start();
       await cluster.until((member) => member.isConnected);
       await cluster.meet();
-      // A member may be heard greeting before it has said its next number.
+      // The greeting of a member may arrive before its next number.
       await cluster.until((listener) => {
         const numbers = atReturn[members.indexOf(listener)];
         return members.every((speaker, i) => last(listener, speaker) > numbers[i]);
@@ -114,7 +116,7 @@ describe.each([
           expect(numbers.at(-1)).toBe(counts[k] - 1);
           if (listener === speaker) expect(numbers).toEqual(upTo(counts[k]));
           else {
-            // Nothing twice, nothing out of order: all there is is one gap, for the outage, which had an end.
+            // No duplicate, and no message out of order: the only gap is that of the outage, which has ended.
             expect(jumps(numbers)).toHaveLength(1);
             expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
             const gap = numbers.findIndex((number, at) => number !== at);
@@ -125,7 +127,7 @@ describe.each([
       }
     }, TIMEOUT_MS);
 
-    test("know who is present, until a process dies, and again when the server has been away", async () => {
+    test("list the sockets that are present, until a process dies, and again after the server was away", async () => {
       const { server, cluster, members } = await start();
       const [victim, leaver, ...others] = members;
       const present = async (expected: readonly ClusterMember[]): Promise<void> => {

@@ -1,3 +1,4 @@
+/** The broker over NATS, with a real server. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -72,7 +73,7 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
     return connection;
   }
 
-  test("takes a connection as well as its promise, and hears only who has its prefix", async () => {
+  test("takes a connection or a promise of one, and gets only messages of its prefix", async () => {
     const server = await (await createServer(natsServer)).start();
     const prefixes = ["one", "one", "one.more"];
     const members: Member[] = [];
@@ -86,14 +87,14 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
     ]);
   });
 
-  test("does not take a connection that has been closed", async () => {
+  test("refuses a connection that has been closed", async () => {
     const server = await (await createServer(natsServer)).start();
     const connection = await connected(server);
     await connection.close();
     expect(() => natsBroker(connection)).toThrow(new TypeError(`${WANTED}; got one that has been closed`));
   });
 
-  test("asks once for many messages whether they have been taken", async () => {
+  test("flushes once for many messages", async () => {
     const server = await (await createServer(natsServer)).start();
     const connection = await connected(server);
     const flush = vi.spyOn(connection, "flush");
@@ -102,7 +103,7 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
     expect(flush).toHaveBeenCalledTimes(2);
   });
 
-  test("refuses a message that the server would not take, and brings those around it", async () => {
+  test("rejects a message that the server would not take, and delivers the others", async () => {
     const server = await (await createServer(natsServer)).start();
     const member = await new Member(natsBroker(await connected(server))).connected();
     await member.broker.subscribe("news");
@@ -115,7 +116,7 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
     expect(await member.heard("news")).toEqual(["before", "behind"]);
   });
 
-  test("is away for good when its connection has ended, and tells who waits", async () => {
+  test("is away for good when its connection has ended, and rejects the promises that wait", async () => {
     const server = await (await createServer(natsServer)).start();
     const connection = await connected(server);
     const member = await new Member(natsBroker(connection)).connected();
@@ -131,7 +132,7 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
     await member.broker.close();
   });
 
-  test("is away for good when the client has given up", async () => {
+  test("is away for good when the client has stopped reconnecting", async () => {
     const server = await (await createServer(natsServer)).start();
     const member = await new Member(natsBroker(await connected(server, { maxReconnectAttempts: 2 }))).connected();
     await server.kill();
@@ -140,7 +141,7 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
     expect(member.statuses.filter(({ isConnected }) => isConnected)).toHaveLength(1);
   });
 
-  test("tells who asks for what the server's rules forbid", async () => {
+  test("rejects a subscription that the rules of the server forbid", async () => {
     const rules =
       'authorization { users = [{ user: ada, password: "1", permissions: { subscribe: "spacenode.b3Blbg" } }] }';
     const kind = {
@@ -161,7 +162,7 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
     expect((await member.received(1))[0].bytes.toString()).toBe("heard");
   });
 
-  test("leaves nothing open that keeps a process", async () => {
+  test("leaves nothing open that keeps a process alive", async () => {
     const { port } = await (await createServer(natsServer)).start();
     const program = Program.source(`
       import { connect } from "@nats-io/transport-node";

@@ -7,10 +7,10 @@ import { close } from "../support/frames.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { actualRuntime } from "../support/runtime.ts";
 
-// node:cluster is Node's; under the other runtimes the development dependency is tested once more.
+// Only Node has node:cluster. Under the other runtimes, the Node of the development dependencies is tested once more.
 const node = actualRuntime().startsWith("node") ? process.execPath : "node";
 
-test("the workers of node:cluster share a port, and say goodbye to their clients", async () => {
+test("the workers of node:cluster share a port, and close their sockets", async () => {
   const program = spawn(node, [join(import.meta.dirname, "../support/node-cluster.ts")], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -18,7 +18,7 @@ test("the workers of node:cluster share a port, and say goodbye to their clients
   const exited = once(program, "exit");
   const [port] = await once(createInterface({ input: program.stdout }), "line");
   const clients = new Map<string, RawClient>();
-  // They take turns.
+  // The workers get connections in turn.
   for (let i = 0; i < 3; i++) {
     const client = await RawClient.connect(Number(port));
     onTestFinished(() => client.terminate());

@@ -1,3 +1,4 @@
+/** The broker over Redis, with a real server and both client libraries. */
 import { Cluster, Redis } from "ioredis";
 import { createClient, createCluster, createSentinel } from "redis";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -40,7 +41,7 @@ test.each<[what: string, client: unknown, given: string]>([
   ["nothing", undefined, "got undefined"],
   ["an address", "redis://localhost", 'got "redis://localhost"'],
   ["options", { host: "localhost", port: 6379 }, "got an object (Object)"],
-  ["what only looks a little like a client", { status: "ready" }, "got an object (Object)"],
+  ["an object with only one member of a client", { status: "ready" }, "got an object (Object)"],
   ["a cluster of node-redis", createCluster({ rootNodes: [] }), "got one of several servers"],
   ["Sentinel of node-redis", createSentinel({ name: "a", sentinelRootNodes: [] }), "got one of several servers"],
   ["a cluster of ioredis", new Cluster([], { lazyConnect: true }), "got one of several servers"],
@@ -60,7 +61,7 @@ test.each<[options: unknown, message: string]>([
 });
 
 describe.skipIf(!isInstalled(redisServer))("a broker over Redis (redis-server)", () => {
-  test("hears only who has its prefix, whichever library that uses", async () => {
+  test("gets only messages of its prefix, from either library", async () => {
     const { port } = await (await createServer(redisServer)).start();
     const clients: RedisClient[] = [
       createClient({ socket: { port } }),

@@ -1,4 +1,4 @@
-/** What every broker promises, tried with a real server and a real client. */
+/** The contract of every broker, tested with a real server and a real client. */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -8,10 +8,10 @@ import { usedBytes } from "./memory.ts";
 import { isInstalled, type ServerKind, ServerProgram } from "./server-program.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
-/** A broker over a client that its user has made. */
+/** A broker, and the client that was handed to it. */
 export interface OpenBroker {
   readonly broker: Broker;
-  /** Throws when the client is of no use any more. */
+  /** Uses the client. Rejects if the client cannot be used any more. */
   useClient(): Promise<unknown>;
   endClient(): unknown;
 }
@@ -19,11 +19,11 @@ export interface OpenBroker {
 export interface BrokerKind {
   readonly name: string;
   readonly server: ServerKind;
-  /** Makes a client, which tries again soon when the server is away, and a broker with it. */
+  /** Makes a client that reconnects soon when the server is away, and a broker over it. */
   open(port: number): OpenBroker;
 }
 
-/** A server of that kind, gone when the test is over. */
+/** Creates a server that is disposed of when the test is over. */
 export async function createServer(kind: ServerKind): Promise<ServerProgram> {
   const server = await ServerProgram.create(kind);
   onTestFinished(() => server.dispose());
@@ -39,7 +39,7 @@ function join(kind: BrokerKind, port: number): Member {
   return new Member(broker);
 }
 
-/** How a promise stands once everything that is ready has run. */
+/** Whether a promise is still pending once everything that is ready has run. */
 async function isPending(promise: Promise<unknown>): Promise<boolean> {
   const pending = Symbol();
   const turn = new Promise((resolve) => setImmediate(resolve, pending));
@@ -55,9 +55,9 @@ const oddTopics: [name: string, topic: string][] = [
   ["line ends", "a\r\nPUB b 0\r\n"],
   ["a null", "a\0b"],
   ["emoji", "🚀👩🏽‍🚀"],
-  ["another case", "NEWS"],
-  ["its small twin", "news"],
-  ["what an object has", "__proto__"],
+  ["upper case", "NEWS"],
+  ["lower case", "news"],
+  ["a member of every object", "__proto__"],
   ["512 characters of two bytes", "ä".repeat(512)],
   ["512 characters of three bytes", "你".repeat(512)],
 ];
@@ -72,7 +72,7 @@ export function testBroker(kind: BrokerKind): void {
 
     const start = async (): Promise<void> => void await server.start();
 
-    test("brings bytes both ways, to who is subscribed, and no longer to who was", async () => {
+    test("brings bytes both ways, to subscribed processes only", async () => {
       await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await ada.broker.subscribe("tea");
@@ -96,21 +96,21 @@ export function testBroker(kind: BrokerKind): void {
 
     test.each([
       ["each value of a byte", Buffer.from(Array.from({ length: 256 }, (_, value) => value))],
-      ["no byte at all", Buffer.alloc(0)],
-      ["what is no UTF-8", Buffer.from("c0af fe ff eda080 80".replaceAll(" ", ""), "hex")],
-      ["line ends and what looks like a command", Buffer.from("\r\n$5\r\nhello\r\nPING\r\n\0")],
+      ["no bytes", Buffer.alloc(0)],
+      ["bytes that are not UTF-8", Buffer.from("c0af fe ff eda080 80".replaceAll(" ", ""), "hex")],
+      ["line ends and bytes like those of a command", Buffer.from("\r\n$5\r\nhello\r\nPING\r\n\0")],
       ["300 KiB", Buffer.alloc(300 * 1024, "0123456789abcde")],
-    ])("leaves as it is: %s", async (_name, bytes) => {
+    ])("does not change a message: %s", async (_name, bytes) => {
       await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await bob.broker.subscribe("bytes");
-      // A view into something larger, whose other bytes are nobody's business.
+      // The message is a view of a larger buffer, whose other bytes must not be sent.
       const larger = Buffer.concat([Buffer.from("before"), bytes, Buffer.from("behind")]);
       await ada.broker.publish("bytes", new Uint8Array(larger.buffer, larger.byteOffset + 6, bytes.length));
       expect(await bob.received(1)).toEqual([{ topic: "bytes", bytes }]);
     });
 
-    test("takes any topic for itself and for no other", async () => {
+    test("keeps any two topics apart", async () => {
       await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       for (const [, topic] of oddTopics) await bob.broker.subscribe(topic);
@@ -119,7 +119,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(received.map(({ topic, bytes }) => [bytes.toString(), topic])).toEqual(oddTopics);
     });
 
-    test("brings what one publishes in order and once, however often its topic was subscribed to", async () => {
+    test("brings the messages of a process in order and once, however often the topic was subscribed to", async () => {
       await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await Promise.all([bob.broker.subscribe("count"), bob.broker.subscribe("count")]);
@@ -130,7 +130,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(await bob.heard("count")).toEqual(Array.from({ length: count }, (_, i) => String(i)));
     });
 
-    test("goes by the last word when a topic is left and entered at once", async () => {
+    test("does the last of several calls to subscribe and unsubscribe at once", async () => {
       await start();
       const bob = await join(kind, server.port).connected();
       const { broker } = bob;
@@ -141,7 +141,7 @@ export function testBroker(kind: BrokerKind): void {
       expect([await bob.heard("in"), await bob.heard("out")]).toEqual([["heard"], []]);
     });
 
-    test("waits for a server that is down at the start, and takes nothing until then", async () => {
+    test("waits for a server that is down at the start, and rejects messages until then", async () => {
       const bob = join(kind, server.port);
       expect(bob.statuses).toEqual([{ isConnected: false }]);
       await expect(bob.publish("news", "nobody hears it")).rejects.toThrow(/is away/);
@@ -153,7 +153,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(await bob.heard("news")).toEqual(["here we are"]);
     });
 
-    test("says that the server has died, takes nothing meanwhile, and goes on when it is back", async () => {
+    test("reports that the server has died, rejects messages meanwhile, and goes on when the server is back", async () => {
       await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       for (const topic of ["stay", "leave"]) await bob.broker.subscribe(topic);
@@ -165,7 +165,7 @@ export function testBroker(kind: BrokerKind): void {
         await bob.broker.unsubscribe("leave").catch(() => {});
         await start();
         await Promise.all([ada.connected(), bob.connected()]);
-        // As an app does.
+        // An app subscribes again too.
         for (const topic of ["stay", "enter"]) await bob.broker.subscribe(topic);
         for (const topic of ["stay", "leave", "enter"]) await ada.publish(topic, `round ${round}`);
         await bob.received(2 * round);
@@ -174,11 +174,11 @@ export function testBroker(kind: BrokerKind): void {
       expect(await bob.heard("enter")).toEqual(["round 1", "round 2"]);
       expect(await bob.heard("leave")).toEqual([]);
       expect(bob.statuses.filter(({ isConnected }) => isConnected)).toHaveLength(3);
-      // Down twice, and each time perhaps once more to say why.
+      // The link is down twice, and each time a second report may add the error.
       expect(bob.statuses.length).toBeLessThanOrEqual(1 + 3 + 2 * 2);
     });
 
-    test("lets who publishes wait for a server that is slow, and then loses nothing", async () => {
+    test("lets publishers wait for a slow server, and loses no message", async () => {
       await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await bob.broker.subscribe("count");
@@ -191,7 +191,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(await bob.heard("count")).toEqual(Array.from({ length: 1_000 }, (_, i) => String(i)));
     });
 
-    test("gives up on what is on its way when the server dies", async () => {
+    test("rejects the messages that are on their way when the server dies", async () => {
       await start();
       const ada = await join(kind, server.port).connected();
       await server.pause();
@@ -202,7 +202,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(new Set(results.map(({ status }) => status))).toEqual(new Set(["rejected"]));
     });
 
-    test("does not send again what the server has taken without being able to say so", async () => {
+    test("does not repeat a message that the server has taken but not confirmed", async () => {
       await start();
       const proxy = await TcpProxy.start(server.port);
       onTestFinished(() => proxy.dispose());
@@ -222,7 +222,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(await bob.heard("news")).toEqual([...Array.from({ length: 10 }, (_, i) => String(i)), "last"]);
     });
 
-    test("holds nothing of what is published while the server is away", async () => {
+    test("keeps no message that is published while the server is away", async () => {
       await start();
       const ada = await join(kind, server.port).connected();
       await server.kill();
@@ -237,7 +237,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(await usedBytes() - before).toBeLessThan(10 * 1024 * 1024);
     });
 
-    test("gives back what it has opened, and leaves its user's client alone", async () => {
+    test("closes its own connections, and leaves the client open that was handed in", async () => {
       await start();
       const { broker, useClient, endClient } = kind.open(server.port);
       onTestFinished(async () => void await endClient());
@@ -279,7 +279,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(["taken", "given up"]).toContain(await published);
     });
 
-    test("is for one app", async () => {
+    test("is for one app only", async () => {
       await start();
       const { broker, endClient } = kind.open(server.port);
       onTestFinished(async () => {

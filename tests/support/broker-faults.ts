@@ -1,10 +1,10 @@
-/** Two processes on a broker, and ways in which it may fail them. */
+/** Two processes that share a broker, and ways in which a broker may fail. */
 
 import type { LogEntry } from "./app.ts";
 import { messagesOf, type Peer, peer } from "./crowd.ts";
 import { Hub } from "./memory-broker.ts";
 
-/** What was logged for an operator, with its level. */
+/** The log entries but those of debug, each with its level. */
 export function report(entries: readonly LogEntry[]): string[] {
   return entries.filter(({ level }) => level !== "debug").map(({ level, args }) => `${level}: ${args[0]}`);
 }
@@ -13,11 +13,11 @@ export interface NewsPair {
   readonly hub: Hub;
   readonly a: Peer;
   readonly b: Peer;
-  /** What both sockets have got since the last time. */
+  /** The messages that both sockets have got since the last call. */
   news(): Promise<unknown>;
 }
 
-/** Two processes with a socket each that is subscribed to "news". */
+/** Two processes, each with a socket that is subscribed to "news". */
 export async function newsPair(isConnected: boolean = true): Promise<NewsPair> {
   const hub = new Hub();
   const [a, b] = [await peer(hub, {}, hub.link(isConnected)), await peer(hub)];
@@ -30,7 +30,7 @@ export async function newsPair(isConnected: boolean = true): Promise<NewsPair> {
   return { hub, a, b, news };
 }
 
-/** What a method of a broker may do that it should not. */
+/** Ways in which a method of a broker may fail. */
 export const FAILURES: [string, () => Promise<unknown>][] = [
   ["throws", () => {
     throw new Error("broker at fault");

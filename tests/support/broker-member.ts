@@ -1,3 +1,5 @@
+/** A broker as an app uses it, with a record of all that it reports. */
+
 import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
 
 interface Message {
@@ -7,7 +9,7 @@ interface Message {
 
 const WAIT_MS = 10_000;
 
-/** A broker as an app has it, with what it has reported. */
+/** Uses a broker as an app does, and records its messages and its states. */
 export class Member {
   readonly broker: Broker;
   readonly messages: Message[] = [];
@@ -39,7 +41,7 @@ export class Member {
     return this.#until(() => !this.isConnected, "away");
   }
 
-  /** That many messages have come, or more. */
+  /** Resolves to all messages, once there are at least `count`. */
   async received(count: number): Promise<Message[]> {
     await this.#until(() => this.messages.length >= count, `${count} messages`);
     return this.messages;
@@ -49,9 +51,9 @@ export class Member {
     return this.broker.publish(topic, Buffer.from(text));
   }
 
-  /** All that has come of what was sent before. */
+  /** Resolves to the texts of a topic, once all that was sent before has arrived. */
   async heard(topic: string): Promise<string[]> {
-    // Messages of one publisher come in order: behind this one there is nothing left of it.
+    // Messages of one publisher arrive in order, so that all earlier ones are there once this one is.
     const fence = `fence ${Math.random()}`;
     const isFence = ({ bytes }: Message): boolean => bytes.toString() === fence;
     await this.broker.subscribe("fence");

@@ -1,5 +1,6 @@
 /**
- * One process of a cluster: an app with a broker, told by lines on its standard input what to do. It runs under each runtime.
+ * One process of a cluster: an app with a broker. It takes commands as lines on its standard input, and runs under each
+ * runtime.
  *
  *     cluster-member.ts NAME LIBRARY PORT
  */
@@ -15,16 +16,16 @@ import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
 import { natsBroker } from "../../src/brokers/nats.ts";
 import { redisBroker } from "../../src/brokers/redis.ts";
 
-/** What a member is told. It answers each command with its id. */
+/** A command to a member. The result has the id of its command. */
 export type MemberCommand =
   & { readonly id: number }
   & (
     | { readonly do: "publish"; readonly topic: string; readonly texts: readonly string[] }
-    /** Publishes `name:0` and so on: so many in each turn. */
+    /** Publishes `name:0` and so on, up to `to`, with `inTurn` messages in each turn. */
     | { readonly do: "count"; readonly topic: string; readonly to: number; readonly inTurn: number }
-    /** Goes on counting until it is told to stop, and answers at which number it has begun. */
+    /** Goes on counting until the command `stop`. The result is the first number. */
     | { readonly do: "begin"; readonly topic: string }
-    /** Answers how far it has counted. */
+    /** Stops counting. The result is the number of messages so far. */
     | { readonly do: "stop" }
     | { readonly do: "presence"; readonly topic: string }
     | { readonly do: "stats" }
@@ -99,7 +100,7 @@ async function run(name: string, library: string, brokerPort: string): Promise<v
   }
 }
 
-/** The same broker, whose link is told to somebody else too. */
+/** Makes a broker report its state to a second listener. */
 function reported(broker: Broker, report: (status: BrokerStatus) => void): Broker {
   const onStatus = broker.onStatus.bind(broker);
   broker.onStatus = (listener) =>

@@ -1,4 +1,4 @@
-/** Six processes, two of each runtime, with one topic: started, commanded and listened to. */
+/** Six processes, two of each runtime, with one topic. They are started, commanded and listened to here. */
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,13 +12,14 @@ import { actualRuntime } from "./runtime.ts";
 type Unnumbered<T> = T extends { id: number } ? Omit<T, "id"> : never;
 
 const PROGRAM = join(import.meta.dirname, "cluster-member.ts");
-// Under Node its own version is tested, whichever it is; under Deno and Bun the development dependency's.
+// Under Node, the members run under the same version. Under Deno and Bun, they run under the Node of the development
+// dependencies.
 const node = actualRuntime().startsWith("node") ? process.execPath : "node";
 const COMMANDS: Record<string, string[]> = { node: [node], deno: ["deno", "run", "-A"], bun: ["bun"] };
 const WAIT_MS = 20_000;
 const TOPIC = "news";
 
-/** Tells who waits when something has happened, and complains when it takes too long. */
+/** Lets callers wait for a condition, which is checked whenever `ring` is called. Rejects when it takes too long. */
 class Bell {
   readonly #waiting = new Set<() => void>();
 
@@ -43,13 +44,13 @@ class Bell {
   }
 }
 
-/** One process, and a client of a socket in it. */
+/** One process, and a client of its app. */
 export class ClusterMember {
   readonly name: string;
   readonly runtime: string;
-  /** What the client has received of each member's count, in order. */
+  /** The numbers that the client has received of each member, in order. */
   readonly numbers = new Map<string, number[]>();
-  /** What the client has received besides. */
+  /** All other messages that the client has received. */
   readonly texts: string[] = [];
   isConnected = false;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
@@ -74,16 +75,19 @@ export class ClusterMember {
     });
   }
 
-  /** Its app listens. */
+  /** Whether the app of the process listens. */
   get isListening(): boolean {
     return this.#port !== undefined;
   }
 
-  /** Connects the client. Its socket is subscribed when this has resolved, in the app; at the broker soon after. */
+  /**
+   * Connects the client. When this has resolved, its socket is subscribed in the app. At the broker it is subscribed
+   * soon after.
+   */
   async enter(): Promise<void> {
     const client = this.#client = new WebSocket(`ws://127.0.0.1:${this.#port}/${TOPIC}`);
     client.onmessage = ({ data }) => this.#hear(String(data));
-    // When its process is killed.
+    // An error comes when the process is killed.
     client.onerror = () => {};
     await new Promise((resolve, reject) => {
       client.onopen = resolve;
@@ -91,14 +95,14 @@ export class ClusterMember {
     });
   }
 
-  /** Gives a command, and resolves with the answer. */
+  /** Sends a command, and resolves to its result. */
   tell<Result>(command: Unnumbered<MemberCommand>): Promise<Result> {
     const id = this.#ids++;
     this.#child.stdin.write(`${JSON.stringify({ id, ...command })}\n`);
     return new Promise((resolve) => this.#answers.set(id, resolve));
   }
 
-  /** Ends its process as a power cut would. */
+  /** Kills the process without a chance to close. */
   async kill(): Promise<void> {
     const exited = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
@@ -132,7 +136,7 @@ export class Cluster {
   readonly members: readonly ClusterMember[];
   readonly #bell = new Bell();
 
-  /** Two processes of each runtime; the libraries take turns. */
+  /** Starts two processes of each runtime, which use the libraries in turn. */
   static async start(libraries: readonly string[], brokerPort: number): Promise<Cluster> {
     const cluster = new Cluster(libraries, brokerPort);
     await cluster.until((member) => member.isListening && member.isConnected);
@@ -149,9 +153,10 @@ export class Cluster {
     });
   }
 
-  /** Something holds for each of the members. */
+  /** Resolves once a condition holds for each of the members. */
   until(holds: (member: ClusterMember) => boolean, members: readonly ClusterMember[] = this.members): Promise<void> {
-    // Most of what happens changes nothing for the first who is waited for.
+    // Members for which the condition held once are not checked again. Most events change nothing for the first that is
+    // left.
     let waiting = [...members];
     const show = (): string => `${waiting.map(({ name }) => name)}: ${holds}`;
     return this.#bell.until(() => {
@@ -160,7 +165,10 @@ export class Cluster {
     }, show);
   }
 
-  /** Everyone hears everyone. Nobody can ask a broker whether it is so: they greet until all have been heard. */
+  /**
+   * Resolves once every client gets messages of every member. A broker cannot be asked for that, so the members publish
+   * greetings until all have arrived.
+   */
   async meet(members: readonly ClusterMember[] = this.members): Promise<void> {
     const round = `${Math.random()}`;
     const greet = (): void => {

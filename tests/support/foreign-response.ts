@@ -1,16 +1,16 @@
-/** Responses as other classes than today's global one make them: same members, other prototypes. */
+/** Responses of other classes than the global one: they have the same members, but other prototypes. */
 
 import { Readable } from "node:stream";
 import { Response as UndiciResponse } from "undici";
 
-/** Status, headers and text of a `Response` to be made. */
+/** The status, the headers and the text of a `Response` to be made. */
 export interface ResponseParts {
   readonly status: number;
   readonly text: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
-/** The headers of node-fetch: cookies are joined by the iterator, and apart in `raw`. */
+/** Headers like those of node-fetch: the iterator joins cookies, and `raw` gives them one by one. */
 class FetchHeaders {
   readonly #all = new Map<string, string[]>();
 
@@ -31,7 +31,7 @@ class FetchHeaders {
   }
 }
 
-/** Headers that can only be walked through, as in old browsers. */
+/** Headers that have only `forEach`, as in old browsers. */
 class ListedHeaders {
   readonly #all: ResponseParts["headers"];
 
@@ -44,7 +44,7 @@ class ListedHeaders {
   }
 }
 
-/** A web stream that is no `ReadableStream` of this realm. */
+/** A web stream that is not a `ReadableStream` of this realm. */
 export class OtherStream {
   readonly #chunks: Iterator<unknown> | AsyncIterator<unknown>;
   readonly locked = false;
@@ -67,7 +67,9 @@ function listed({ status, headers }: ResponseParts, rest: object): object {
   return { status, headers: new ListedHeaders(headers), ...rest };
 }
 
-/** The bytes of a text, in two parts that end within a character where they can. */
+/**
+ * The bytes of a text in two parts, which are divided behind the second byte, so that a character may be divided too.
+ */
 function* halves(text: string): Generator<Uint8Array> {
   const bytes = Buffer.from(text);
   yield bytes.subarray(0, 2);
@@ -80,7 +82,7 @@ async function* asyncHalves(text: string): AsyncGenerator<Uint8Array> {
 
 const headersOf = (parts: ResponseParts): [string, string][] => parts.headers.map(([name, value]) => [name, value]);
 
-/** By name, functions that make a `Response` which is no instance of the global class of a later moment. */
+/** Functions, by name, that make a `Response` which is not an instance of the global class when it is read. */
 export const foreignResponses: readonly (readonly [name: string, make: (parts: ResponseParts) => unknown])[] = [
   ["the global class before a polyfill replaced it", (parts) => {
     return new Response(parts.text, { status: parts.status, headers: headersOf(parts) });
@@ -111,7 +113,7 @@ export const foreignResponses: readonly (readonly [name: string, make: (parts: R
   })],
 ];
 
-/** Replaces the global class, as polyfills and adapters do, and gives a function that undoes it. */
+/** Replaces the global class, as polyfills and adapters do, and returns a function that restores it. */
 export function replaceGlobalResponse(): () => void {
   const before = globalThis.Response;
   globalThis.Response = class extends before {};

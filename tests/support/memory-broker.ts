@@ -1,4 +1,6 @@
-/** A broker in memory: a hub that several apps of a test are linked to, as they would be to a server, and what can go wrong with one. */
+/**
+ * A broker in memory: a hub in place of a server, to which several apps of a test are linked, and the faults of both.
+ */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
@@ -8,23 +10,26 @@ export interface Published {
   readonly bytes: Buffer;
 }
 
-/** The server's part. */
+/** The hub, which has the part of the server. */
 export class Hub {
-  /** All that it has taken, in order. */
+  /** All messages that the hub has taken, in order. */
   readonly published: Published[] = [];
-  /** Whether a message gets lost on its way to one of the links. */
+  /** Decides whether a message is lost on its way to a link. */
   loses: (topic: string, to: MemoryBroker) => boolean = () => false;
   readonly #links: MemoryBroker[] = [];
   readonly #muted = new Set<MemoryBroker>();
 
-  /** A link for one app. */
+  /** Makes a link for one app. */
   link(isConnected: boolean = true): MemoryBroker {
     const link = new MemoryBroker(this, isConnected);
     this.#links.push(link);
     return link;
   }
 
-  /** Gives bytes to who is subscribed, the publisher too: as Redis does, and as any other program may. */
+  /**
+   * Sends bytes to all subscribed links, including the link of the publisher, as Redis does. Without `from`, another
+   * program publishes.
+   */
   publish(topic: string, bytes: Uint8Array, from?: MemoryBroker): void {
     if (from !== undefined && this.#muted.has(from)) return;
     this.published.push({ topic, bytes: Buffer.from(bytes) });
@@ -33,7 +38,7 @@ export class Hub {
     }
   }
 
-  /** Nothing that comes from a link is heard any more, as when its process has died. */
+  /** Ignores all messages of a link, as if its process had died. */
   mute(link: MemoryBroker): void {
     this.#muted.add(link);
   }
@@ -42,12 +47,14 @@ export class Hub {
     this.#muted.delete(link);
   }
 
-  /** What users have published. Topics that begin with a control character are the apps' own. */
+  /**
+   * The topics of the published messages, without those of the apps themselves, which begin with a control character.
+   */
   get usersTopics(): string[] {
     return this.published.map(({ topic }) => topic).filter(isUsers);
   }
 
-  /** Resolves when all that was under way has arrived, and what came of that too. */
+  /** Resolves when all that was under way has arrived, and all that followed from it too. */
   async settle(): Promise<void> {
     for (let quietTurns = 0; quietTurns < 3; quietTurns++) {
       await nextTurn();
@@ -56,23 +63,26 @@ export class Hub {
   }
 }
 
-/** Something that the hub has been asked for, and has not done yet. */
-interface Step {
+/** A request to the hub that is not done yet. */
+interface Request {
   readonly byteLength: number;
   run(): void;
   readonly done: PromiseWithResolvers<void>;
 }
 
-/** One app's end. What it is asked for is done in order, in a later turn, and bytes are read no sooner than that, as a client with a queue may. */
+/**
+ * The link of one app. It does all requests in order, in a later turn. It reads the bytes of a message no sooner than
+ * that, as a client with a queue may do.
+ */
 export class MemoryBroker implements Broker {
-  /** What it was asked for, such as `"subscribe news"`. The apps' own topics are left out. */
+  /** The calls of the app, such as `"subscribe news"`, without those for the topics of the apps themselves. */
   readonly calls: string[] = [];
-  /** What it is subscribed to at the hub. */
+  /** The topics that the link is subscribed to at the hub. */
   readonly topics: Set<string> = new Set();
   readonly #hub: Hub;
-  readonly #steps: Step[] = [];
+  readonly #requests: Request[] = [];
   #isConnected: boolean;
-  #isHeld = false;
+  #isStalled = false;
   #isScheduled = false;
   #onMessage: ((topic: string, bytes: Uint8Array) => void) | undefined;
   #onStatus: ((status: BrokerStatus) => void) | undefined;
@@ -82,58 +92,58 @@ export class MemoryBroker implements Broker {
     this.#isConnected = isConnected;
   }
 
-  /** Whether something is under way. What is held is not. */
+  /** Whether a request is under way. While the link is stalled, none is. */
   get isBusy(): boolean {
-    return this.#steps.length > 0 && !this.#isHeld;
+    return this.#requests.length > 0 && !this.#isStalled;
   }
 
-  /** Bytes that it was given to publish, and that the hub has not taken. */
+  /** The bytes of messages that the hub has not taken yet. */
   get waitingBytes(): number {
-    return this.#steps.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return this.#requests.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
-  /** The users' topics that it is subscribed to, sorted. */
+  /** The topics that the link is subscribed to, sorted, without those of the apps themselves. */
   get usersTopics(): string[] {
     return [...this.topics].filter(isUsers).sort();
   }
 
-  // What can go wrong
+  // Faults
 
-  /** The link is cut. The hub forgets it, and what was under way is lost. */
+  /** Cuts the link. The hub forgets its subscriptions, and all requests under way are rejected. */
   disconnect(error?: Error): void {
     this.#isConnected = false;
     this.topics.clear();
-    for (const { done } of this.#steps.splice(0)) done.reject(error ?? new Error("The link was cut"));
+    for (const { done } of this.#requests.splice(0)) done.reject(error ?? new Error("The link was cut"));
     this.tell({ isConnected: false, error });
   }
 
-  /** It is there again, and knows of no subscription. */
+  /** Restores the link, without any subscription. */
   reconnect(): void {
     this.#isConnected = true;
     this.tell({ isConnected: true });
   }
 
-  /** Says how it stands, true or not. */
+  /** Reports a state to the app, whether it is true or not. */
   tell(status: BrokerStatus): void {
     this.#onStatus?.(status);
   }
 
-  /** The hub takes nothing, until `release`. */
-  hold(): void {
-    this.#isHeld = true;
+  /** Makes the hub take no request until `unstall`. */
+  stall(): void {
+    this.#isStalled = true;
   }
 
-  release(): void {
-    this.#isHeld = false;
+  unstall(): void {
+    this.#isStalled = false;
     this.#schedule();
   }
 
-  /** Brings a message, whether it was subscribed or not. */
+  /** Gives a message to the app, whether its topic is subscribed or not. */
   receive(topic: string, bytes: Uint8Array): void {
     this.#onMessage?.(topic, bytes);
   }
 
-  // Broker
+  // The interface Broker
 
   onMessage(listener: (topic: string, bytes: Uint8Array) => void): void {
     this.#onMessage = listener;
@@ -171,18 +181,18 @@ export class MemoryBroker implements Broker {
   #do(run: () => void, byteLength: number = 0): Promise<void> {
     if (!this.#isConnected) return Promise.reject(new Error("There is no link"));
     const done = Promise.withResolvers<void>();
-    this.#steps.push({ run, byteLength, done });
+    this.#requests.push({ run, byteLength, done });
     this.#schedule();
     return done.promise;
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#isHeld) return;
+    if (this.#isScheduled || this.#isStalled) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      if (this.#isHeld) return;
-      for (const { run, done } of this.#steps.splice(0)) {
+      if (this.#isStalled) return;
+      for (const { run, done } of this.#requests.splice(0)) {
         run();
         done.resolve();
       }

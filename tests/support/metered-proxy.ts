@@ -1,20 +1,20 @@
-/** A TCP proxy that counts what goes through it: what is compressed is seen on the wire, whatever either end says of itself. */
+/** A TCP proxy that counts the bytes that go through it, so that compression can be measured on the wire. */
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
 export interface MeteredProxy {
   readonly port: number;
-  /** Bytes from clients to the server so far. */
+  /** The bytes from clients to the server so far. */
   readonly toServer: number;
-  /** Bytes from the server to clients so far. */
+  /** The bytes from the server to clients so far. */
   readonly toClients: number;
-  /** Reads nothing more from the server, so that what it sends piles up there. */
+  /** Stops reading from the server, so that its output piles up there. */
   stopReading(): void;
   close(): void;
 }
 
-/** A proxy on a free port of 127.0.0.1 for a server on the same machine. */
+/** Starts a proxy on a free port of 127.0.0.1 for a server on the same machine. */
 export async function meteredProxy(serverPort: number): Promise<MeteredProxy> {
   const sockets = new Set<Socket>();
   const upstreams: Socket[] = [];

@@ -1,6 +1,8 @@
+/** How the tests start a NATS server. */
+
 import type { ServerKind } from "./server-program.ts";
 
-/** A NATS server, with its streams. */
+/** A NATS server with JetStream. */
 export const natsServer: ServerKind = {
   name: "nats-server",
   arguments: (port, folder) => [

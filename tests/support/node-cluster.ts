@@ -1,4 +1,7 @@
-/** A program for Node: three workers of node:cluster with an app each, at one port. It prints the port once all listen, and ends when it is asked to. */
+/**
+ * A program for Node: three workers of node:cluster, each with an app, at one port. It prints the port once all of them
+ * listen, and ends on SIGTERM.
+ */
 
 import cluster from "node:cluster";
 import process from "node:process";
@@ -22,7 +25,7 @@ async function work(): Promise<void> {
   app.ws("/", (socket) => {
     socket.send(String(process.pid));
   });
-  // All that ask node:cluster for any port are given the same.
+  // node:cluster gives the same free port to all workers that listen at port 0.
   await app.listen({ port: 0, host: "127.0.0.1" });
   process.once("SIGTERM", async () => {
     await app.close();

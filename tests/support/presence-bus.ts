@@ -1,11 +1,11 @@
-/** Presence without apps or sockets: processes that tell each other directly, on a clock of the test's own. */
+/** Presence without apps and sockets: processes that send messages to each other directly, under fake timers. */
 
 import { afterEach, beforeEach, vi } from "vitest";
 import { Presence, type PresenceOptions } from "../../src/app/pubsub/presence.ts";
 
 export const OPTIONS: PresenceOptions = { intervalMs: 1_000, timeoutMs: 3_500 };
 
-/** Begins a clock for each test of a file. */
+/** Fakes the timers for each test of a file. */
 export function useClock(): void {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
@@ -13,16 +13,16 @@ export function useClock(): void {
   afterEach(() => void vi.useRealTimers());
 }
 
-/** One process. */
+/** A process with its presence. */
 export interface Process {
   readonly id: string;
   readonly presence: Presence;
-  /** What it has told the others. */
+  /** All messages that the process has sent. */
   readonly told: string[];
   isCut: boolean;
 }
 
-/** Processes that hear each other, but for what gets lost. */
+/** Processes that get each other's messages, except for those that `loses` selects. */
 export class Bus {
   readonly processes: Process[] = [];
   loses: (from: Process, to: Process) => boolean = () => false;
@@ -43,14 +43,14 @@ export class Bus {
     return process;
   }
 
-  /** Takes a process away without a word. */
+  /** Ends a process without a last message. */
   kill(process: Process): void {
     process.isCut = true;
     process.presence.stop();
     this.processes.splice(this.processes.indexOf(process), 1);
   }
 
-  /** Several that know each other. */
+  /** Starts processes, and lets them exchange their states. */
   async meet(count: number): Promise<Process[]> {
     while (this.processes.length < count) this.start();
     await pass(100);
@@ -58,12 +58,12 @@ export class Bus {
   }
 }
 
-/** Lets time pass, and what falls due happen. */
+/** Lets time pass, and runs the timers that are due. */
 export async function pass(durationMs: number): Promise<void> {
   await vi.advanceTimersByTimeAsync(durationMs);
 }
 
-/** Who a process sees, as one line each. */
+/** The sockets that a process lists at a topic, as one line each. */
 export function view({ presence }: Process, topic: string = "room"): string[] {
   return presence.of(topic).map(({ processId, id, data }) => `${processId} ${id} ${data}`).sort();
 }

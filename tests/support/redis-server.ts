@@ -1,6 +1,8 @@
+/** How the tests start a Redis server. */
+
 import type { ServerKind } from "./server-program.ts";
 
-/** A Redis server that keeps nothing on disk. */
+/** A Redis server that writes nothing to disk. */
 export const redisServer: ServerKind = {
   name: "redis-server",
   arguments: (port, folder) => [

@@ -41,7 +41,7 @@ describe("listeners", () => {
     }
   });
 
-  test("hear only their own event", () => {
+  test("are called for their own event only", () => {
     const emitter = new TestEmitter();
     const onClose = vi.fn();
     emitter.on("close", onClose);
@@ -51,13 +51,13 @@ describe("listeners", () => {
     expect(onClose).toHaveBeenCalledExactlyOnceWith();
   });
 
-  test("need not be there, not even for error", () => {
+  test("are not required, not even for error", () => {
     const emitter = new TestEmitter();
     emitter.emit("error", new Error("nobody listens"));
     expect(emitter.failures).toEqual([]);
   });
 
-  test("that were added once are called once", () => {
+  test("that were added with once are called once", () => {
     const emitter = new TestEmitter();
     const [once, always] = [vi.fn(), vi.fn()];
     expect(emitter.once("message", once)).toBe(emitter);
@@ -70,7 +70,7 @@ describe("listeners", () => {
     expect(emitter.listenerCount("message")).toBe(1);
   });
 
-  test("that were added once are gone while they are called", () => {
+  test("that were added with once are removed before they are called", () => {
     const emitter = new TestEmitter();
     let calls = 0;
     emitter.once("close", () => {
@@ -80,7 +80,7 @@ describe("listeners", () => {
     expect(calls).toBe(1);
   });
 
-  test("can be removed, also those that were added once", () => {
+  test("can be removed, also those that were added with once", () => {
     const emitter = new TestEmitter();
     const listeners = [vi.fn(), vi.fn(), vi.fn()];
     emitter.on("close", listeners[0]).once("close", listeners[1]).on("close", listeners[2]);
@@ -93,7 +93,7 @@ describe("listeners", () => {
     expect(emitter.listenerCount("close")).toBe(0);
   });
 
-  test("that were added twice are called twice, and removed one at a time, the last first", () => {
+  test("that were added twice are called twice, and removed one at a time, the newest first", () => {
     const emitter = new TestEmitter();
     const calls: string[] = [];
     const twice = (): unknown => calls.push("twice");
@@ -103,7 +103,7 @@ describe("listeners", () => {
     expect(calls).toEqual(["twice", "other"]);
   });
 
-  test("that are not there are removed without harm", () => {
+  test("that were never added can be removed without effect", () => {
     const emitter = new TestEmitter();
     const there = vi.fn();
     emitter.off("close", there);
@@ -112,7 +112,7 @@ describe("listeners", () => {
     expect(there).toHaveBeenCalledOnce();
   });
 
-  test("may remove themselves and others while they are called: all that were there are called", () => {
+  test("may remove themselves and others during a call: all that were there are still called", () => {
     const emitter = new TestEmitter();
     const calls: string[] = [];
     const first = (): void => {
@@ -127,7 +127,7 @@ describe("listeners", () => {
     expect(calls).toEqual(["first", "second", "added"]);
   });
 
-  test("can all be removed at once, those of one event or of all", () => {
+  test("can be removed all at once, for one event or for all", () => {
     const emitter = new TestEmitter();
     const [onClose, onMessage] = [vi.fn(), vi.fn()];
     emitter.removeListeners("close");
@@ -145,7 +145,7 @@ describe("listeners", () => {
 describe("a listener that fails", () => {
   const failure = new Error("failed");
 
-  test("is reported with its event, and the others are called all the same", () => {
+  test("is reported with its event, and the others are still called", () => {
     const emitter = new TestEmitter();
     const after = vi.fn();
     emitter.on("message", () => {
@@ -156,7 +156,7 @@ describe("a listener that fails", () => {
     expect(after).toHaveBeenCalledOnce();
   });
 
-  test("is reported when its promise is rejected, whatever kind of promise it is", async () => {
+  test("is reported when its promise is rejected, whatever class the promise has", async () => {
     const emitter = new TestEmitter();
     const thenable = { then: (_resolve: unknown, reject: (error: Error) => void) => reject(failure) };
     emitter.on("message", async () => await Promise.reject(failure)).on("message", () => thenable);
@@ -164,7 +164,7 @@ describe("a listener that fails", () => {
     await vi.waitFor(() => expect(emitter.failures).toEqual([["message", failure], ["message", failure]]));
   });
 
-  test("is gone if it was added once", () => {
+  test("is removed if it was added with once", () => {
     const emitter = new TestEmitter();
     emitter.once("close", () => {
       throw failure;
@@ -176,7 +176,7 @@ describe("a listener that fails", () => {
 });
 
 test.each(["mesage", "data", "constructor", "__proto__", "toString", ""])(
-  "there is no event %j: the error names it and those that there are",
+  "an event %j does not exist: the error names it and all events",
   (event) => {
     const emitter = new TestEmitter();
     for (const add of ["on", "once", "off"] as const) {
@@ -188,7 +188,7 @@ test.each(["mesage", "data", "constructor", "__proto__", "toString", ""])(
 );
 
 test.each([[undefined, "undefined"], [null, "null"], ["log", '"log"'], [{}, "an object (Object)"]])(
-  "%o is no listener: the error says so",
+  "%o is not a listener, and the error says so",
   (listener, shown) => {
     const emitter = new TestEmitter();
     for (const add of ["on", "once", "off"] as const) {

@@ -1,4 +1,4 @@
-/** Request bodies: read whole, within limits, or refused with what is wrong. */
+/** Request bodies over real connections: read within the limits, or refused with the reason. */
 
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
@@ -33,7 +33,7 @@ function post(path: string, body: string, headers: Record<string, string | numbe
   return `POST ${path} HTTP/1.1\r\n${lines.join("")}\r\n${Buffer.from(body).toString("latin1")}`;
 }
 
-/** Adds a route `/watched`, and gives what its controller is told about the body. */
+/** Adds a route `/watched`, and returns the outcome of each body that its controller reads. */
 function watchBody(app: App): { arrived: Promise<void>; reading: Promise<string> } {
   const arrived = Promise.withResolvers<void>();
   const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -47,7 +47,7 @@ function watchBody(app: App): { arrived: Promise<void>; reading: Promise<string>
   return { arrived: arrived.promise, reading: promise };
 }
 
-/** A request whose body comes in chunks, as HTTP calls them. */
+/** A request whose body has the chunked transfer coding (RFC 9112 §7.1). */
 function postChunked(path: string, chunks: readonly string[], end: string = "0\r\n\r\n"): string {
   const head = `POST ${path} HTTP/1.1\r\nHost: app\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n`;
   return head + chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join("") + end;
@@ -57,7 +57,7 @@ function bodyOf(response: string): string {
   return Buffer.from(response.slice(response.indexOf("\r\n\r\n") + 4), "latin1").toString();
 }
 
-/** The status of each answer, in order. */
+/** The status of each response, in order. */
 function statusesOf(response: string): number[] {
   return [...response.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
 }
@@ -69,22 +69,22 @@ describe("a body is read", () => {
   test.each<[string, string, string, string]>([
     ["as bytes", "/bytes", "grüße", "7"],
     ["as text", "/text", "grüße, 世界 🌍", "grüße, 世界 🌍"],
-    ["as text, when it is none", "/text", "", ""],
+    ["as text, when it is empty", "/text", "", ""],
     ["as JSON", "/json", '{"a":[1,"ü",null]}', '{"got":{"a":[1,"ü",null]}}'],
-    ["as JSON, when it is no object", "/json", " 42 ", '{"got":42}'],
-    ["as often as wanted", "/thrice", "[1, 2]", '["[1, 2]",[1,2],6]'],
-    ["when the controller gets to it", "/late", "still here", "still here"],
+    ["as JSON, when it is not an object", "/json", " 42 ", '{"got":42}'],
+    ["several times", "/thrice", "[1, 2]", '["[1, 2]",[1,2],6]'],
+    ["late", "/late", "still here", "still here"],
   ])("%s", async (_name, path, body, expected) => {
     const app = await readingApp();
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       rawRequest(portOf(app), post(path, body)),
       rawRequest(portOf(app), octetsOf(post(path, body))),
       rawRequest(portOf(app), postChunked(path, [...Buffer.from(body).toString("latin1")])),
     ]);
-    expect(answers.map((answer) => [statusOf(answer), bodyOf(answer)])).toEqual(Array(3).fill([200, expected]));
+    expect(responses.map((response) => [statusOf(response), bodyOf(response)])).toEqual(Array(3).fill([200, expected]));
   });
 
-  test("as large as may be, and not a byte more", async () => {
+  test("up to maxBodyBytes, and not a byte more", async () => {
     const app = await readingApp();
     for (const length of [MAX_BODY_BYTES, MAX_BODY_BYTES + 1]) {
       const body = "x".repeat(length);
@@ -97,14 +97,14 @@ describe("a body is read", () => {
     }
   });
 
-  test("one MiB if nothing else is said", async () => {
+  test("up to 1 MiB by default", async () => {
     const app = await readingApp({});
     expect((await ask(app, "/bytes", "POST", "x".repeat(2 ** 20))).body).toBe(String(2 ** 20));
     const { status, body } = await ask(app, "/bytes", "POST", "x".repeat(2 ** 20 + 1));
     expect([status, body]).toEqual([413, "The body is larger than 1048576 bytes\n"]);
   });
 
-  test("is left alone by a controller that does not ask, and the next request on the connection is answered", async () => {
+  test("only if the controller asks for it, and the next request on the connection gets its response anyway", async () => {
     const app = await readingApp();
     const unread = post("/unread", "x".repeat(5_000), { Connection: "keep-alive" });
     const response = await rawRequest(portOf(app), unread + post("/text", "next"));
@@ -115,7 +115,7 @@ describe("a body is read", () => {
 });
 
 describe("413", () => {
-  test("comes by Content-Length before the body does, and by counting while a body without a length still goes on", async () => {
+  test("comes before the body if Content-Length is too large, and during the body if there is no length", async () => {
     const app = await readingApp();
     const responses = await Promise.all([
       rawRequest(portOf(app), post("/bytes", "", { "Content-Length": MAX_BODY_BYTES + 1 })),
@@ -149,30 +149,30 @@ describe("413", () => {
 
 describe("400", () => {
   test.each<[string, string, string, string]>([
-    ["JSON that is none", "/json", "{'a':1}", "The body is not valid JSON\n"],
+    ["JSON that is not valid", "/json", "{'a':1}", "The body is not valid JSON\n"],
     ["JSON that is cut short", "/json", '{"a":', "The body is not valid JSON\n"],
     ["JSON that is empty", "/json", "", "The body is not valid JSON\n"],
-  ])("is the answer to %s", async (_name, path, body, message) => {
-    const { status, body: answer } = await ask(await readingApp(), path, "POST", body);
-    expect([status, answer]).toEqual([400, message]);
+  ])("is the response to %s", async (_name, path, body, message) => {
+    const { status, body: response } = await ask(await readingApp(), path, "POST", body);
+    expect([status, response]).toEqual([400, message]);
   });
 
-  test.each([["/text"], ["/json"]])("is the answer to what is not UTF-8, at %s", async (path) => {
+  test.each([["/text"], ["/json"]])("is the response to a body that is not UTF-8, at %s", async (path) => {
     const app = await readingApp();
     const request = post(path, "??", {}).replace("??", "\xff\xfe");
     const response = await rawRequest(portOf(app), request);
     expect([statusOf(response), bodyOf(response)]).toEqual([400, "The body is not valid UTF-8\n"]);
   });
 
-  test("the connection is good for more after it", async () => {
+  test("leaves the connection open for further requests", async () => {
     const app = await readingApp();
     const requests = post("/json", "no", { Connection: "keep-alive" }) + post("/json", "1");
     expect(statusesOf(await rawRequest(portOf(app), requests))).toEqual([400, 200]);
   });
 });
 
-describe("a body that does not come", () => {
-  test("is 408 after messageTimeoutMs: with a length, in chunks, at all, or though a byte comes now and then", async () => {
+describe("a body that does not arrive", () => {
+  test("gets 408 after messageTimeoutMs: in chunks or not, without a byte or with one now and then", async () => {
     const app = await readingApp();
     async function* trickle(): Chunks {
       yield Buffer.from(post("/text", "", { "Content-Length": 100 }), "latin1");
@@ -196,7 +196,7 @@ describe("a body that does not come", () => {
     }
   });
 
-  test("because the client has reset the connection is a 400 for the controller, and nobody's fault", async () => {
+  test("because the client has reset the connection is a 400 for the controller, and is not logged", async () => {
     const { logger, entries } = recordingLogger();
     const app = await readingApp({ ...OPTIONS, logger });
     const client = connectTcp(portOf(app), "127.0.0.1");
@@ -210,7 +210,7 @@ describe("a body that does not come", () => {
     expect(entries).toEqual([]);
   });
 
-  test("because the client had gone before anybody asked for it is 400 at once, and holds nobody up", async () => {
+  test("because the client had disconnected before the controller asked is a 400 at once", async () => {
     const app = await readingApp({ ...OPTIONS, messageTimeoutMs: 60_000 });
     const reading = Promise.withResolvers<string>();
     const arrived = Promise.withResolvers<void>();
@@ -236,15 +236,15 @@ describe("a body that does not come", () => {
     const client = connectTcp({ port: portOf(app), host: "127.0.0.1", allowHalfOpen: true });
     onTestFinished(() => void client.destroy());
     client.end(request, "latin1");
-    // Deno ends the connection without a word, which is all that such a client can expect.
+    // Deno closes the connection without a response.
     expect([[400], []]).toContainEqual(statusesOf(await readToEnd(client)));
     await expect(reading).rejects.toMatchObject({ status: 400 });
     expect((await ask(app, "/text", "POST", "well")).body).toBe("well");
   });
 });
 
-describe("a body that lies about its length", () => {
-  test("longer than it said: what is left over is no request, and the connection ends with a 400", async () => {
+describe("a body with a wrong length", () => {
+  test("is cut off when it is longer: the rest is not a valid request, and the connection ends with a 400", async () => {
     const app = await readingApp();
     const request = post("/text", "12345", { "Content-Length": 3, Connection: "keep-alive" });
     const response = await rawRequest(portOf(app), request);
@@ -254,7 +254,7 @@ describe("a body that lies about its length", () => {
     expect((await ask(app, "/text", "POST", "well")).body).toBe("well");
   });
 
-  test("shorter than it said: the next request on the connection is its rest, and none of its own", async () => {
+  test("takes the next request on the connection as its rest when it is shorter", async () => {
     const app = await readingApp({ maxBodyBytes: 10_000, messageTimeoutMs: 250 });
     const smuggled = post("/json", "1");
     const request = post("/bytes", "12345", { "Content-Length": 5 + smuggled.length, Connection: "keep-alive" });
@@ -268,11 +268,11 @@ describe("a body that lies about its length", () => {
     ["two lengths", "Content-Length: 3\r\nContent-Length: 5\r\n"],
     ["two lengths on one line", "Content-Length: 3, 5\r\n"],
     ["a negative length", "Content-Length: -3\r\n"],
-    ["a length that is no number", "Content-Length: three\r\n"],
+    ["a length that is not a number", "Content-Length: three\r\n"],
     ["a length in hexadecimal", "Content-Length: 0x5\r\n"],
-    ["a length beyond all numbers", `Content-Length: ${"9".repeat(40)}\r\n`],
+    ["a length of forty digits", `Content-Length: ${"9".repeat(40)}\r\n`],
     ["a length beside chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"],
-    ["an encoding that nobody knows", "Transfer-Encoding: secret\r\n"],
+    ["an unknown encoding", "Transfer-Encoding: secret\r\n"],
   ])("%s: the request is refused, and nothing behind it is taken for another", async (_name, lines) => {
     const app = await readingApp();
     const served: string[] = [];
@@ -286,7 +286,7 @@ describe("a body that lies about its length", () => {
 
   test.each<[string, string]>([
     ["a chunk that is longer than it says", postChunked("/watched", [], "2\r\nabcdef\r\n0\r\n\r\n")],
-    ["a chunk whose length is no number", postChunked("/watched", [], "zz\r\nab\r\n0\r\n\r\n")],
+    ["a chunk whose length is not a number", postChunked("/watched", [], "zz\r\nab\r\n0\r\n\r\n")],
   ])("%s: the body is never taken for whole", async (_name, request) => {
     const app = await readingApp({ ...OPTIONS, messageTimeoutMs: 60_000 });
     const { reading } = watchBody(app);
@@ -296,9 +296,9 @@ describe("a body that lies about its length", () => {
   });
 });
 
-describe("an answer", () => {
+describe("a response", () => {
   test.each([["less", 3], ["more", 8]])(
-    "whose Response announces %s than its body has misleads nobody",
+    "whose Content-Length says %s than its body has does not mislead the client",
     async (_name, length) => {
       const app = await listeningApp({}, (app) =>
         app
@@ -308,7 +308,7 @@ describe("an answer", () => {
         `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: ${connection}\r\n\r\n`;
       const response = await rawRequest(portOf(app), get("/lying", "keep-alive") + get("/honest", "close"));
       if (/^content-length: [38]\r$/im.test(response.split("\r\n\r\n")[0])) {
-        // Cut: what the client has is not more than it was promised, and no other answer is taken for the rest.
+        // The connection is cut: the client has no more than it was promised, and takes no other response for the rest.
         expect(statusesOf(response).length).toBeLessThanOrEqual(1);
         expect(bodyOf(response).length).toBeLessThanOrEqual(length);
       } else {expect([statusesOf(response), response.includes("hello"), response.endsWith("honest")]).toEqual([
@@ -320,7 +320,7 @@ describe("an answer", () => {
     },
   );
 
-  test("that is an error Response of fetch's is a 500", async () => {
+  test("that is an error Response of fetch is a 500", async () => {
     const { logger, entries } = recordingLogger();
     const app = await listeningApp({ logger }, (app) => app.get("/", () => Response.error()));
     expect(statusOf(await rawRequest(portOf(app), "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))).toBe(500);
@@ -328,7 +328,7 @@ describe("an answer", () => {
   });
 });
 
-test("a HEAD request lets a body go whose cancelling fails, and the process lives on", async () => {
+test("a HEAD request cancels the body, and the process survives if that fails", async () => {
   const { exitCode, output } = await runScript(`
     import { createApp } from "{root}mod.ts";
     const app = await createApp({ logger: false });

@@ -19,7 +19,7 @@ function manyRoutes(): Promise<App> {
 }
 
 describe("methods", () => {
-  test("each has its own controllers", async () => {
+  test("each method has controllers of its own", async () => {
     const app = await listeningApp({}, (app) => {
       app.get("/", () => "GET").post("/", () => "POST").put("/", () => "PUT");
       app.patch("/", () => "PATCH").delete("/", () => "DELETE");
@@ -27,7 +27,7 @@ describe("methods", () => {
     for (const method of METHODS) expect((await ask(app, "/", method)).body).toBe(method);
   });
 
-  test("HEAD is GET without its body, and with its headers", async () => {
+  test("HEAD gets the headers of GET, without the body", async () => {
     const app = await manyRoutes();
     const [get, head] = [await ask(app, "/both"), await ask(app, "/both", "HEAD")];
     expect(head).toMatchObject({ status: 200, body: "" });
@@ -47,7 +47,7 @@ describe("methods", () => {
     expect(headers.allow).toBe(allow);
   });
 
-  test("OPTIONS says what is possible, without a body", async () => {
+  test("OPTIONS lists the methods of a path, without a body", async () => {
     const { status, headers, body } = await ask(await manyRoutes(), "/both", "OPTIONS");
     expect([status, body]).toEqual([204, ""]);
     expect(headers.allow).toBe("GET, POST, HEAD, OPTIONS");
@@ -62,7 +62,7 @@ describe("paths", () => {
     ["/room/7?x=/y", "room 7"],
     ["/files/a/b.txt", "a/b.txt"],
     ["/mixed", "a page beside its socket"],
-  ])("%s is answered", async (path, expected) => {
+  ])("%s reaches its controller", async (path, expected) => {
     expect(await ask(await manyRoutes(), path)).toMatchObject({ status: 200, body: expected });
   });
 
@@ -81,7 +81,7 @@ describe("paths", () => {
     expect(headers["content-type"]).toBe("text/plain; charset=utf-8");
   });
 
-  test("an app without a route answers 404", async () => {
+  test("an app without a route responds with 404", async () => {
     const app = await listeningApp({}, () => {});
     for (const method of [...METHODS, "OPTIONS"]) expect((await ask(app, "/", method)).status).toBe(404);
   });
@@ -99,7 +99,7 @@ describe("paths", () => {
   });
 });
 
-test("a controller gets the request with its address taken apart, and the services", async () => {
+test("a controller gets the request with the parts of its address, and the services", async () => {
   const app = await listeningApp(
     { services: { clock: { now: () => 42 } } },
     (app) =>
@@ -123,8 +123,8 @@ test("a controller gets the request with its address taken apart, and the servic
   });
 });
 
-test("a param is what the client wrote: a path of a file that is made of it is resolved and checked", async () => {
-  // As the documentation of PathParams shows it.
+test("a param is text of the client: the path of a file is made of it only after it was resolved and checked", async () => {
+  // This is the example in the documentation of PathParams.
   for (const { resolve, sep } of [posix, win32]) {
     const folder = resolve(sep, "public");
     const app = await listeningApp({}, (app) =>
@@ -158,7 +158,7 @@ function getOf(path: string): string {
   return `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
 }
 
-test("requests on one connection are answered one after the other", async () => {
+test("requests on one connection get their responses in order", async () => {
   const app = await listeningApp({}, (app) =>
     app.get("/slow", async () => {
       await new Promise((resolve) => setTimeout(resolve, 20));

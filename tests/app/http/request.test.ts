@@ -1,4 +1,4 @@
-/** Whom a request is addressed to: by its Host header and its target (RFC 9112 §3.2), on every way in. */
+/** The address of a request: its Host header and its target (RFC 9112 §3.2), for every way into an app. */
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
@@ -16,7 +16,7 @@ import { close } from "../../support/frames.ts";
 import { headerOf, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 import { readToEnd } from "../../support/stream-client.ts";
 
-/** Opens a connection to an app with these routes. */
+/** Opens a connection to an app with the given routes. */
 type WayIn = (addRoutes: (app: App) => unknown) => Promise<() => Duplex>;
 
 const clear = (port: number) => (): Duplex => {
@@ -55,7 +55,10 @@ const attachTls: WayIn = async (addRoutes) => {
   return secure(port);
 };
 
-/** The owner of the server looks at the headers first, from which on the runtimes keep what they have made of them. */
+/**
+ * A server whose owner reads the headers first. From then on, the runtimes keep the objects that they have made of the
+ * headers.
+ */
 const handOver: WayIn = async (addRoutes) => {
   const [port, app] = await serverWith(createServer(), (server, app) => {
     server.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
@@ -79,7 +82,7 @@ async function send(stream: Duplex, request: string): Promise<string> {
   return await readToEnd(stream);
 }
 
-/** The answer to a handshake, with a Close behind it, so that an accepted connection ends too. */
+/** Sends a handshake with a Close behind it, so that an accepted connection ends too, and returns the response. */
 function shake(stream: Duplex, request: string): Promise<string> {
   return send(stream, request + close(1000).toString("latin1"));
 }
@@ -104,7 +107,7 @@ const WRONG_HOSTS: readonly (readonly [name: string, hosts: readonly string[]])[
   ["one with a space", ["local host"]],
   ["one with a path", ["localhost/chat"]],
   ["a whole address", ["http://localhost"]],
-  ["a port that is none", ["localhost:http"]],
+  ["a port that is not a number", ["localhost:http"]],
   ["an IPv6 address without brackets", ["::1"]],
   ["octets above ASCII", ["\xfcber"]],
 ];
@@ -161,7 +164,7 @@ describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
     expect(handled).toBe(0);
   });
 
-  test("needs a Host in HTTP/1.1, and none in HTTP/1.0", async () => {
+  test("needs a Host header in HTTP/1.1, and none in HTTP/1.0", async () => {
     const open = await wayIn((app) => app.get("/", () => "a page"));
     expect(statusOf(await get(open(), []))).toBe(400);
     const response = await get(open(), [], "GET / HTTP/1.0");
@@ -185,7 +188,7 @@ describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
     expect(handled).toBe(0);
   });
 
-  test("to CONNECT somewhere reaches nobody", async () => {
+  test("with the method CONNECT reaches no controller", async () => {
     let handled = 0;
     const open = await wayIn((app) => app.get("/*", () => void handled++));
     expect(await get(open(), ["localhost:80"], "CONNECT localhost:80 HTTP/1.1")).not.toMatch(/^HTTP\/1\.1 [123]/);
@@ -209,7 +212,7 @@ describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
   });
 
   test.each(["//b", "/a/../b", "/./b", "/%2fb", "/b/", "/b/.", "/B"])(
-    "for %s is not one for /b: nothing is resolved",
+    "for %s is not a request for /b: the path is not normalised",
     async (target) => {
       const open = await wayIn((app) => app.get("/b", () => "b"));
       expect(statusOf(await get(open(), ["localhost"], `GET ${target} HTTP/1.1`))).toBe(404);
@@ -218,12 +221,12 @@ describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
 });
 
 describe("OPTIONS *", () => {
-  test("asks about the server: what any of its paths can do", async () => {
+  test("lists the methods of all paths of the server", async () => {
     const limits = { maxBodyBytes: 1, messageTimeoutMs: 1, logger: recordingLogger().logger };
     const http = new HttpRoutes(limits, () => false);
     http.addRoute("GET", "/", () => "a");
     http.addRoute("DELETE", "/b", () => {});
-    // Bun answers 400 itself, so that it has to be asked without a port.
+    // Bun itself responds with 400, so the request is made without a port.
     const message = makeRequest(MemorySocket.pair().server, "OPTIONS", "*", new Headers());
     expect(await http.respond(message, {})).toEqual({
       status: 204,
@@ -236,14 +239,14 @@ describe("OPTIONS *", () => {
     let handled = 0;
     const open = await listen((app) => app.ws("/", () => void handled++).ws("/*", () => void handled++));
     expect(statusOf(await shake(open(), upgradeRequest("/", {}, "OPTIONS * HTTP/1.1")))).toBeGreaterThanOrEqual(400);
-    // Of the routes here none has a controller.
+    // This app has no controllers.
     expect(headerOf(await get(open(), ["localhost"], "OPTIONS * HTTP/1.1"), "Allow") ?? "OPTIONS").toBe("OPTIONS");
     expect(handled).toBe(0);
   });
 });
 
-describe("a target that is a whole address", () => {
-  test("names the host instead of the Host header, RFC 9112 §3.2.2: its origin is the same one", async () => {
+describe("a target that is a whole URL", () => {
+  test("replaces the Host header by its own host (RFC 9112 §3.2.2), so that the same origin is accepted", async () => {
     const hosts: unknown[] = [];
     const app = await listeningApp(
       { wsOrigins: "same-origin" },
@@ -258,7 +261,7 @@ describe("a target that is a whole address", () => {
   });
 });
 
-test("the requests of others are left as they are", async () => {
+test("the requests of another listener are not changed", async () => {
   const seen = Promise.withResolvers<IncomingMessage>();
   const [port, app] = await serverWith(createServer(), (server, app) => {
     app.attach(server);
@@ -276,7 +279,7 @@ test("the requests of others are left as they are", async () => {
   expect(["params", "path", "query", "ip"].filter((name) => Object.hasOwn(rest, name))).toEqual([]);
 });
 
-test("by inject, a wrong Host or target is refused as by a port", async () => {
+test("inject refuses a wrong Host or target as a port does", async () => {
   const app = await createApp({ logger: false });
   app.ws("/*", () => {});
   const statusFor = (path: string, host: string): Promise<unknown> =>
@@ -290,7 +293,7 @@ test("by inject, a wrong Host or target is refused as by a port", async () => {
   await app.close();
 });
 
-test("what comes twice though it may come once is shown whole to handlers, on all runtimes", async () => {
+test("handlers see both values of a header that may occur only once, on all runtimes", async () => {
   const open = await listen((app) => app.get("/", (req) => req.headers.authorization));
   const lines = ["GET / HTTP/1.1", "Host: a", "Authorization: one", "Authorization: two", "Connection: close", "", ""];
   expect(bodyOf(await send(open(), lines.join("\r\n")))).toBe("one, two");

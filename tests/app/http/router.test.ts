@@ -71,7 +71,7 @@ test.each([
   expect(routerOf(pattern).match(path)).toBeUndefined();
 });
 
-test("without routes nothing matches", () => {
+test("a router without routes matches no path", () => {
   expect(routerOf().match("/")).toBeUndefined();
 });
 
@@ -101,19 +101,19 @@ describe("percent-encoding", () => {
     },
   );
 
-  test("is bad also where there are no routes", () => {
+  test("is refused even if there are no routes", () => {
     expect(() => routerOf().match("/%")).toThrow(HttpError);
   });
 });
 
-test("a param may have the name of what every object has", () => {
+test("a param may have the name of a member of every object", () => {
   const router = routerOf("/:__proto__/:constructor/:toString");
   const { params } = router.match("/a/b/c")!;
   expect(Object.entries(params)).toEqual([["__proto__", "a"], ["constructor", "b"], ["toString", "c"]]);
   expect(routerOf("/x").match("/x")!.params.constructor).toBeUndefined();
 });
 
-test("a path of any length is matched in time linear in it", () => {
+test("matching a path takes time linear in its length", () => {
   const router = routerOf(...Array.from({ length: 50 }, (_, i) => `/:a/${i}/*`));
   const before = performance.now();
   expect(router.match(`/x/1/${"a/".repeat(100_000)}`)?.route).toBe("/:a/1/*");

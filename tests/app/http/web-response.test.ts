@@ -1,4 +1,4 @@
-/** A `Response` is known by what it is, not by its class: a refusal refuses, and an answer answers, whoever has made it. */
+/** Responses of any class: upgrade hooks and controllers recognise a `Response` by its members, not by its class. */
 
 import { PassThrough, Readable } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -21,14 +21,14 @@ const WITH_COOKIES = { ...PARTS, headers: [...PARTS.headers, ...COOKIES] };
 const cookiesOf = (response: string): string[] =>
   response.split("\r\n").filter((line) => /^set-cookie:/i.test(line)).map((line) => line.slice(12));
 
-/** A global class that is not the one of the Response, while the test runs. */
+/** Replaces the global class `Response` while the test runs. */
 function withOtherGlobal<Result>(response: Result): Result {
   onTestFinished(replaceGlobalResponse());
   return response;
 }
 
 describe("an upgrade hook that returns a Response", () => {
-  test.each(foreignResponses)("refuses with it, at once and later: %s", async (_name, make) => {
+  test.each(foreignResponses)("refuses the handshake with it, at once and later: %s", async (_name, make) => {
     for (const later of [false, true]) {
       const hook = (): unknown => {
         const response = withOtherGlobal(make(PARTS));
@@ -50,7 +50,7 @@ describe("an upgrade hook that returns a Response", () => {
 
   test.each<[string, () => unknown, RegExp]>([
     ["of the status 101", () => ({ status: 101, headers: new Headers(), body: null }), /200 to 599; got 101/],
-    ["of no status", () => Response.error(), /200 to 599; got 0/],
+    ["of an error of fetch", () => Response.error(), /200 to 599; got 0/],
     ["of the status 600", () => ({ status: 600, headers: new Headers(), body: null }), /got 600/],
     ["of the status NaN", () => ({ status: NaN, headers: new Map(), body: null }), /got NaN/],
     ["whose body is a number", () => ({ status: 403, headers: new Map(), body: 42 }), /body.*42/],
@@ -89,15 +89,15 @@ describe("an upgrade hook that returns a Response", () => {
     for (const hook of [make, async () => (await nextTurn(), make())]) {
       const { logger, entries } = recordingLogger();
       const app = await appWith(hook as Hook, { logger });
-      const answer = await handshake(app);
-      expect([statusOf(answer), bodyOf(answer)]).toEqual([500, "The handshake has failed\n"]);
-      expect(answer).not.toContain("X-Evil");
+      const response = await handshake(app);
+      expect([statusOf(response), bodyOf(response)]).toEqual([500, "The handshake has failed\n"]);
+      expect(response).not.toContain("X-Evil");
       expect(entries.map(({ args }) => String(args[1]))).toEqual([expect.stringMatching(message)]);
       expect(app.stats()).toMatchObject({ accepted: 0, refused: 1, connections: 0 });
     }
   });
 
-  test("whose body never ends to come is refused with 408, and the body is let go", async () => {
+  test("whose body never ends gets 408, and the body is cancelled", async () => {
     const { logger, entries } = recordingLogger();
     const stuck = new PassThrough();
     stuck.write("so far");
@@ -112,7 +112,7 @@ describe("an upgrade hook that returns a Response", () => {
     expect(entries).toEqual([]);
   });
 
-  test("lets the body of an endless one go", async () => {
+  test("cancels a body without end", async () => {
     const stream = new OtherStream(endless("x".repeat(10_000)));
     const readable = Readable.from(endless(Buffer.alloc(10_000)));
     for (const body of [stream, readable]) {
@@ -129,7 +129,7 @@ function* endless<Chunk>(chunk: Chunk): Generator<Chunk> {
 }
 
 describe("a controller that returns a Response", () => {
-  test.each(foreignResponses)("answers with it: %s", async (_name, make) => {
+  test.each(foreignResponses)("sends it: %s", async (_name, make) => {
     const app = await listeningApp({}, (app) => app.get("/", () => withOtherGlobal(make(PARTS))));
     const { status, headers, body } = await ask(app, "/");
     expect([status, body]).toEqual([401, PARTS.text]);
@@ -146,7 +146,7 @@ describe("a controller that returns a Response", () => {
     expect(await ask(app, "/", "HEAD")).toMatchObject({ status: 401, body: "" });
   });
 
-  test("of Node's stream that is not read lets it go, and survives what it fails with", async () => {
+  test("destroys a stream of Node that is not read, and survives its error", async () => {
     const streams: PassThrough[] = [];
     const app = await listeningApp({}, (app) =>
       app.get("/", () => {
@@ -160,7 +160,7 @@ describe("a controller that returns a Response", () => {
     expect((await ask(app, "/", "HEAD")).status).toBe(200);
   });
 
-  test("whose stream of Node fails on the way is cut", async () => {
+  test("whose stream of Node fails on the way cuts the connection", async () => {
     const { logger, entries } = recordingLogger();
     const failure = new Error("the source has dried up");
     const app = await listeningApp({ logger }, (app) =>
@@ -190,7 +190,7 @@ describe("a controller that returns a Response", () => {
   });
 });
 
-/** An object that throws for members that it does not have, as the services do. */
+/** An object that throws when a missing member is read, as the services do. */
 function thrower(target: object): object {
   return new Proxy(target, {
     get(target, name) {
@@ -200,10 +200,10 @@ function thrower(target: object): object {
   });
 }
 
-describe("what only looks like a Response a little", () => {
+describe("an object that has only some members of a Response", () => {
   test.each<[string, unknown]>([
     ["a status", { status: 401 }],
-    ["an object that throws for what it does not have", thrower({ name: "Ada", toJSON: undefined, then: undefined })],
+    ["an object that throws for missing members", thrower({ name: "Ada", toJSON: undefined, then: undefined })],
     ["a status and headers", { status: 401, headers: { a: "b" } }],
     ["a text for a status", { status: "active", headers: new Map(), body: null }],
     ["a function for a status", { status: () => 401, headers: new Map(), body: null }],
@@ -216,23 +216,23 @@ describe("what only looks like a Response a little", () => {
   });
 });
 
-/** The head of the answer to a handshake that is accepted: the connection would not end by itself. */
+/** The head of the response to an accepted handshake, whose connection would not end by itself. */
 async function headOf(app: Parameters<typeof handshake>[0]): Promise<string> {
-  const answer = handshake(app);
+  const response = handshake(app);
   await until(() => app.sockets.size > 0);
   for (const socket of app.sockets) socket.terminate();
-  return await answer;
+  return await response;
 }
 
 describe("an HttpError of another copy of the package", () => {
   let OtherError: typeof HttpError;
   beforeAll(async () => {
-    // The same module under another address is another module.
+    // The same module under another URL is loaded again.
     const address = new URL("../../../src/app/http/http-error.ts?another-copy", import.meta.url).href;
     ({ HttpError: OtherError } = await import(/* @vite-ignore */ address) as { HttpError: typeof HttpError });
   });
 
-  test("is answered as it says, thrown or returned, and not logged", async () => {
+  test("is sent with its status, text and headers, thrown or returned, and not logged", async () => {
     expect(OtherError).not.toBe(HttpError);
     const { logger, entries } = recordingLogger();
     const make = (): HttpError => new OtherError(418, "I am a teapot", { "X-Why": "because" });
@@ -254,7 +254,7 @@ describe("an HttpError of another copy of the package", () => {
   });
 });
 
-test("bytes of another realm are bytes", async () => {
+test("bytes of another realm are sent as bytes", async () => {
   const realm = createContext({});
   const buffer = runInContext("new Uint8Array([104, 105]).buffer", realm) as ArrayBuffer;
   const view = runInContext("new Uint8Array([104, 105])", realm) as Uint8Array;
@@ -275,7 +275,7 @@ test("bytes of another realm are bytes", async () => {
   }
 });
 
-test("an Error of another realm is an Error, and never an answer", async () => {
+test("an Error of another realm counts as thrown", async () => {
   const { logger, entries } = recordingLogger();
   const error = runInContext("new Error('the password is 12345')", createContext({})) as Error;
   const app = await appWith((() => error) as Hook, { logger });

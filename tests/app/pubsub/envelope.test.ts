@@ -10,15 +10,15 @@ function envelope(...messages: (string | Uint8Array)[]): Buffer {
   return Buffer.concat([encodePrefix(ORIGIN), ...messages.map((message) => encodeEntry(message))]);
 }
 
-/** Version 1, its origin, and entries: what travels must stay as it is, or processes of two versions would not understand each other. */
-test("an envelope has these bytes", () => {
+/** The bytes of version 1 must never change, because processes of two versions would not understand each other. */
+test("an envelope is encoded in these bytes", () => {
   expect(envelope("hü", Buffer.from([1, 2]), "").toString("hex")).toBe(
     "01" + "0123456789abcdef0123456789abcdef" + "01" + "00000003" + "68c3bc" + "02" + "00000002" + "0102" + "01" +
       "00000000",
   );
 });
 
-test("any messages come out as they went in", () => {
+test("any messages are decoded as they were encoded", () => {
   const message = fc.oneof(
     fc.string({ unit: "binary", maxLength: 300, size: "max" }),
     fc.uint8Array({ maxLength: 300, size: "max" }).map((bytes) => Buffer.from(bytes)),
@@ -26,7 +26,7 @@ test("any messages come out as they went in", () => {
   fc.assert(
     fc.property(fc.array(message, { maxLength: 8 }), fc.uuid(), fc.nat(7), (messages, origin, offset) => {
       const bytes = Buffer.concat([encodePrefix(origin), ...messages.map((each) => encodeEntry(each))]);
-      // A broker may hand out a part of a larger chunk, and plain bytes.
+      // A broker may hand out a Uint8Array that is a part of a larger chunk.
       const chunk = new Uint8Array(offset + bytes.length + 3).fill(1);
       chunk.set(bytes, offset);
       const expected = messages.map((each) => typeof each === "string" ? Buffer.from(each).toString() : each);
@@ -52,7 +52,7 @@ test.each<[string, Buffer]>([
   expect(decodeEnvelope(bytes)).toBeUndefined();
 });
 
-/** One process that listens to "news", and whatever is published there. */
+/** A process with a socket that is subscribed to "news". */
 async function listening(): Promise<{ hub: Hub; here: Peer; one: Member }> {
   const hub = new Hub();
   const here = await peer(hub);
@@ -61,8 +61,8 @@ async function listening(): Promise<{ hub: Hub; here: Peer; one: Member }> {
   return { hub, here, one };
 }
 
-describe("what others publish at the broker", () => {
-  test("is ignored when it is garbage, with one warning, and the next message arrives", async () => {
+describe("bytes that other programs publish at the broker", () => {
+  test("are ignored if they are not an envelope, with one warning, and the next message arrives", async () => {
     const { hub, here, one } = await listening();
     const whole = envelope("a message");
     for (const garbage of ["", "hello", "\x01", "\xff".repeat(1_000)]) {
@@ -77,7 +77,7 @@ describe("what others publish at the broker", () => {
     expect(here.app.stats().broker).toMatchObject({ received: 1 });
   });
 
-  test("does no harm, whatever bytes it is", async () => {
+  test("do no harm, whatever they are", async () => {
     const { hub, here, one } = await listening();
     const whole = envelope("a message", Buffer.from("and bytes"));
     const damaged = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 }).map(
@@ -101,25 +101,25 @@ describe("what others publish at the broker", () => {
     expect(here.entries.length).toBeLessThanOrEqual(2);
   });
 
-  test("is warned of without what could harm a terminal", async () => {
+  test("are logged without control characters", async () => {
     const { hub, here } = await listening();
     const { socket } = await here.member("\u001b[2Jnews\u0007");
     await hub.settle();
     hub.publish(socket.topics[0], Buffer.from("garbage"));
-    // deno-lint-ignore no-control-regex -- they are what is looked for
+    // deno-lint-ignore no-control-regex -- the test looks for control characters
     expect(here.entries.map(({ args }) => /[\x00-\x1f\x7f-\x9f]/.test(String(args[0])))).toEqual([false]);
   });
 
-  test("as text that is no UTF-8 is sent on as text that is", async () => {
+  test("are sent on as valid UTF-8 if they are a text that is not valid", async () => {
     const { hub, one } = await listening();
     const bytes = envelope("ab");
     bytes[bytes.length - 1] = 0xff;
     hub.publish("news", bytes);
-    // The client checks that what it gets is UTF-8 (§8.1).
+    // The client checks that the text is UTF-8 (RFC 6455 §8.1).
     expect(await messagesOf(one)).toEqual(["a\ufffd"]);
   });
 
-  test("is not heard when it is for a topic that nobody here has asked for", async () => {
+  test("are ignored if no socket of this process is subscribed to the topic", async () => {
     const { here, one } = await listening();
     here.broker.receive("other", envelope("hello"));
     here.broker.receive("", envelope("hello"));
@@ -127,7 +127,7 @@ describe("what others publish at the broker", () => {
     expect(here.app.stats().broker).toMatchObject({ received: 0 });
   });
 
-  test("is not heard when it is our own, by whichever way it comes back", async () => {
+  test("are ignored if they come from this process itself", async () => {
     const { hub, here, one } = await listening();
     here.app.publish("news", "hello");
     await hub.settle();

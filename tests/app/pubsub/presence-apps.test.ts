@@ -1,3 +1,6 @@
+/**
+ * Presence across apps that share a broker: what each app lists, and how lost messages and dead processes are noticed.
+ */
 import { describe, expect, test } from "vitest";
 import type { App, AppOptions, Socket } from "../../../mod.ts";
 import { until } from "../../support/app.ts";
@@ -10,11 +13,11 @@ function names(app: App, topic: string = "room"): unknown[] {
   return app.presence(topic).map(({ data }) => data).sort();
 }
 
-/** Long enough that nothing here is told by a heartbeat or a timeout. */
+/** Times so long that no heartbeat and no time-out takes part in these tests. */
 const SLOW = { presence: { intervalMs: 60_000, timeoutMs: 600_000 } };
 const QUICK = { presence: { intervalMs: 20, timeoutMs: 400 } };
 
-/** Processes that know of each other, which takes them a moment. */
+/** Processes that have exchanged their states, which takes a moment. */
 async function acquainted(hub: Hub, count: number, options: AppOptions = SLOW): Promise<Peer[]> {
   const all = await peers(hub, count, options);
   const probes: Socket[] = [];
@@ -25,7 +28,7 @@ async function acquainted(hub: Hub, count: number, options: AppOptions = SLOW): 
   return all;
 }
 
-/** Somebody who is present. */
+/** A socket that is present. */
 async function come({ member }: Peer, presence: unknown, topic: string = "room"): Promise<Socket> {
   const { socket } = await member();
   expect(socket.subscribe(topic, { presence })).toBe(true);
@@ -33,7 +36,7 @@ async function come({ member }: Peer, presence: unknown, topic: string = "room")
 }
 
 describe("across processes", () => {
-  test("everyone is listed everywhere, with where they are, also where nobody is subscribed", async () => {
+  test("every process lists all sockets with their processes, even if none of its own sockets is subscribed", async () => {
     const hub = new Hub();
     const [a, b, c] = await acquainted(hub, 3);
     const [ada, bob] = [await come(a, "Ada"), await come(b, "Bob")];
@@ -61,7 +64,7 @@ describe("across processes", () => {
     expect(names(b.app)).toEqual(["Bob"]);
   });
 
-  test("who is gone by its own doing is gone too, and who changes is changed", async () => {
+  test("a client that disconnects is not listed any more, and changed data is listed", async () => {
     const hub = new Hub();
     const [a, b] = await acquainted(hub, 2);
     const { socket, client } = await a.member();
@@ -79,7 +82,7 @@ describe("across processes", () => {
     expect(names(b.app)).toEqual([]);
   });
 
-  test("what somebody does in one turn is told in one message, and counts only in the end", async () => {
+  test("the changes of one turn are sent in one message, with only the last change of each socket", async () => {
     const hub = new Hub();
     const [a, b] = await acquainted(hub, 2);
     const { socket } = await a.member();
@@ -94,7 +97,7 @@ describe("across processes", () => {
     expect(told).toHaveLength(1);
   });
 
-  test("a process that starts late learns all, however much it is", async () => {
+  test("a process that starts late gets the whole state, however large it is", async () => {
     const hub = new Hub();
     const [a, b] = await acquainted(hub, 2);
     for (const each of [a, b]) {
@@ -112,26 +115,26 @@ describe("across processes", () => {
     }
   });
 
-  test("a process that closes is forgotten by the others at once", async () => {
+  test("the others forget a process at once when it closes", async () => {
     const hub = new Hub();
     const [a, b] = await acquainted(hub, 2);
     await come(a, "Ada");
     await come(b, "Bob");
     await hub.settle();
-    // That its sockets leave is lost; it says goodbye when the last of them has gone.
+    // The news that its sockets leave are lost. When the last socket has left, the process tells that it is closing.
     hub.loses = () => a.app.sockets.size > 0;
     await a.app.close({ timeoutMs: 50 });
     await hub.settle();
     expect(names(b.app)).toEqual(["Bob"]);
   });
 
-  test("a process that has died is forgotten after timeoutMs, and listed again when it was not dead", async () => {
+  test("the others forget a process after timeoutMs without a message, and list it again if it was not dead", async () => {
     const hub = new Hub();
     const [a, b, c] = await acquainted(hub, 3, QUICK);
     await come(a, "Ada");
     await come(b, "Bob");
     await until(() => names(c.app).length === 2);
-    // Nothing of it arrives any more, not even that it has gone.
+    // None of its messages arrives any more, not even that it is closing.
     hub.mute(a.broker);
     await until(() => names(b.app).length === 1 && names(c.app).length === 1);
     expect([names(b.app), names(c.app)]).toEqual([["Bob"], ["Bob"]]);
@@ -140,7 +143,7 @@ describe("across processes", () => {
     expect([a, b, c].map(({ app }) => names(app))).toEqual(Array(3).fill(["Ada", "Bob"]));
   });
 
-  test("what is lost on the way heals", async () => {
+  test("lists are complete again after lost messages", async () => {
     const hub = new Hub();
     const [a, b, c] = await acquainted(hub, 3, QUICK);
     const [ada, bob] = [await come(a, "Ada"), await come(b, "Bob")];
@@ -163,7 +166,7 @@ describe("across processes", () => {
     expect([a, b, c].map(({ app }) => names(app))).toEqual(Array(3).fill(expected));
   });
 
-  test("while the broker is away a process lists its own, and all when it is back", async () => {
+  test("while the broker is away, a process lists its own sockets only, and all when the broker is back", async () => {
     const hub = new Hub();
     const [a, b] = await acquainted(hub, 2, QUICK);
     const ada = await come(a, "Ada");
@@ -180,7 +183,7 @@ describe("across processes", () => {
     expect([names(a.app), names(b.app)]).toEqual(Array(2).fill(["Bea", "Bob", "Eve"]));
   });
 
-  test("one that is cut for a moment only has all at once, without a heartbeat", async () => {
+  test("a process whose link was cut for a moment lists all again at once, without a heartbeat", async () => {
     const hub = new Hub();
     const [a, b] = await acquainted(hub, 2);
     const ada = await come(a, "Ada");
@@ -195,7 +198,7 @@ describe("across processes", () => {
     expect([names(a.app), names(b.app)]).toEqual(Array(2).fill(["Bea", "Bob"]));
   });
 
-  test("it is no traffic of users: no figure counts it", async () => {
+  test("messages about presence are not counted in the figures", async () => {
     const hub = new Hub();
     const [a, b] = await acquainted(hub, 2, QUICK);
     await come(a, "Ada");
@@ -208,7 +211,7 @@ describe("across processes", () => {
     expect([a.app.stats().topics, b.app.stats().topics]).toEqual([1, 0]);
   });
 
-  test("it keeps no process alive", async () => {
+  test("the timers of presence do not keep a process alive", async () => {
     const program = Program.source(`
       import { createApp } from "{root}mod.ts";
       const none = () => Promise.resolve();

@@ -1,4 +1,4 @@
-// What processes tell each other of who is present, and what heals after which time.
+/** The messages about presence between processes, and the times after which lost ones are repaired. */
 
 import { describe, expect, test } from "vitest";
 import { Bus, OPTIONS, pass, type Process, useClock, view } from "../../support/presence-bus.ts";
@@ -6,7 +6,7 @@ import { Bus, OPTIONS, pass, type Process, useClock, view } from "../../support/
 useClock();
 
 describe("time", () => {
-  test("a process that says nothing new is kept by its heartbeats", async () => {
+  test("a process without changes is kept by its heartbeats", async () => {
     const [a, b] = await new Bus().meet(2);
     a.presence.join("room", "1", "Ada");
     for (let i = 0; i < 20; i++) {
@@ -16,7 +16,7 @@ describe("time", () => {
     expect(a.told.filter((text) => text.includes("Ada")).length).toBeLessThanOrEqual(2);
   });
 
-  test("a process that is silent is forgotten after timeoutMs, and not much later", async () => {
+  test("a silent process is forgotten after timeoutMs, and not much later", async () => {
     const bus = new Bus();
     const [a, b] = await bus.meet(2);
     a.presence.join("room", "1", "Ada");
@@ -46,13 +46,13 @@ describe("time", () => {
     expect(view(b)).toEqual(expected);
   });
 
-  test("one answer serves all who ask at once", async () => {
+  test("one message serves all processes that ask for the state at once", async () => {
     const bus = new Bus();
     const all = await bus.meet(10);
     for (const { presence, id } of all) presence.join("room", "1", id);
     await pass(100);
     for (const { told } of all) told.length = 0;
-    // As after a cut of the broker.
+    // All ask at once, as after a cut of the broker.
     for (const { presence } of all) presence.greet();
     await pass(200);
     const states = all.map(({ told }) => told.filter((text) => text.includes('"room"')).length);
@@ -60,7 +60,7 @@ describe("time", () => {
     for (const each of all) expect(view(each)).toHaveLength(10);
   });
 
-  test("after stop it is still, and the others forget at once", async () => {
+  test("after stop a process sends nothing, and the others forget it at once", async () => {
     const bus = new Bus();
     const [a, b] = await bus.meet(2);
     a.presence.join("room", "1", "Ada");
@@ -73,7 +73,7 @@ describe("time", () => {
   });
 });
 
-describe("whatever others tell", () => {
+describe("messages of others", () => {
   const NEWS = [
     "",
     "hello",
@@ -95,7 +95,7 @@ describe("whatever others tell", () => {
     '{"joined":[["room","1","nobody"]]}',
   ];
 
-  test.each(NEWS)("it is ignored when it makes no sense: %s", async (text) => {
+  test.each(NEWS)("are ignored if they are not valid: %s", async (text) => {
     const [a, b] = await new Bus().meet(2);
     b.presence.join("room", "1", "Bob");
     await pass(10);
@@ -105,7 +105,7 @@ describe("whatever others tell", () => {
     expect(view(a)).toEqual(["process 1 1 Bob"]);
   });
 
-  test("names that objects have are only names", async () => {
+  test("may have names that are members of every object", async () => {
     const [a, b] = await new Bus().meet(2);
     for (const name of ["__proto__", "constructor", "toString"]) a.presence.join(name, name, name);
     await pass(10);
@@ -117,7 +117,7 @@ describe("whatever others tell", () => {
     expect(view(b, "__proto__")).toEqual([]);
   });
 
-  test("what is remembered of others has a limit, and room comes back when they go", async () => {
+  test("fill a limited number of entries, which are free again when a process goes", async () => {
     const [{ presence }] = await new Bus().meet(1);
     const perMessage = 50_000;
     const flood = (process: number, sequence: number): void => {
@@ -139,7 +139,7 @@ describe("whatever others tell", () => {
     expect(presence.of("room")).toHaveLength(1);
   });
 
-  test("so has the number of others", async () => {
+  test("are taken from a limited number of processes", async () => {
     const [{ presence }] = await new Bus().meet(1);
     for (let i = 0; i < 5_000; i++) {
       presence.receive('{"sequence":1,"reset":true,"joined":[["room","1",0]]}', `process ${i}`);

@@ -1,4 +1,4 @@
-// What holds for every story of processes that come, go, and lose what they tell each other.
+/** Property test of presence: after random joins, leaves, losses, cuts and kills, all processes agree. */
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -6,7 +6,10 @@ import { Bus, pass, type Process, useClock, view } from "../../support/presence-
 
 useClock();
 
-/** Lost questions are asked again after a second, and answers may be lost too: a few heartbeats, and time to die. */
+/**
+ * Lost requests for a state are repeated after a second, and the states may be lost too. This is time for a few
+ * heartbeats and a time-out.
+ */
 const HEALED_MS = 12_000;
 const TOPICS = ["room", "hall"];
 
@@ -35,12 +38,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ what: fc.constant("start" as const) }) },
 );
 
-/** Processes, and beside them what each of them has itself. */
+/** The processes, and a simple model of the sockets of each. */
 class Story {
   readonly bus: Bus = new Bus();
-  /** Of each process the data of who is there, by topic and name. */
+  /** The data of the sockets of each process, by topic and name. */
   readonly #model = new Map<Process, Map<string, string>>();
-  /** For each message to each process: below the share that is lost, it is. */
+  /** A random number for each message to each process. If it is below the share of losses, the message is lost. */
   readonly #fates: Iterator<number>;
   #version = 0;
 
@@ -82,14 +85,14 @@ class Story {
     if (!isCut) process.presence.greet();
   }
 
-  /** Nothing is lost any more, and everyone is there. */
+  /** Ends all losses and cuts. */
   async heal(): Promise<void> {
     this.bus.loses = () => false;
     for (const process of this.bus.processes) if (process.isCut) this.#cut(process, false);
     await pass(HEALED_MS);
   }
 
-  /** Who should be seen at a topic, everywhere. */
+  /** The sockets that every process should list at a topic. */
   expected(topic: string): string[] {
     const lines = [...this.#model].flatMap(([{ id: processId }, members]) =>
       [...members].map(([key, data]) => [key.split(" ")[0], `${processId} ${key.split(" ")[1]} ${data}`])
@@ -98,7 +101,7 @@ class Story {
   }
 }
 
-test("whatever is lost, cut or killed, all who live agree in the end on who is there", async () => {
+test("whatever is lost, cut or killed, all living processes agree in the end on the sockets that are present", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { maxLength: 50, size: "max" }),

@@ -9,7 +9,7 @@ function names(app: App, topic: string = "room"): unknown[] {
 }
 
 describe("in one process", () => {
-  test("those are listed who subscribed with presence, as long as they are there", async () => {
+  test("sockets that have subscribed with presence are listed until they leave", async () => {
     const { app, member } = await crowd();
     const [ada, bob, eve] = [await member(), await member(), await member()];
     expect(app.presence("room")).toEqual([]);
@@ -27,7 +27,7 @@ describe("in one process", () => {
     expect([app.presence("room"), app.presence("hall")]).toEqual([[], []]);
   });
 
-  test("whoever joins or leaves is listed, or is not, when the event says so", async () => {
+  test("the list is up to date when a join or leave event is emitted", async () => {
     const { app, member } = await crowd();
     const lists: unknown[] = [];
     app.on("join", (_socket, topic) => void lists.push(names(app, topic)));
@@ -39,7 +39,7 @@ describe("in one process", () => {
     expect(lists).toEqual([["a"], ["a", "b"], ["b"]]);
   });
 
-  test("subscribing again changes it, and leaves it as it is without presence", async () => {
+  test("subscribing again changes the data, and keeps it without the option", async () => {
     const { app, member } = await crowd();
     const { socket } = await member("room");
     const changes = changesOf(app);
@@ -76,7 +76,7 @@ describe("in one process", () => {
     }
   });
 
-  test("it is what JSON makes of it at that moment, and nobody's to change", async () => {
+  test("the data is a copy through JSON, made when the socket subscribes", async () => {
     const { app, member } = await crowd();
     const { socket } = await member();
     const presence = { since: new Date(0), gone: undefined, tags: ["x"] };
@@ -110,7 +110,7 @@ describe("in one process", () => {
     expect([socket.topics, app.subscribers("room"), app.presence("room"), changes]).toEqual([[], 0, [], []]);
   });
 
-  test("nobody is listed who could not subscribe", async () => {
+  test("a socket that could not subscribe is not listed", async () => {
     const { app, member } = await crowd({ maxTopicsPerSocket: 1 });
     const { socket } = await member("full");
     expect(() => socket.subscribe("room", { presence: "a" })).toThrow(RangeError);

@@ -1,3 +1,4 @@
+/** Publishing to sockets that have agreed on different compressions, or on none. */
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { App, Socket } from "../../../mod.ts";
 import { listeningApp, portOf } from "../../support/app.ts";
@@ -9,12 +10,12 @@ import { expectSameMemory, type Line, lines } from "../../support/written.ts";
 
 const random = new Random(6);
 
-/** A text that shrinks to about half, and is like no other. */
+/** A random text that compresses to about half. */
 function prose(length: number): string {
   return Array.from({ length: length / 8 }, () => `word${1_000 + random.below(9_000)}`).join("");
 }
 
-/** Quicker than `toEqual` where there are many bytes. */
+/** Compares messages. This is faster than `toEqual` for many bytes. */
 function isSame(a: string | Buffer, b: string | Buffer): boolean {
   return typeof a === "string" ? a === b : a.equals(b as Buffer);
 }
@@ -24,7 +25,7 @@ interface Member {
   readonly socket: Socket;
 }
 
-/** An app whose routes compress differently, and take everyone into "news". */
+/** An app whose routes have different compressions, and subscribe every socket to "news". */
 async function routes(
   options: object = {},
 ): Promise<{ app: App; member(path: string, offer?: string): Promise<Member> }> {
@@ -54,7 +55,7 @@ async function routes(
 
 const PATHS = ["/default", "/off", "/large-only", "/everything", "/no-bytes", "/takeover"];
 
-describe("each socket gets it as its own route and its client have agreed", () => {
+describe("each socket gets a message as its route and its client have agreed", () => {
   test.each<[string, string | Buffer, string[]]>([
     ["a short text", "hello ".repeat(10), ["/everything"]],
     ["a text", prose(5_000), ["/default", "/everything", "/no-bytes", "/takeover"]],
@@ -76,7 +77,7 @@ describe("each socket gets it as its own route and its client have agreed", () =
     expect(await plain.client.next()).toMatchObject({ data, isCompressed: false });
   });
 
-  test("and so does what comes from another process", async () => {
+  test("a message of another process too", async () => {
     const hub = new Hub();
     const { app } = await peer(hub);
     const { member } = await routes({ broker: hub.link() });
@@ -89,7 +90,7 @@ describe("each socket gets it as its own route and its client have agreed", () =
   });
 });
 
-test("what is published while a long message is being compressed keeps its place", async () => {
+test("a message that is published while a long one is being compressed keeps its place", async () => {
   const { app, member } = await routes();
   const members = [await member("/default"), await member("/takeover"), await member("/off")];
   const texts = [prose(400_000), "short", prose(5_000), prose(300_000), "last"];
@@ -100,7 +101,7 @@ test("what is published while a long message is being compressed keeps its place
   for (const { client } of members.slice(1)) expect(await client.nextMessage()).toBe("not to the first");
 });
 
-test("a socket that ends while its message is being compressed harms nobody else", async () => {
+test("a socket that ends while its message is being compressed does not disturb the others", async () => {
   const { app, member } = await routes();
   const [a, b, c] = [await member("/default"), await member("/default"), await member("/takeover")];
   const text = prose(400_000);
@@ -113,7 +114,7 @@ test("a socket that ends while its message is being compressed harms nobody else
   }
 });
 
-describe("a message is compressed once for all who have agreed on the same", () => {
+describe("a message is compressed once for all sockets with the same agreement", () => {
   const connect = (port: number): Promise<DeflateClient> => DeflateClient.connect(port);
 
   test.each<[string, () => string | Buffer]>([
@@ -130,7 +131,7 @@ describe("a message is compressed once for all who have agreed on the same", () 
       const received = await client.next();
       expect([received.isCompressed, isSame(received.data, data)]).toEqual([true, true]);
     }
-    // A large result is written behind its header: it is the result that must be the same.
+    // A large result is written behind its header, so only the result is the same object.
     const largest = ({ client, writes }: Line<DeflateClient>): Line<DeflateClient> => ({
       client,
       writes: [writes.reduce((largest, write) => write.length > largest.length ? write : largest)],
@@ -139,13 +140,13 @@ describe("a message is compressed once for all who have agreed on the same", () 
   });
 });
 
-describe("a burst is one write for each socket, also where not all have agreed on the same", () => {
+describe("a burst is one write for each socket, even if the agreements differ", () => {
   const BOTH = ["permessage-deflate", "x-unknown"];
   const TWO = ["permessage-deflate", "permessage-deflate; server_max_window_bits=9"];
 
   test.each<[string, string[], (text: string) => string | Buffer]>([
-    ["texts to some who compress and some who do not", BOTH, (text) => text],
-    ["bytes to some who compress and some who do not", BOTH, (text) => Buffer.from(text)],
+    ["texts to sockets with and without compression", BOTH, (text) => text],
+    ["bytes to sockets with and without compression", BOTH, (text) => Buffer.from(text)],
     ["texts to two agreements", TWO, (text) => text],
     ["bytes to two agreements", TWO, (text) => Buffer.from(text)],
   ])("%s", async (_name, offers, make) => {

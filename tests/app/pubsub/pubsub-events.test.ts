@@ -1,10 +1,11 @@
+/** The events join and leave of an app. */
 import { describe, expect, test } from "vitest";
 import type { Socket } from "../../../mod.ts";
 import { until } from "../../support/app.ts";
 import { changesOf, crowd, messagesOf } from "../../support/crowd.ts";
 
 describe("join and leave", () => {
-  test("tell who comes and goes, once for each topic, when it has happened", async () => {
+  test("are emitted once for each socket and topic, after the change", async () => {
     const { app, member } = await crowd();
     const [a, b] = [await member(), await member()];
     const changes = changesOf(app);
@@ -26,7 +27,7 @@ describe("join and leave", () => {
     expect(counts).toEqual([1, 2, 1, 1]);
   });
 
-  test("what is published in them reaches who has joined, and not who has left", async () => {
+  test("a message that is published in them reaches a socket that has joined, and not one that has left", async () => {
     const { app, member } = await crowd();
     app.on("join", (_socket, topic) => void app.publish(topic, "somebody has come"));
     app.on("leave", (_socket, topic) => void app.publish(topic, "somebody has gone"));
@@ -36,7 +37,7 @@ describe("join and leave", () => {
     expect(await messagesOf(b)).toEqual(["somebody has come"]);
   });
 
-  test("off ends it, and both return the app", async () => {
+  test("off removes a listener, and on and off return the app", async () => {
     const { app, member } = await crowd();
     const { socket } = await member();
     const heard: string[] = [];
@@ -50,7 +51,7 @@ describe("join and leave", () => {
   });
 
   test.each<[string, unknown, unknown, RegExp]>([
-    ["there is no other event", "message", () => {}, /"message".*join, leave/],
+    ["other events do not exist", "message", () => {}, /"message".*join, leave/],
     ["a listener is a function", "join", "log", /"join".*"log"/],
   ])("%s", async (_name, event, listener, message) => {
     const { app } = await crowd();
@@ -87,7 +88,7 @@ describe("join and leave", () => {
     expect([errors, one.socket.readyState]).toEqual([[], one.socket.OPEN]);
   });
 
-  test("a listener may undo what it is told of", async () => {
+  test("a listener may undo the change that it is called for", async () => {
     const { app, member } = await crowd();
     app.on("join", (socket, topic) => void (topic === "private" && socket.unsubscribe(topic)));
     app.on("leave", (socket, topic) => void (topic === "home" && socket.subscribe(topic)));

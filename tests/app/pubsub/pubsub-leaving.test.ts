@@ -1,3 +1,4 @@
+/** Sockets that leave their topics: by closing, by failing, and by being too slow. */
 import { describe, expect, test } from "vitest";
 import type { AppOptions, Socket } from "../../../mod.ts";
 import { until, watch } from "../../support/app.ts";
@@ -6,7 +7,7 @@ import { close, frame, text } from "../../support/frames.ts";
 
 type End = (member: Member, crowd: Crowd) => unknown;
 
-/** Ends that the server's side sees at once. */
+/** Ways of ending a socket that the server begins. */
 const OWN_ENDS: [string, End][] = [
   ["close()", ({ socket }) => socket.close()],
   ["terminate()", ({ socket }) => socket.terminate()],
@@ -38,7 +39,7 @@ describe("a socket that ends leaves all its topics at once", () => {
     const [one, other] = [await all.member("a", "b"), await all.member("b")];
     const changes = changesOf(app);
     end(one, all);
-    // Here everyone ends.
+    // Closing the app ends all sockets.
     const isAlone = other.socket.readyState === other.socket.OPEN;
     expect(changes.filter(({ socket }) => socket === one.socket)).toEqual([
       { event: "leave", socket: one.socket, topic: "a" },
@@ -78,7 +79,7 @@ describe("a socket that ends leaves all its topics at once", () => {
     expect(app.stats().topics).toBe(0);
   });
 
-  test("when the peer has said Close, before it is answered", async () => {
+  test("when the Close of the peer has come, before it is answered", async () => {
     const all = await crowd();
     const one = await all.member("a", "b");
     const states: number[] = [];
@@ -89,7 +90,7 @@ describe("a socket that ends leaves all its topics at once", () => {
     expect([states, one.socket.topics]).toEqual([[one.socket.CLOSING, one.socket.CLOSING], []]);
   });
 
-  test("and gets nothing of what its leaving makes others say", async () => {
+  test("and does not get messages that others publish because it leaves", async () => {
     const all = await crowd();
     const [one, other] = [await all.member("a", "b"), await all.member("a", "b")];
     all.app.on("leave", (socket, topic) => void all.app.publish(topic, `${socket === one.socket} ${topic}`));
@@ -101,7 +102,7 @@ describe("a socket that ends leaves all its topics at once", () => {
     expect(one.client.frames).toHaveLength(2);
   });
 
-  test("a listener of leave may make others leave too", async () => {
+  test("a listener of leave may make other sockets leave", async () => {
     const all = await crowd();
     const members = [await all.member("a", "b"), await all.member("b", "a"), await all.member("a")];
     all.app.on("leave", () => members.forEach(({ socket }) => socket.close()));
@@ -112,7 +113,7 @@ describe("a socket that ends leaves all its topics at once", () => {
     expect([all.app.stats().topics, all.app.subscribers("a"), all.app.subscribers("b")]).toEqual([0, 0, 0]);
   });
 
-  test("one that was refused by its handler is in no topic", async () => {
+  test("a socket whose handler has failed has no topics", async () => {
     const all = await crowd();
     const changes = changesOf(all.app);
     const one = await all.member();
@@ -130,7 +131,7 @@ describe("slow consumers", () => {
   const LIMITS: AppOptions = { maxBufferedBytes: 4_000_000 };
   const LARGE = "x".repeat(2_000_000);
 
-  test("are closed, leave, and are not counted, while the others get it", async () => {
+  test("are closed, leave and are not counted, while the others get the message", async () => {
     const all = await crowd(LIMITS);
     const [a, slow, b] = [await all.member("news"), await all.member("news", "more"), await all.member("news")];
     const seen = watch(slow.socket);
@@ -149,7 +150,7 @@ describe("slow consumers", () => {
     expect((await slow.client.closed()).code).toBe(1013);
   });
 
-  test('or, with slowConsumer: "drop", miss it, and stay', async () => {
+  test('miss the message and stay, with slowConsumer: "drop"', async () => {
     const all = await crowd({ ...LIMITS, slowConsumer: "drop" });
     const [a, slow, b] = [await all.member("news"), await all.member("news"), await all.member("news")];
     await stall(slow, 3_000_000);
@@ -166,7 +167,7 @@ describe("slow consumers", () => {
     expect(received.filter((message) => message === LARGE)).toEqual([]);
   });
 
-  test("that are only behind still get it and are counted, and their drain event comes", async () => {
+  test("that are only above highWaterMark get the message, are counted, and emit drain", async () => {
     const all = await crowd({ highWaterMark: 10 });
     const one = await all.member("news");
     const drained = new Promise<number>((resolve) => one.socket.on("drain", () => resolve(one.socket.bufferedAmount)));
@@ -175,13 +176,16 @@ describe("slow consumers", () => {
     expect(await messagesOf(one)).toEqual(["more than ten bytes"]);
   });
 
-  /** What somebody may do in the middle of a publish, when the third of five has turned out to be too slow. */
+  /**
+   * Things that a listener may do in the middle of a publish, when the third of five sockets has turned out to be too
+   * slow.
+   */
   const REACTIONS: [string, (members: readonly Member[], guest: Member) => void][] = [
-    ["one who has it leaves and comes back", ([a]) => {
+    ["a socket that has the message leaves and comes back", ([a]) => {
       a.socket.unsubscribe("news");
       a.socket.subscribe("news");
     }],
-    ["one who waits for it leaves and comes back", ([, , , d]) => {
+    ["a socket that waits for the message leaves and comes back", ([, , , d]) => {
       d.socket.unsubscribe("news");
       d.socket.subscribe("news");
     }],
@@ -189,15 +193,15 @@ describe("slow consumers", () => {
       for (const { socket } of members) socket.unsubscribe("news");
       for (const { socket } of members) socket.subscribe("news");
     }],
-    ["one who has it ends", ([a]) => a.socket.terminate()],
-    ["one who waits for it leaves", ([, , , d]) => d.socket.unsubscribe("news")],
-    ["one who waits for it ends", ([, , , d]) => d.socket.close()],
-    ["a guest comes", (_members, { socket }) => socket.subscribe("news")],
-    ["somebody publishes", ([a]) => a.socket.publish("other", "something else")],
+    ["a socket that has the message ends", ([a]) => a.socket.terminate()],
+    ["a socket that waits for the message leaves", ([, , , d]) => d.socket.unsubscribe("news")],
+    ["a socket that waits for the message ends", ([, , , d]) => d.socket.close()],
+    ["another socket comes", (_members, { socket }) => socket.subscribe("news")],
+    ["a socket publishes", ([a]) => a.socket.publish("other", "something else")],
   ];
 
-  describe.each(["error", "leave"] as const)("what a listener of %s changes meanwhile", (event) => {
-    test.each(REACTIONS)("skips and repeats nobody: %s", async (_name, react) => {
+  describe.each(["error", "leave"] as const)("a change by a listener of %s in the middle of a publish", (event) => {
+    test.each(REACTIONS)("makes no socket miss the message or get it twice: %s", async (_name, react) => {
       const all = await crowd(LIMITS);
       const members: Member[] = [];
       while (members.length < 5) members.push(await all.member("news"));

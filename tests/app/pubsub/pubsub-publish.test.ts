@@ -1,16 +1,17 @@
+/** Publishing within one process: which sockets get a message, in which form and in which order. */
 import { describe, expect, test } from "vitest";
 import { crowd, messagesOf, messagesOfAll } from "../../support/crowd.ts";
 import { text } from "../../support/frames.ts";
 
 describe("publish", () => {
-  test("app.publish reaches everyone who is subscribed, and says how many they are", async () => {
+  test("app.publish reaches all subscribed sockets, and returns their number", async () => {
     const { app, member } = await crowd();
     const members = [await member("a"), await member("a", "b"), await member("b"), await member()];
     expect([app.publish("a", "to a"), app.publish("b", "to b"), app.publish("c", "to c")]).toEqual([2, 2, 0]);
     expect(await messagesOfAll(members)).toEqual([["to a"], ["to a", "to b"], ["to b"], []]);
   });
 
-  test("socket.publish reaches everyone but itself, whether it is subscribed or not", async () => {
+  test("socket.publish reaches all subscribed sockets but itself, whether it is subscribed or not", async () => {
     const { member } = await crowd();
     const [a, b, guest] = [await member("news"), await member("news"), await member()];
     expect(a.socket.publish("news", "from a")).toBe(1);
@@ -71,7 +72,7 @@ describe("publish", () => {
     expect(await messagesOfAll(members)).toEqual([[], []]);
   });
 
-  test("keeps the order of everything that a socket is sent", async () => {
+  test("keeps the order of all messages to a socket", async () => {
     const { app, member } = await crowd();
     const [both, first] = [await member("a", "b"), await member("a")];
     const large = "x".repeat(100_000);
@@ -85,14 +86,14 @@ describe("publish", () => {
     expect(await messagesOf(first)).toEqual(["1", large, "6"]);
   });
 
-  test("gives a message once for each topic that it is published to", async () => {
+  test("delivers a message once for each topic that it is published to", async () => {
     const { app, member } = await crowd();
     const one = await member("a", "b", "c");
     for (const topic of ["a", "b", "c"]) app.publish(topic, "same");
     expect(await messagesOf(one)).toEqual(["same", "same", "same"]);
   });
 
-  test("sends what the bytes are at that moment", async () => {
+  test("sends the bytes as they are when it is called", async () => {
     const { app, member } = await crowd();
     const members = [await member("news"), await member("news")];
     const bytes = Buffer.from("first");
@@ -102,7 +103,7 @@ describe("publish", () => {
     expect(await messagesOfAll(members)).toEqual(Array(2).fill([Buffer.from("first"), Buffer.from("later")]));
   });
 
-  test("reaches nobody who has unsubscribed, and nobody of what was said before", async () => {
+  test("reaches no socket that has unsubscribed, and none with messages from before it subscribed", async () => {
     const { app, member } = await crowd();
     const [a, b] = [await member("news"), await member()];
     app.publish("news", "1");
@@ -112,7 +113,7 @@ describe("publish", () => {
     expect(await messagesOfAll([a, b])).toEqual([["1"], ["2"]]);
   });
 
-  test("is open to a socket that has ended: its close event may tell the others", async () => {
+  test("works for a socket that has ended, so that a close listener can tell the others", async () => {
     const { member } = await crowd();
     const [a, b] = [await member("news"), await member("news")];
     const told = new Promise((resolve) => a.socket.on("close", () => resolve(a.socket.publish("news", "a has gone"))));
@@ -121,7 +122,7 @@ describe("publish", () => {
     expect(await messagesOf(b)).toEqual(["a has gone"]);
   });
 
-  test("after app.close() reaches nobody, and does not throw", async () => {
+  test("reaches no socket after app.close(), and does not throw", async () => {
     const { app, member } = await crowd();
     await member("news");
     const closing = app.close({ timeoutMs: 50 });

@@ -1,3 +1,4 @@
+/** The writes of a publish: one for each socket and turn, and one encoding for all sockets. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { peer } from "../../support/crowd.ts";
@@ -6,7 +7,7 @@ import { nextMessages } from "../../support/outbox.ts";
 import { expectSameMemory, lines } from "../../support/written.ts";
 
 describe("one write a turn", () => {
-  test("many messages to a topic reach each socket in one write, whose bytes all share", async () => {
+  test("many messages to a topic reach each socket in one write, and all sockets share its bytes", async () => {
     const { app, all } = await lines(20, ["news"]);
     const texts = Array.from({ length: 16 }, (_, i) => `message ${i}`);
     for (const text of texts) expect(app.publish("news", text)).toBe(20);
@@ -16,7 +17,7 @@ describe("one write a turn", () => {
     expectSameMemory(all);
   });
 
-  test("so do messages to several topics, and what is sent to it alone", async () => {
+  test("messages to several topics, and to a socket alone, reach it in one write", async () => {
     const { app, all: [{ client, writes }] } = await lines(1, ["a", "b"]);
     const [socket] = app.sockets;
     app.publish("a", "1");
@@ -27,7 +28,7 @@ describe("one write a turn", () => {
     expect(writes).toHaveLength(1);
   });
 
-  test("so do messages of another process", async () => {
+  test("messages of another process reach each socket in one write", async () => {
     const hub = new Hub();
     const { app } = await peer(hub);
     const { all } = await lines(3, ["news"], { broker: hub.link() });
@@ -64,7 +65,7 @@ describe("one encoding for all", () => {
     expectSameMemory(all);
   });
 
-  test("many bytes are written from where they lie", async () => {
+  test("many bytes are written without a copy", async () => {
     const { app, all } = await lines(5, ["news"]);
     const data = Buffer.alloc(100_000, "x");
     app.publish("news", data);

@@ -4,7 +4,7 @@ import { ask, listeningApp, portOf, recordingLogger } from "../../support/app.ts
 import { changesOf, crowd, messagesOfAll } from "../../support/crowd.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 
-/** Whatever has a meaning elsewhere has none in a topic. */
+/** Characters with a meaning elsewhere have none in a topic. */
 const ODD_TOPICS = ["a b", "ü🌍", "a/+/#", "news.*", "__proto__", "constructor", "line\nbreak", "x".repeat(512)];
 
 const WRONG_TOPICS: [unknown, ErrorConstructor, RegExp][] = [
@@ -14,18 +14,18 @@ const WRONG_TOPICS: [unknown, ErrorConstructor, RegExp][] = [
   [null, TypeError, /null/],
   [["news"], TypeError, /an array/],
   ["x".repeat(513), RangeError, /512.*513/],
-  // The apps' own begin so.
+  // The topics of the apps themselves begin with U+0000.
   ["\0presence", RangeError, /U\+0000/],
   ["a\ud800", RangeError, /lone surrogates/],
 ];
 
 describe("isTopic", () => {
-  test("says of a name whether it can be a topic, as subscribe and publish do by throwing", () => {
+  test("returns false exactly for the names for which subscribe and publish throw", () => {
     for (const topic of ODD_TOPICS) expect(isTopic(topic), topic).toBe(true);
     for (const [topic] of WRONG_TOPICS) expect(isTopic(topic), String(topic)).toBe(false);
   });
 
-  test("spares handlers whose clients choose topics the exceptions, and their log the lines", async () => {
+  test("lets a handler refuse a topic of its client without an exception and a log line", async () => {
     const { logger, entries } = recordingLogger();
     const roomOf = ({ params: { room } }: { params: { room: string } }): string => {
       if (!isTopic(room)) throw new HttpError(404, "There is no such room");
@@ -49,7 +49,7 @@ describe("isTopic", () => {
 });
 
 describe("subscribe", () => {
-  test("says whether it is new, and unsubscribe whether it was so", async () => {
+  test("returns whether the subscription is new, and unsubscribe whether there was one", async () => {
     const { app, member } = await crowd();
     const { socket } = await member();
     expect(socket.topics).toEqual([]);
@@ -62,7 +62,7 @@ describe("subscribe", () => {
     expect([socket.topics, app.subscribers("news")]).toEqual([[], 0]);
   });
 
-  test("topics are in order of subscription, and a list of the caller's own", async () => {
+  test("topics are listed in order of subscription, in an array that belongs to the caller", async () => {
     const { member } = await crowd();
     const { socket } = await member("c", "a", "b");
     socket.unsubscribe("c");
@@ -72,7 +72,7 @@ describe("subscribe", () => {
     expect(socket.topics).toEqual(["a", "b", "c"]);
   });
 
-  test("a topic counts its sockets, and is there while it has one", async () => {
+  test("a topic counts its sockets, and exists while it has one", async () => {
     const { app, member } = await crowd();
     const [a, b] = [await member("x", "y"), await member("y")];
     expect([app.subscribers("x"), app.subscribers("y"), app.subscribers("z")]).toEqual([1, 2, 0]);
@@ -93,7 +93,7 @@ describe("subscribe", () => {
     expect(a.app.id).not.toBe(b.app.id);
   });
 
-  test.each(ODD_TOPICS.map((topic) => [topic]))("any name does: %j", async (topic) => {
+  test.each(ODD_TOPICS.map((topic) => [topic]))("any name is possible: %j", async (topic) => {
     const { app, member } = await crowd();
     const [a, b] = [await member(topic), await member()];
     expect([a.socket.topics, app.subscribers(topic)]).toEqual([[topic], 1]);
@@ -103,7 +103,7 @@ describe("subscribe", () => {
     expect(app.stats().topics).toBe(0);
   });
 
-  test.each(WRONG_TOPICS)("no name is %j", async (topic, kind, message) => {
+  test.each(WRONG_TOPICS)("the name %j is refused", async (topic, kind, message) => {
     const { app, member } = await crowd();
     const { socket } = await member();
     const attempts: ((topic: string) => unknown)[] = [
@@ -138,7 +138,7 @@ describe("subscribe", () => {
     expect([socket.topics, app.subscribers("news"), app.stats().topics, changes]).toEqual([[], 0, 0, []]);
   });
 
-  test("above maxTopicsPerSocket it throws, and there is room again when the socket has left one", async () => {
+  test("throws above maxTopicsPerSocket, until the socket has left a topic", async () => {
     const { app, member } = await crowd({ maxTopicsPerSocket: 2 });
     const { socket } = await member("a", "b");
     const changes = changesOf(app);
@@ -152,7 +152,7 @@ describe("subscribe", () => {
     expect(other.topics).toEqual(["d", "e"]);
   });
 
-  test("by default a socket may have 10,000", async () => {
+  test("lets a socket have 10,000 topics by default", async () => {
     const { app, member } = await crowd();
     const { socket } = await member();
     for (let i = 0; i < 10_000; i++) socket.subscribe(`topic ${i}`);

@@ -1,3 +1,4 @@
+/** Closing an app that has a broker. */
 import { describe, expect, test, vi } from "vitest";
 import { createApp } from "../../../mod.ts";
 import { recordingLogger } from "../../support/app.ts";
@@ -22,7 +23,7 @@ describe("app.close()", () => {
     expect(a.broker.calls.at(-1)).toBe("close");
   });
 
-  test("closes one that was never used, without a word", async () => {
+  test("closes a broker that was never used, without a log line", async () => {
     const { logger, entries } = recordingLogger();
     const broker = new Hub().link();
     const app = await createApp({ broker, logger });
@@ -30,7 +31,7 @@ describe("app.close()", () => {
     expect([broker.calls, entries]).toEqual([["close"], []]);
   });
 
-  test.each(FAILURES)("ends in time, also when the broker's close %s", async (name, fail) => {
+  test.each(FAILURES)("resolves in time even if the close of the broker %s", async (name, fail) => {
     const { a } = await newsPair();
     vi.spyOn(a.broker, "publish").mockImplementation(fail as MemoryBroker["publish"]);
     const close = vi.spyOn(a.broker, "close").mockImplementation(fail as MemoryBroker["close"]);
@@ -41,7 +42,7 @@ describe("app.close()", () => {
     expect(close).toHaveBeenCalledOnce();
   });
 
-  test("while it is away closes it too", async () => {
+  test("closes a broker that is away", async () => {
     const { a } = await newsPair();
     a.broker.disconnect();
     await a.app.close({ timeoutMs: 20 });
@@ -49,7 +50,7 @@ describe("app.close()", () => {
     expect(report(a.entries)).toHaveLength(1);
   });
 
-  test("hears nothing of the broker any more", async () => {
+  test("ignores the broker afterwards", async () => {
     const { a, b, hub } = await newsPair();
     b.app.publish("news", "hello");
     await hub.settle();

@@ -1,10 +1,11 @@
+/** Brokers that are away, that fail, and that are slow. */
 import { describe, expect, test, vi } from "vitest";
 import { FAILURES, newsPair, report } from "../../support/broker-faults.ts";
 import { messagesOf, peers } from "../../support/crowd.ts";
 import { Hub, type MemoryBroker } from "../../support/memory-broker.ts";
 
 describe("while the broker is away", () => {
-  test("local delivery goes on, and what the others miss is counted", async () => {
+  test("local delivery goes on, and messages that others miss are counted", async () => {
     const { a, news } = await newsPair();
     a.broker.disconnect(new Error("cable pulled"));
     expect([a.app.publish("news", "1"), a.app.publish("news", "2"), a.app.publish("elsewhere", "3")]).toEqual([
@@ -16,7 +17,7 @@ describe("while the broker is away", () => {
     expect(a.app.stats().broker).toEqual({ isConnected: false, published: 0, received: 0, dropped: 3 });
   });
 
-  test("and when it is back, all that is wanted by then is subscribed, and messages go both ways", async () => {
+  test("when it is back, all wanted topics are subscribed, and messages go both ways", async () => {
     const { hub, a, b, news } = await newsPair();
     const one = await a.member("old");
     await hub.settle();
@@ -38,7 +39,7 @@ describe("while the broker is away", () => {
     expect(a.app.stats().broker).toEqual({ isConnected: true, published: 1, received: 2, dropped: 1 });
   });
 
-  test("at the start it is as good as cut", async () => {
+  test("at the start, delivery is local too", async () => {
     const { hub, a, b, news } = await newsPair(false);
     expect(a.app.stats().broker).toMatchObject({ isConnected: false, dropped: 0 });
     a.app.publish("news", "early");
@@ -48,11 +49,11 @@ describe("while the broker is away", () => {
     b.app.publish("news", "hello");
     a.app.publish("news", "hello too");
     expect(await news()).toEqual({ here: ["hello too", "hello"], there: ["hello", "hello too"] });
-    // One that is only about to connect is nothing to be told of.
+    // A broker that has only not connected yet is not logged.
     expect(report(a.entries)).toEqual([]);
   });
 
-  test("at the start it is told of once there is a reason", async () => {
+  test("at the start, this is logged once there is an error", async () => {
     const { hub, a } = await newsPair(false);
     a.broker.tell({ isConnected: false, error: new Error("nobody there") });
     a.broker.reconnect();
@@ -63,7 +64,7 @@ describe("while the broker is away", () => {
     ]);
   });
 
-  test("each change is logged once, with its reason, however often it is told", async () => {
+  test("each change is logged once with its error, however often the broker reports it", async () => {
     const { hub, a } = await newsPair();
     expect(report(a.entries)).toEqual([]);
     const error = new Error("cable pulled");
@@ -84,9 +85,9 @@ describe("while the broker is away", () => {
     expect(report(a.entries).slice(2)).toEqual([expect.stringMatching(/^warn: .*broker/)]);
   });
 
-  test("what was under way when the link was cut is counted as dropped, message by message", async () => {
+  test("each message that was on its way when the link was cut is counted as dropped", async () => {
     const { a, b, hub, news } = await newsPair();
-    a.broker.hold();
+    a.broker.stall();
     for (const text of ["1", "2", "3"]) a.app.publish("news", text);
     await hub.settle();
     expect(a.app.stats().broker).toMatchObject({ dropped: 0 });
@@ -96,7 +97,7 @@ describe("while the broker is away", () => {
     expect(b.entries).toEqual([]);
   });
 
-  test("what was published in the turn in which it was cut is dropped too", async () => {
+  test("messages of the turn in which the link was cut are dropped too", async () => {
     const { a, news } = await newsPair();
     a.app.publish("news", "1");
     a.broker.disconnect();
@@ -109,7 +110,7 @@ describe("while the broker is away", () => {
 type Method = "publish" | "subscribe" | "unsubscribe";
 
 describe("a broker's method that", () => {
-  test.each(FAILURES)("%s does no harm here", async (_name, fail) => {
+  test.each(FAILURES)("%s does not disturb local delivery", async (_name, fail) => {
     const { a, b, hub, news } = await newsPair();
     const guest = await a.member();
     const spies = (["publish", "subscribe", "unsubscribe"] satisfies Method[]).map((method) =>
@@ -125,7 +126,7 @@ describe("a broker's method that", () => {
     }
     for (const spy of spies) expect(spy).toHaveBeenCalled();
     expect(await news()).toEqual({ here: ["0", "1", "2"], there: [] });
-    // Once for each method, not for each call.
+    // Failures are logged once for each method, not for each call.
     expect(report(a.entries).length).toBeLessThanOrEqual(3);
     spies.forEach((spy) => spy.mockRestore());
     a.app.publish("news", "mended");
@@ -135,7 +136,7 @@ describe("a broker's method that", () => {
     expect(guest.socket.readyState).toBe(guest.socket.OPEN);
   });
 
-  test("fails to publish makes its messages count as dropped, and is logged with the reason", async () => {
+  test("fails to publish makes the messages count as dropped, and is logged with the error", async () => {
     const { a, hub } = await newsPair();
     const error = new Error("broker at fault");
     vi.spyOn(a.broker, "publish").mockRejectedValue(error);
@@ -150,12 +151,12 @@ describe("a broker's method that", () => {
 describe("a broker that is slow", () => {
   const MIB = 1024 * 1024;
 
-  test("gets at most 16 MiB; above it messages are dropped for it, and not here", async () => {
+  test("gets at most 16 MiB: above that, messages are dropped for other processes, but not locally", async () => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const [here, there] = [await a.member("news"), await b.member("news")];
     await hub.settle();
-    a.broker.hold();
+    a.broker.stall();
     const sent: string[] = [];
     for (let i = 0; i < 24; i++) {
       const text = `${i} `.padEnd(MIB, "x");
@@ -168,16 +169,16 @@ describe("a broker that is slow", () => {
     const { dropped, published } = a.app.stats().broker!;
     expect([dropped + published, dropped >= 8 && dropped <= 10]).toEqual([24, true]);
     expect(report(a.entries)).toEqual([expect.stringMatching(/^warn: .*broker.*slow/)]);
-    a.broker.release();
+    a.broker.unstall();
     await hub.settle();
     expect(await messagesOf(there)).toEqual(sent.slice(0, published));
   });
 
   test.each<[string, (broker: MemoryBroker) => void]>([
-    ["once it has taken what waited", (broker) => broker.release()],
-    ["once it has lost what waited", (broker) => {
+    ["once it has taken the messages that waited", (broker) => broker.unstall()],
+    ["once it has lost the messages that waited", (broker) => {
       broker.disconnect();
-      broker.release();
+      broker.unstall();
       broker.reconnect();
     }],
   ])("has as much room as before, %s", async (_name, end) => {
@@ -185,26 +186,26 @@ describe("a broker that is slow", () => {
     const [a, b] = await peers(hub, 2);
     const there = await b.member("news");
     await hub.settle();
-    a.broker.hold();
+    a.broker.stall();
     for (let i = 0; i < 20; i++) a.app.publish("news", "x".repeat(MIB));
     await hub.settle();
     end(a.broker);
     await hub.settle();
     await messagesOf(there);
     expect(a.broker.waitingBytes).toBe(0);
-    a.broker.hold();
+    a.broker.stall();
     for (let i = 0; i < 15; i++) a.app.publish("news", "y".repeat(MIB));
-    a.broker.release();
+    a.broker.unstall();
     await hub.settle();
     expect((await messagesOf(there)).length).toBe(15);
   });
 
-  test("gets no more, when many small ones come", async () => {
+  test("gets no more of many small messages either", async () => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const there = await b.member("news");
     await hub.settle();
-    a.broker.hold();
+    a.broker.stall();
     const text = "x".repeat(8_000);
     for (let i = 0; i < 3_000; i++) a.app.publish("news", text);
     expect(a.broker.waitingBytes).toBeGreaterThan(15 * MIB);
@@ -212,22 +213,22 @@ describe("a broker that is slow", () => {
     expect(a.broker.waitingBytes).toBeLessThanOrEqual(16 * MIB);
     const { dropped, published } = a.app.stats().broker!;
     expect(dropped).toBeGreaterThan(500);
-    a.broker.release();
+    a.broker.unstall();
     await hub.settle();
     expect((await messagesOf(there)).length).toBe(published);
     expect(a.app.stats().broker).toMatchObject({ published, dropped: 3_000 - published });
   });
 
-  test("holds nobody up: who joins, leaves and speaks here does so at once", async () => {
+  test("does not delay sockets of this process that subscribe, unsubscribe and publish", async () => {
     const { a, hub, news } = await newsPair();
-    a.broker.hold();
+    a.broker.stall();
     const guest = await a.member("news", "more");
     expect(a.app.publish("news", "hello")).toBe(2);
     expect(await messagesOf(guest)).toEqual(["hello"]);
     guest.socket.unsubscribe("more");
     await hub.settle();
     expect(await news()).toEqual({ here: ["hello"], there: [] });
-    a.broker.release();
+    a.broker.unstall();
     expect(await news()).toEqual({ here: [], there: ["hello"] });
     expect(a.broker.usersTopics).toEqual(["news"]);
   });

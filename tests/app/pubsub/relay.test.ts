@@ -5,7 +5,7 @@ import { crowd, type Member, messagesOf, messagesOfAll, peer, peers } from "../.
 import { Hub } from "../../support/memory-broker.ts";
 
 describe("subscriptions at the broker", () => {
-  test("begin with a topic's first socket and end with its last", async () => {
+  test("begin with the first socket of a topic and end with the last", async () => {
     const hub = new Hub();
     const { broker, member } = await peer(hub);
     const [a, b] = [await member(), await member()];
@@ -36,7 +36,7 @@ describe("subscriptions at the broker", () => {
     expect(a.broker.calls).toEqual(["publish news"]);
   });
 
-  test("survive who leaves and comes back in one turn", async () => {
+  test("stay when a socket leaves and comes back in one turn", async () => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const [one, other] = [await a.member("news"), await a.member()];
@@ -54,7 +54,7 @@ describe("subscriptions at the broker", () => {
     expect(a.app.stats().broker).toMatchObject({ received: 2 });
   });
 
-  test("of many topics that come and go are kept apart", async () => {
+  test("of many topics that come and go do not get mixed up", async () => {
     const hub = new Hub();
     const { app, broker, member } = await peer(hub);
     const { socket } = await member();
@@ -77,12 +77,12 @@ describe("subscriptions at the broker", () => {
     expect(broker.usersTopics).toEqual([]);
   });
 
-  test("are as the sockets are in the end, whatever happens on the way", async () => {
+  test("agree with the sockets in the end, whatever happens before", async () => {
     const TOPICS = ["a", "b", "c"];
     const change = fc.record({ who: fc.nat(1), topic: fc.constantFrom(...TOPICS), isWanted: fc.boolean() });
     const step = fc.oneof(
       { weight: 8, arbitrary: change },
-      { weight: 4, arbitrary: fc.constantFrom("end of turn", "hold", "release") },
+      { weight: 4, arbitrary: fc.constantFrom("end of turn", "stall", "unstall") },
       { weight: 2, arbitrary: fc.constantFrom("disconnect", "reconnect") },
     );
     const hub = new Hub();
@@ -96,9 +96,9 @@ describe("subscriptions at the broker", () => {
             if (each.isWanted) socket.subscribe(each.topic);
             else socket.unsubscribe(each.topic);
           } else if (each === "end of turn") await nextTurn();
-          else a.broker[each as "hold" | "release" | "disconnect" | "reconnect"]();
+          else a.broker[each as "stall" | "unstall" | "disconnect" | "reconnect"]();
         }
-        a.broker.release();
+        a.broker.unstall();
         if (!a.app.stats().broker!.isConnected) a.broker.reconnect();
         await hub.settle();
         const wanted = TOPICS.filter((topic) => a.app.subscribers(topic) > 0);
@@ -138,7 +138,7 @@ describe("messages", () => {
     expect(await messagesOfAll(members)).toEqual([[expected], [expected], [expected]]);
   });
 
-  test("are heard once, by their own process at once and by the others from the broker", async () => {
+  test("arrive once: at once in their own process, and through the broker in the others", async () => {
     const hub = new Hub();
     const all = await peers(hub, 3);
     const members: Member[] = [];
@@ -160,12 +160,12 @@ describe("messages", () => {
     ]);
   });
 
-  test("are as they were when they were published", async () => {
+  test("arrive as they were when they were published", async () => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const one = await b.member("news");
     await hub.settle();
-    a.broker.hold();
+    a.broker.stall();
     const expected: Buffer[] = [];
     const bytes = Buffer.alloc(1_000);
     for (let i = 0; i < 200; i++) {
@@ -174,12 +174,12 @@ describe("messages", () => {
       if (i % 3 === 0) await nextTurn();
     }
     bytes.fill("overwritten");
-    a.broker.release();
+    a.broker.unstall();
     await hub.settle();
     expect(await messagesOf(one)).toEqual(expected);
   });
 
-  test("to one topic in one turn leave as one, and the order across topics is kept", async () => {
+  test("to one topic in one turn are sent as one, and the order across topics is kept", async () => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const one = await b.member("x", "y");
@@ -205,7 +205,7 @@ describe("messages", () => {
     expect(await messagesOf(one)).toEqual(expected);
   });
 
-  test("of each process are in order, wherever they meet", async () => {
+  test("of each process arrive in order, in every process", async () => {
     const hub = new Hub();
     const all = await peers(hub, 3);
     const members: Member[] = [];
@@ -224,7 +224,7 @@ describe("messages", () => {
     }
   });
 
-  test("that come from the broker are not sent on to it", async () => {
+  test("that come from the broker are not sent back to it", async () => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     for (const { member } of [a, b]) await member("news");
@@ -234,12 +234,12 @@ describe("messages", () => {
     expect(hub.usersTopics).toEqual(["news"]);
   });
 
-  test("for a topic that was left meanwhile are not counted", async () => {
+  test("for a topic that was left in the meantime are not counted", async () => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const one = await b.member("news");
     await hub.settle();
-    b.broker.hold();
+    b.broker.stall();
     one.socket.unsubscribe("news");
     a.app.publish("news", "late");
     await hub.settle();
@@ -249,7 +249,7 @@ describe("messages", () => {
   });
 });
 
-test("without a broker there are no figures of one", async () => {
+test("an app without a broker has no figures of one", async () => {
   const { app } = await crowd();
   expect(app.stats().broker).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-// What holds for every story of topics, tried with random ones and beside a simple model.
+/** Property tests of topics: random steps in a real app and in a simple model have the same results. */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
@@ -29,14 +29,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ what: fc.constant("end of turn" as const) }) },
 );
 
-/** One socket, as simply as it can be told. */
+/** A socket in the model. */
 interface Part {
   state: "open" | "closing" | "cut";
   topics: string[];
   readonly received: string[];
 }
 
-/** The model: everything is looked for in lists. */
+/** The model. It searches everything in lists. */
 class Model {
   readonly parts: Part[] = Array.from({ length: SOCKETS }, () => ({ state: "open", topics: [], received: [] }));
   readonly changes: string[] = [];
@@ -74,7 +74,7 @@ class Model {
   }
 }
 
-/** Both, step by step. */
+/** Runs each step in the app and in the model. */
 class Story {
   readonly model: Model = new Model();
   readonly #crowd: Crowd;
@@ -118,7 +118,7 @@ class Story {
     }
   }
 
-  /** What anyone can see of the topics is as the model says. */
+  /** Compares all that is visible of the topics with the model. */
   check(): void {
     const { app } = this.#crowd;
     const { model } = this;
@@ -130,7 +130,7 @@ class Story {
       .toEqual(model.changes);
   }
 
-  /** Each client has got what the model says, in order; one that was cut, at most that. */
+  /** Compares the messages of each client with the model, in order. A client that was cut may have fewer. */
   async checkReceived(): Promise<void> {
     for (const [who, { client, socket }] of this.#members.entries()) {
       const { state, received } = this.model.parts[who];
@@ -144,7 +144,7 @@ class Story {
   }
 }
 
-test("whatever happens, everyone is where they should be and gets what they should, in order", async () => {
+test("whatever happens, each socket has its topics and gets its messages in order", async () => {
   const all = await crowd();
   const changes = changesOf(all.app);
   await fc.assert(
@@ -164,8 +164,8 @@ test("whatever happens, everyone is where they should be and gets what they shou
   );
 });
 
-/** Enough topics that those without members are swept out now and then. */
-test("however many topics come and go, who is where is as in a plain list", () => {
+/** So many topics that the empty ones are swept out now and then. */
+test("however many topics come and go, their members are the same as in a plain list", () => {
   const MANY = 200;
   const change = fc.record({ who: fc.nat(2), from: fc.nat(MANY), count: fc.nat(MANY), isIn: fc.boolean() });
   fc.assert(
