@@ -1,3 +1,4 @@
+/** The error that a controller or an upgrade hook throws to refuse a request. */
 import { checkHeader } from "../../protocol/handshake.ts";
 
 /**

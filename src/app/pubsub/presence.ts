@@ -35,7 +35,7 @@ interface Remote {
   size: number;
   /** The number of the last message that was applied. -1 while the whole state is awaited. */
   sequence: number;
-  heardAtMs: number;
+  lastMessageAtMs: number;
   askedAtMs: number;
 }
 
@@ -180,7 +180,7 @@ export class Presence {
   #take(processId: string, { reset, joined = [], left = [] }: PresenceMessage, sequence: number): void {
     const remote = this.#remotes.get(processId) ?? this.#meet(processId);
     if (remote === undefined) return;
-    remote.heardAtMs = performance.now();
+    remote.lastMessageAtMs = performance.now();
     const isChange = reset !== undefined;
     if (reset === true) this.#clear(remote);
     else if (remote.sequence !== (isChange ? sequence - 1 : sequence)) return this.#ask(processId, remote);
@@ -206,7 +206,7 @@ export class Presence {
   /** Adds a process that was not known before, unless there are too many. */
   #meet(processId: string): Remote | undefined {
     if (this.#remotes.size >= MAX_REMOTES) return undefined;
-    const remote: Remote = { members: new Map(), size: 0, sequence: -1, heardAtMs: 0, askedAtMs: -Infinity };
+    const remote: Remote = { members: new Map(), size: 0, sequence: -1, lastMessageAtMs: 0, askedAtMs: -Infinity };
     this.#remotes.set(processId, remote);
     return remote;
   }
@@ -232,7 +232,9 @@ export class Presence {
   #beat(): void {
     this.#tell({ sequence: this.#sequence });
     const oldestMs = performance.now() - this.#options.timeoutMs;
-    for (const [processId, { heardAtMs }] of this.#remotes) if (heardAtMs < oldestMs) this.#forget(processId);
+    for (const [processId, { lastMessageAtMs }] of this.#remotes) {
+      if (lastMessageAtMs < oldestMs) this.#forget(processId);
+    }
   }
 }
 
