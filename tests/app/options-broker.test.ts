@@ -55,7 +55,7 @@ describe("a broker", () => {
     [true, /^broker must be a broker.*got true$/],
     [{}, /^broker must be a broker.*onMessage.*got an object \(Object\)$/],
     [() => {}, /^broker must be a broker/],
-  ])("is not %o", async (broker, message) => {
+  ])("cannot be %o", async (broker, message) => {
     await expect(createApp({ broker } as AppOptions)).rejects.toThrow(TypeError);
     await expect(createApp({ broker } as AppOptions)).rejects.toThrow(message);
   });

@@ -195,7 +195,7 @@ test.each(ROWS)("%s", async (_name, asked, status, body, headers = {}) => {
 test.each([
   ["maxConnections", 503, "The server has no room for more connections\n"],
   ["maxConnectionsPerIp", 429, "There are too many connections from this address\n"],
-])("no room, by %s", async (option, status, body) => {
+])("no room for another connection, because of %s", async (option, status, body) => {
   const app = await listeningApp({ [option]: 1 }, (app) => app.ws("/", () => {}));
   await connectTo(app);
   const response = await respond(app, handshake("/"));

@@ -169,7 +169,7 @@ describe("mistakes", () => {
       await nextTurn();
       throw new Error("no database");
     }],
-  ])("when a factory %s, listen rejects with its error, nobody listens, and what was made is disposed of", async (
+  ])("when a factory %s, listen rejects with its error, and the services made so far are disposed of", async (
     _name,
     database,
   ) => {

@@ -13,7 +13,7 @@ import { RawClient, rawRequest, statusOf, upgradeRequest } from "../support/raw-
 import { readToEnd } from "../support/stream-client.ts";
 import { streamFrom } from "../support/web-stream.ts";
 
-const GOODBYE = close(1001);
+const CLOSE_FRAME = close(1001);
 
 describe("messages that were sent before close are delivered before the Close", () => {
   test("8 MiB to each of ten clients that read late, with small and large messages in order", async () => {
@@ -30,7 +30,7 @@ describe("messages that were sent before close are delivered before the Close", 
       client.resume();
       for (const message of messages) expect(await client.nextMessage() === message, message.slice(0, 20)).toBe(true);
       expect((await client.nextFrame()).opcode).toBe(opcodes.close);
-      client.send(GOODBYE);
+      client.send(CLOSE_FRAME);
       expect(await client.closed()).toEqual({ code: 1001, reason: "", ended: "fin" });
     }));
     expect(await closing).toEqual({ closed: 10, terminated: 0 });
@@ -50,7 +50,7 @@ describe("messages that were sent before close are delivered before the Close", 
     client.send(text("go"));
     expect([await client.nextMessage(), await client.nextMessage()]).toEqual(["first", "second"]);
     expect((await client.nextFrame()).opcode).toBe(opcodes.close);
-    client.send(GOODBYE);
+    client.send(CLOSE_FRAME);
     await client.closed();
   });
 
@@ -63,7 +63,7 @@ describe("messages that were sent before close are delivered before the Close", 
     const client = await connectTo(app);
     const closing = app.close();
     await client.nextFrame();
-    client.send(text("one more thing"), text("and another"), GOODBYE);
+    client.send(text("one more thing"), text("and another"), CLOSE_FRAME);
     expect(await closing).toEqual({ closed: 1, terminated: 0 });
     expect(arrived).toEqual(["one more thing", "and another"]);
   });
@@ -122,7 +122,7 @@ describe("close does not wait", () => {
     const closing = closeQuickly(app, { timeoutMs: 10_000 });
     for (const client of clients) {
       expect((await client.nextFrame()).opcode).toBe(opcodes.close);
-      client.send(GOODBYE);
+      client.send(CLOSE_FRAME);
     }
     expect(await closing).toBeLessThan(2_000);
   });
@@ -168,7 +168,7 @@ describe("no new client gets in", () => {
         const client = await RawClient.connect(port);
         onTestFinished(() => client.terminate());
         while (client.closeFrame === undefined) await client.nextFrame();
-        client.send(GOODBYE);
+        client.send(CLOSE_FRAME);
         return String((await client.closed()).code);
       } catch (error) {
         const refusal = /HTTP\/1\.1 (\d{3})/.exec((error as Error).message)?.[1];
@@ -215,7 +215,7 @@ test("await using closes the app even if its block throws", async () => {
     app.ws("/", () => {});
     await app.listen({ port: 0, host: "127.0.0.1" });
     client = await connectTo(app);
-    void client.nextFrame().then(() => client!.send(GOODBYE));
+    void client.nextFrame().then(() => client!.send(CLOSE_FRAME));
     throw new Error("in the middle");
   };
   await expect(block()).rejects.toThrow("in the middle");

@@ -32,7 +32,7 @@ test.each<[what: string, connection: unknown, given: string]>([
   ["nothing", undefined, "got undefined"],
   ["an address", "nats://localhost", 'got "nats://localhost"'],
   ["options", { servers: "localhost" }, "got an object (Object)"],
-])("natsBroker does not take %s", (_what, connection, given) => {
+])("natsBroker refuses %s", (_what, connection, given) => {
   const make = () => natsBroker(connection as NatsClient);
   expect(make).toThrow(TypeError);
   expect(make).toThrow(`${WANTED}; ${given}`);
@@ -47,7 +47,7 @@ test.each<[options: unknown, message: RegExp]>([
   [{ prefix: "a b" }, /; got "a b"$/],
   [{ prefix: "a".repeat(257) }, /; got "a{80}…"$/],
   [{ prefx: "a" }, /^natsBroker has no option "prefx"; it has prefix$/],
-])("natsBroker does not take the options %j", (options, message) => {
+])("natsBroker refuses the options %j", (options, message) => {
   const make = () => natsBroker(new Promise<never>(() => {}), options as object);
   expect(() => make()).toThrow(TypeError);
   expect(() => make()).toThrow(message);
@@ -56,7 +56,7 @@ test.each<[options: unknown, message: RegExp]>([
 test.each([
   ["fails", () => Promise.reject(new Error("no such host")), "no such host"],
   ["brings something else", () => Promise.resolve({} as NatsClient), `${WANTED}; got an object (Object)`],
-])("a promise that %s is told as the reason for being away", async (_what, connect, message) => {
+])("a promise that %s is reported as the error for which the link is down", async (_what, connect, message) => {
   const broker = natsBroker(connect());
   const told = Promise.withResolvers<unknown>();
   broker.onMessage(() => {});

@@ -1,3 +1,4 @@
+/** Apps in the workers of node:cluster. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";

@@ -45,7 +45,7 @@ test.each<[what: string, client: unknown, given: string]>([
   ["a cluster of node-redis", createCluster({ rootNodes: [] }), "got one of several servers"],
   ["Sentinel of node-redis", createSentinel({ name: "a", sentinelRootNodes: [] }), "got one of several servers"],
   ["a cluster of ioredis", new Cluster([], { lazyConnect: true }), "got one of several servers"],
-])("redisBroker does not take %s", (_what, client, given) => {
+])("redisBroker refuses %s", (_what, client, given) => {
   const wanted = "redisBroker takes a client of one server, from createClient of redis or new Redis of ioredis";
   const make = () => redisBroker(client as RedisClient);
   expect(make).toThrow(TypeError);
@@ -56,7 +56,7 @@ test.each<[options: unknown, message: string]>([
   [{ prefix: 1 }, "prefix must be a string; got 1"],
   [{ prefx: "a" }, 'redisBroker has no option "prefx"; it has prefix'],
   ["a", 'redisBroker takes an object of options; got "a"'],
-])("redisBroker does not take the options %j", (options, message) => {
+])("redisBroker refuses the options %j", (options, message) => {
   expect(() => redisBroker(createClient(), options as object)).toThrow(new TypeError(message));
 });
 
@@ -86,7 +86,7 @@ describe.skipIf(!isInstalled(redisServer))("a broker over Redis (redis-server)",
   test.each<[name: string, connect: (port: number) => RedisClient]>([
     ["node-redis", (port) => createClient({ url: `redis://:secret@127.0.0.1:${port}/3` })],
     ["ioredis", (port) => new Redis(`redis://:secret@127.0.0.1:${port}/3`, { lazyConnect: true })],
-  ])("connects as the options of its client say: %s", async (_name, connect) => {
+  ])("connects with the options of its client: %s", async (_name, connect) => {
     const kind = {
       ...redisServer,
       arguments: (...where: [number, string]) => [...redisServer.arguments(...where), "--requirepass", "secret"],
@@ -102,7 +102,7 @@ describe.skipIf(!isInstalled(redisServer))("a broker over Redis (redis-server)",
   test.each<[name: string, connect: (port: number) => RedisClient]>([
     ["node-redis", (port) => createClient({ url: `redis://127.0.0.1:${port}`, username: "ada", password: "1" })],
     ["ioredis", (port) => new Redis(port, { username: "ada", password: "1", lazyConnect: true })],
-  ])("tells who asks for what the server's rules forbid: %s", async (_name, connect) => {
+  ])("rejects a subscription that the rules of the server forbid: %s", async (_name, connect) => {
     const rules = ["--user", "ada", "on", ">1", "+@all", "~*", "&spacenode:open*"];
     const kind = {
       ...redisServer,
@@ -137,7 +137,7 @@ describe.skipIf(!isInstalled(redisServer))("a broker over Redis (redis-server)",
       'import { Redis } from "ioredis"; const client = new Redis(PORT, { lazyConnect: true });',
       false,
     ],
-  ])("leaves nothing open that keeps a process: %s", async (_name, makeClient, isThere) => {
+  ])("leaves nothing open that keeps a process alive: %s", async (_name, makeClient, isThere) => {
     const server = await createServer(redisServer);
     if (isThere) await server.start();
     const program = Program.source(`

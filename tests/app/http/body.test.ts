@@ -273,7 +273,7 @@ describe("a body with a wrong length", () => {
     ["a length of forty digits", `Content-Length: ${"9".repeat(40)}\r\n`],
     ["a length beside chunks", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"],
     ["an unknown encoding", "Transfer-Encoding: secret\r\n"],
-  ])("%s: the request is refused, and nothing behind it is taken for another", async (_name, lines) => {
+  ])("%s: the request is refused, and the bytes behind it are not taken for a request", async (_name, lines) => {
     const app = await readingApp();
     const served: string[] = [];
     app.post("/served", () => void served.push("a request from inside a body"));
@@ -287,7 +287,7 @@ describe("a body with a wrong length", () => {
   test.each<[string, string]>([
     ["a chunk that is longer than it says", postChunked("/watched", [], "2\r\nabcdef\r\n0\r\n\r\n")],
     ["a chunk whose length is not a number", postChunked("/watched", [], "zz\r\nab\r\n0\r\n\r\n")],
-  ])("%s: the body is never taken for whole", async (_name, request) => {
+  ])("%s: the body is never taken for complete", async (_name, request) => {
     const app = await readingApp({ ...OPTIONS, messageTimeoutMs: 60_000 });
     const { reading } = watchBody(app);
     const response = await rawRequest(portOf(app), request);

@@ -41,7 +41,7 @@ describe("methods", () => {
     ["GET", "/gone", "DELETE, OPTIONS"],
     ["HEAD", "/gone", "DELETE, OPTIONS"],
     ["PROPFIND", "/both", "GET, POST, HEAD, OPTIONS"],
-  ])("%s %s is 405, and Allow says what is possible", async (method, path, allow) => {
+  ])("%s %s is 405, and Allow lists the methods of the path", async (method, path, allow) => {
     const { status, headers } = await ask(await manyRoutes(), path, method);
     expect(status).toBe(405);
     expect(headers.allow).toBe(allow);
@@ -74,7 +74,7 @@ describe("paths", () => {
     ["/nowhere/%", 400],
     ["/chat", 426],
     ["/chat?x=1", 426],
-  ])("%s is %d, with a line that says why", async (path, expected) => {
+  ])("%s is %d, with a text that gives the reason", async (path, expected) => {
     const { status, body, headers } = await ask(await manyRoutes(), path);
     expect(status).toBe(expected);
     expect(body).toMatch(/^[A-Z].+\n$/);
@@ -91,7 +91,7 @@ describe("paths", () => {
     ["HTTPS://mysite.com:8443/room/9", "/room/9 "],
     ["http://mysite.com", "/ "],
     ["http://mysite.com/", "/ "],
-  ])("the target %s is taken apart, as RFC 9112 §3.2.2 asks", async (target, expected) => {
+  ])("the target %s is taken apart (RFC 9112 §3.2.2)", async (target, expected) => {
     const app = await listeningApp({}, (app) => app.get("/*", ({ path, query }) => `${path} ${query}`));
     const request = `GET ${target} HTTP/1.1\r\nHost: mysite.com\r\nConnection: close\r\n\r\n`;
     const response = await rawRequest(portOf(app), request);

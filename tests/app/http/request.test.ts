@@ -144,7 +144,7 @@ describe.each(WAYS_IN)("by %s, a handshake", (_name, wayIn) => {
     "GET /#fragment HTTP/1.1",
     "GET /?query#fragment HTTP/1.1",
     "GET http://localhost/#fragment HTTP/1.1",
-  ])("for a target that is none is refused with 400: %s", async (requestLine) => {
+  ])("with a target that is not valid is refused with 400: %s", async (requestLine) => {
     let handled = 0;
     const open = await wayIn((app) => app.ws("/", () => void handled++).ws("/*", () => void handled++));
     const response = await shake(open(), upgradeRequest("/", {}, requestLine));
@@ -179,7 +179,7 @@ describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
     "GET http://user@localhost/ HTTP/1.1",
     "GET ftp://localhost/ HTTP/1.1",
     "GET /#fragment HTTP/1.1",
-  ])("for a target that is none is refused with 400: %s", async (requestLine) => {
+  ])("with a target that is not valid is refused with 400: %s", async (requestLine) => {
     let handled = 0;
     const count = (): void => void handled++;
     const open = await wayIn((app) => app.get("/", count).get("/*", count).post("/", count).post("/*", count));
@@ -206,7 +206,7 @@ describe.each(WAYS_IN.slice(0, 2))("by %s, a request", (_name, wayIn) => {
     ["http://localhost//b", "//b", "/b"],
     ["http://localhost:80?x=1", "/", ""],
     ["HTTPS://[::1]:443/b", "/b", "b"],
-  ])("for %s shows its path as the client wrote it", async (target, path, rest) => {
+  ])("for %s has its path as the client wrote it", async (target, path, rest) => {
     const open = await wayIn((app) => app.get("/*", (req) => [req.path, req.params["*"]]));
     expect(JSON.parse(bodyOf(await get(open(), ["localhost"], `GET ${target} HTTP/1.1`)))).toEqual([path, rest]);
   });

@@ -221,19 +221,22 @@ describe("an error of a controller", () => {
       await nextTurn();
       throw new HttpError(403, "Nur für Freunde", { "X-Why": "because" });
     }],
-  ])("an HttpError is sent as it says, and not logged: %s", async (_name, controller) => {
-    const { status, headers, body, entries } = await responseOf(controller);
-    expect([status, body, entries]).toEqual([403, "Nur für Freunde\n", []]);
-    expect(headers["x-why"]).toBe("because");
-    expect(headers["content-type"]).toBe("text/plain; charset=utf-8");
-  });
+  ])(
+    "that is an HttpError is sent with its status, text and headers, and not logged: %s",
+    async (_name, controller) => {
+      const { status, headers, body, entries } = await responseOf(controller);
+      expect([status, body, entries]).toEqual([403, "Nur für Freunde\n", []]);
+      expect(headers["x-why"]).toBe("because");
+      expect(headers["content-type"]).toBe("text/plain; charset=utf-8");
+    },
+  );
 
   test.each<[string, unknown]>([
     ["an Error", new Error("password: 12345")],
     ["a string", "password: 12345"],
     ["undefined", undefined],
     ["an object without a prototype", Object.create(null)],
-  ])("%s is a 500 without details, and logged", async (_name, thrown) => {
+  ])("that is %s is a logged 500 without details", async (_name, thrown) => {
     for (
       const controller of [() => {
         throw thrown;

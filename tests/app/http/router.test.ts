@@ -95,7 +95,7 @@ describe("percent-encoding", () => {
   });
 
   test.each(["/chat/%", "/chat/%2", "/chat/%zz", "/chat/%ff", "/chat/%c3%28", "/%E0%A4%A", "/nowhere/%", "/files/a/%"])(
-    "%s is a bad request",
+    "%s is refused with 400",
     (path) => {
       expect(() => router.match(path)).toThrow(expect.objectContaining({ status: 400, name: "HttpError" }));
     },
@@ -125,7 +125,7 @@ test.each<[string[], string, RegExp[]]>([
   [["/chat/:room"], "/chat/:name", [/"\/chat\/:name"/, /"\/chat\/:room"/, /same paths/]],
   [["/:a/x/:b"], "/:c/x/:d", [/"\/:c\/x\/:d"/, /"\/:a\/x\/:b"/]],
   [["/a/*", "/b"], "/a/*", [/"\/a\/\*"/]],
-])("%o and %s cannot both be", (patterns, pattern, messages) => {
+])("%o and %s cannot both be added", (patterns, pattern, messages) => {
   const router = routerOf(...patterns);
   for (const message of messages) expect(() => router.add(pattern, "")).toThrow(message);
   expect(() => router.add(pattern, "")).toThrow(TypeError);
@@ -147,7 +147,7 @@ test.each<[unknown, RegExp]>([
   ["/:a-b", /"\/chat\/:room".*got "\/:a-b"/],
   ["/:1", /got "\/:1"/],
   ["/:a/:a", /":a" stands twice in "\/:a\/:a"/],
-])("%o is no path", (pattern, message) => {
+])("%o is not a valid path", (pattern, message) => {
   const add = (): void => new Router<string>().add(pattern as string, "");
   expect(add).toThrow(TypeError);
   expect(add).toThrow(message);

@@ -85,7 +85,7 @@ describe("an upgrade hook that returns a Response", () => {
       () => ({ status: 403, headers: new Map(), arrayBuffer: () => new Uint8Array(2 ** 20 + 1) }),
       /1048576/,
     ],
-  ])("which cannot be sent refuses with 500, and says why in the log: one %s", async (_name, make, message) => {
+  ])("that cannot be sent refuses with 500, and the log has the reason: one %s", async (_name, make, message) => {
     for (const hook of [make, async () => (await nextTurn(), make())]) {
       const { logger, entries } = recordingLogger();
       const app = await appWith(hook as Hook, { logger });
@@ -209,7 +209,7 @@ describe("an object that has only some members of a Response", () => {
     ["a function for a status", { status: () => 401, headers: new Map(), body: null }],
     ["headers that are a list of names", { status: 1, headers: ["Name", "Age"] }],
     ["plain headers and a body", { status: 7, headers: {}, body: "text" }],
-  ])("is data: %s", async (_name, data) => {
+  ])("counts as data: %s", async (_name, data) => {
     const app = await listeningApp({}, (app) => app.get("/", () => data));
     expect(JSON.parse((await ask(app, "/")).body)).toEqual(JSON.parse(JSON.stringify(data)));
     expect(statusOf(await headOf(await appWith((() => data) as Hook)))).toBe(101);

@@ -48,7 +48,7 @@ test.each<[string, Buffer]>([
   ["a length beyond the end", Buffer.concat([envelope("x"), Buffer.of(1, 0, 0, 0, 2, 120)])],
   ["the largest length", Buffer.concat([envelope("x"), Buffer.of(2, 255, 255, 255, 255, 120)])],
   ["JSON", Buffer.from('{"type":"message","data":"hello"}')],
-])("%s is no envelope", (_name, bytes) => {
+])("%s is not an envelope", (_name, bytes) => {
   expect(decodeEnvelope(bytes)).toBeUndefined();
 });
 

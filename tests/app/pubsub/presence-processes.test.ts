@@ -32,7 +32,7 @@ describe("time", () => {
     ["a join", ({ presence }) => presence.join("room", "2", "Bob"), ["process 0 1 Ada", "process 0 2 Bob"]],
     ["a change", ({ presence }) => presence.join("room", "1", "Eve"), ["process 0 1 Eve"]],
     ["a leave", ({ presence }) => presence.leave("room", "1"), []],
-  ])("%s that got lost is made good with the next heartbeat", async (_name, change, expected) => {
+  ])("%s that was lost is noticed and repaired with the next heartbeat", async (_name, change, expected) => {
     const bus = new Bus();
     const [a, b] = await bus.meet(2);
     a.presence.join("room", "1", "Ada");

@@ -65,7 +65,7 @@ describe("in one process", () => {
     ["a name that objects have", { ["__proto__"]: 1, constructor: 2 }],
     ["1,024 bytes as JSON", "x".repeat(1_022)],
     ["1,024 bytes as JSON, in fewer characters", "ü".repeat(511)],
-  ])("it may be %s", async (_name, presence) => {
+  ])("the data may be %s", async (_name, presence) => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const { socket } = await a.member();
@@ -100,7 +100,7 @@ describe("in one process", () => {
     ["another option", { presense: 1 }, TypeError, /^subscribe has no option "presense".*presence/],
     ["no options", "Ada", TypeError, /^subscribe takes an object.*"Ada"/],
     ["null for options", null, TypeError, /^subscribe takes an object.*null/],
-  ])("it is not %s, and nothing has happened then", async (_name, options, kind, message) => {
+  ])("subscribe refuses %s, and then nothing has changed", async (_name, options, kind, message) => {
     const { app, member } = await crowd();
     const { socket } = await member();
     const changes = changesOf(app);

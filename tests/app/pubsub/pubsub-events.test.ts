@@ -65,7 +65,7 @@ describe("join and leave", () => {
       throw new Error("listener at fault");
     }],
     ["rejects", () => Promise.reject(new Error("listener at fault"))],
-  ])("a listener that %s is logged, and nothing else happens", async (_name, fail) => {
+  ])("a listener that %s is logged, without any other effect", async (_name, fail) => {
     const { app, member, entries } = await crowd();
     app.on("join", fail);
     app.on("leave", fail);

@@ -57,7 +57,7 @@ describe("publish", () => {
     [{}, "an object (Object)"],
     [[1, 2], "an array"],
     [Promise.resolve("x"), "an object (Promise)"],
-  ])("refuses %o, also where nobody is, and nobody gets anything", async (data, shown) => {
+  ])("refuses %o, even without subscribers, and sends nothing", async (data, shown) => {
     const { app, member } = await crowd();
     const members = [await member("news"), await member("news")];
     const attempts: (() => unknown)[] = [

@@ -57,7 +57,7 @@ describe("one encoding for all", () => {
     ["a short text that is not ASCII", "grüße 🌍"],
     ["a few bytes", Buffer.from("hello")],
     ["a long text", "ü".repeat(50_000)],
-  ])("%s has its frame at one place in memory", async (_name, data) => {
+  ])("%s has one frame in memory for all sockets", async (_name, data) => {
     const { app, all } = await lines(5, ["news"]);
     app.publish("news", data);
     for (const { client } of all) await client.nextMessage();

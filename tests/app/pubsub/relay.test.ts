@@ -128,7 +128,7 @@ describe("messages", () => {
     ["an ArrayBuffer", BYTES.slice(250).buffer, Buffer.from(BYTES.subarray(250))],
     ["no bytes", new Uint8Array(0), Buffer.alloc(0)],
     ["many bytes", Buffer.alloc(300_000, BYTES), Buffer.alloc(300_000, BYTES)],
-  ])("survive: %s", async (_name, data, expected) => {
+  ])("arrive unchanged: %s", async (_name, data, expected) => {
     const hub = new Hub();
     const [a, b] = await peers(hub, 2);
     const members = [await a.member("news"), await b.member("news"), await b.member("news")];
