@@ -167,7 +167,7 @@ export class App<Services extends object = object> {
   }
 
   /**
-   * Adds a service: an object that handlers and controllers receive by its name. A function counts as a factory of the
+   * Adds a service: a value that handlers and controllers receive by its name. A function counts as a factory of the
    * service. The factory runs once, before the app listens, and receives the services that were added before it.
    *
    * A service with a method `Symbol.asyncDispose`, `Symbol.dispose` or `dispose` is disposed of when the app closes.
