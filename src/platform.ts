@@ -205,10 +205,11 @@ export const deflateWhole: ((bytes: Uint8Array) => Uint8Array) | undefined = bun
   ((bytes) => bun.deflateSync(bytes, { level: 1, library: "libdeflate" }));
 
 /**
- * Whether a raw socket hands its bytes to the operating system itself, so that the memory of a write may be used again
- * once `writableLength` is 0. The sockets of `node:net` and `node:tls` do so on all three runtimes, those of HTTP
- * servers included. Any other stream may keep the chunks that were written to it, even after it has called back. The
- * stream that Node 26 hands out for a handshake whose body has not come yet counts as such a stream too.
+ * True when a raw socket exchanges its bytes with the operating system itself. The sockets of `node:net` and `node:tls`
+ * do so on all three runtimes, those of HTTP servers included. The memory of a write to such a socket may be used again
+ * once `writableLength` is 0, and nobody else refers to the chunks that it emits. Any other stream may keep the chunks
+ * in both directions, even after it has called back. The stream that Node 26 hands out for a handshake whose body has
+ * not come yet counts as such a stream too.
  */
 export function isOperatingSystemSocket(raw: RawSocket): boolean {
   return raw instanceof RawSocket;

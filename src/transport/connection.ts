@@ -1,6 +1,15 @@
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
-import { afterOtherSockets, codec, free, interruptReading, readsWhilePaused, resumeReading } from "../platform.ts";
+import type { TLSSocket } from "node:tls";
+import {
+  afterOtherSockets,
+  codec,
+  free,
+  interruptReading,
+  isOperatingSystemSocket,
+  readsWhilePaused,
+  resumeReading,
+} from "../platform.ts";
 import { CloseCode } from "../protocol/close.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { Opcode } from "../protocol/opcode.ts";
@@ -49,6 +58,11 @@ function onData(this: RawSocket, chunk: Buffer): void {
   (this as OwnedSocket)[CONNECTION].receive(chunk);
 }
 
+/** For a stream that is no socket of the operating system, and whose chunks may belong to somebody else. */
+function onForeignData(this: RawSocket, chunk: Buffer): void {
+  (this as OwnedSocket)[CONNECTION].receive(Buffer.from(chunk));
+}
+
 function onEnd(this: RawSocket): void {
   (this as OwnedSocket)[CONNECTION].onPeerEnded();
 }
@@ -82,6 +96,8 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
    * and one turn of the event loop may bring thousands of them.
    */
   readonly #timedFromBytes: number;
+  /** Chunks are unmasked in place, and their memory is freed. Nobody else may see the chunks of such a raw socket. */
+  readonly #ownsChunks: boolean;
   /** An event of the raw socket that waits until all bytes that came before it have been read. See `#defers`. */
   #deferredEvent: "end" | "close" | undefined;
   #bytesReadAtPause = 0;
@@ -118,11 +134,12 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     raw.setNoDelay(true);
     // A TLS socket would otherwise end its own side with the peer's, before the last messages are read and answered.
     raw.allowHalfOpen = true;
-    this.#timedFromBytes = "encrypted" in raw ? 0 : TIMED_FROM_BYTES;
+    this.#timedFromBytes = (raw as Partial<TLSSocket>).encrypted === true ? 0 : TIMED_FROM_BYTES;
+    this.#ownsChunks = isOperatingSystemSocket(raw);
     raw.on("end", onEnd);
     raw.on("close", onClose);
     this.#protocol.pause();
-    if (head.length > 0) this.#protocol.receive(head);
+    if (head.length > 0) this.#protocol.receive(this.#ownsChunks ? head : Buffer.from(head));
     settings.timers.heartbeat?.add(this);
   }
 
@@ -471,7 +488,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   #begin(): void {
     if (this.isStarted) return;
     this.isStarted = true;
-    this.#raw.on("data", onData);
+    this.#raw.on("data", this.#ownsChunks ? onData : onForeignData);
   }
 
   /**

@@ -1,15 +1,14 @@
 // One connection sends requests, or bytes behind a handshake, without end: the server bounds what waits, and a client
 // that reads gets all of its responses.
 
-import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { type AddressInfo, connect as connectTcp } from "node:net";
+import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type App, type AppOptions, createApp } from "../../mod.ts";
-import { ask, listeningApp, portOf, until } from "../support/app.ts";
+import type { App, AppOptions } from "../../mod.ts";
+import { ask, attachedApp, listeningApp, portOf, until } from "../support/app.ts";
 import { certificate, connectSecurely } from "../support/certificate.ts";
 import { text } from "../support/frames.ts";
 import { upgradeRequest } from "../support/raw-client.ts";
@@ -22,8 +21,8 @@ const TOTAL = 10_000;
 /** A connection with so many pending responses is not read any more. */
 const PAUSED_FROM = 32;
 
-function openClear(app: App): Duplex {
-  const stream = connectTcp(portOf(app), "127.0.0.1");
+function openClear(port: number): Duplex {
+  const stream = connectTcp(port, "127.0.0.1");
   stream.on("error", () => {});
   onTestFinished(() => void stream.destroy());
   return stream;
@@ -34,7 +33,7 @@ function openClear(app: App): Duplex {
  * requests once 64 KiB of responses wait.
  */
 const WAYS: readonly (readonly [string, number, AppOptions, (app: App) => Duplex])[] = [
-  ["TCP", 3_000, {}, openClear],
+  ["TCP", 3_000, {}, (app) => openClear(portOf(app))],
   ["TLS", 200, { tls: certificate() }, (app) => connectSecurely(portOf(app))],
 ];
 
@@ -143,7 +142,7 @@ describe.each(WAYS)("over %s", (_name, most, options, open) => {
 
 test("a connection with many pending responses is not read until they are sent", async () => {
   const { app, asked, respond } = await waitingApp({});
-  const stream = openClear(app);
+  const stream = openClear(portOf(app));
   const all = readToEnd(stream);
   for (let number = 0; number < PAUSED_FROM; number++) {
     stream.write(get(`/${number}`));
@@ -177,23 +176,11 @@ describe("bytes behind a handshake whose response is pending", () => {
   async function openBy(way: "listen" | "attach", options: AppOptions, hook: () => unknown): Promise<Duplex> {
     const addRoutes = (app: App): unknown =>
       app.ws("/", { upgrade: hook }, (socket) => void socket.on("message", (data) => socket.send(data)));
-    if (way === "listen") {
-      const app = await listeningApp(options, addRoutes);
-      return options.tls === undefined ? openClear(app) : connectSecurely(portOf(app));
-    }
-    const app = await createApp({ logger: false });
-    addRoutes(app);
-    const server = options.tls === undefined ? createServer() : createTlsServer(certificate());
-    app.attach(server);
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    onTestFinished(async () => {
-      server.close();
-      server.closeAllConnections();
-      await app.close({ timeoutMs: 500 });
-    });
-    const address = server.address() as AddressInfo;
-    return options.tls === undefined ? openClear({ address } as App) : connectSecurely(address.port);
+    const server = (): Server => options.tls === undefined ? createServer() : createTlsServer(certificate());
+    const port = way === "listen"
+      ? portOf(await listeningApp(options, addRoutes))
+      : (await attachedApp(server(), addRoutes)).port;
+    return options.tls === undefined ? openClear(port) : connectSecurely(port);
   }
 
   const ways = WAYS.flatMap(([name, , options]) =>

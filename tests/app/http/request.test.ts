@@ -1,16 +1,15 @@
 /** The address of a request: its Host header and its target (RFC 9112 §3.2), for every way into an app. */
 
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { type AddressInfo, connect as connectTcp, type Socket as RawSocket } from "node:net";
+import { connect as connectTcp, type Socket as RawSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, createApp, InjectError } from "../../../mod.ts";
 import { HttpRoutes } from "../../../src/app/http/http-routes.ts";
 import { MemorySocket } from "../../../src/app/inject/memory-socket.ts";
 import { makeRequest } from "../../../src/app/inject/request.ts";
-import { listeningApp, portOf, recordingLogger } from "../../support/app.ts";
+import { attachedApp, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
 import { certificate, connectSecurely } from "../../support/certificate.ts";
 import { close } from "../../support/frames.ts";
 import { headerOf, statusOf, upgradeRequest } from "../../support/raw-client.ts";
@@ -30,42 +29,21 @@ const secure = (port: number) => (): Duplex => connectSecurely(port);
 const listen: WayIn = async (addRoutes) => clear(portOf(await listeningApp({}, addRoutes)));
 const listenTls: WayIn = async (addRoutes) => secure(portOf(await listeningApp({ tls: certificate() }, addRoutes)));
 
-async function serverWith(server: Server, prepare: (server: Server, app: App) => void): Promise<[number, App]> {
-  const app = await createApp({ logger: false });
-  prepare(server, app);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(async () => {
-    server.close();
-    server.closeAllConnections();
-    await app.close({ timeoutMs: 500 });
-  });
-  return [(server.address() as AddressInfo).port, app];
-}
+const attach: WayIn = async (addRoutes) => clear((await attachedApp(createServer(), addRoutes)).port);
 
-const attach: WayIn = async (addRoutes) => {
-  const [port, app] = await serverWith(createServer(), (server, app) => app.attach(server));
-  addRoutes(app);
-  return clear(port);
-};
-
-const attachTls: WayIn = async (addRoutes) => {
-  const [port, app] = await serverWith(createTlsServer(certificate()), (server, app) => app.attach(server));
-  addRoutes(app);
-  return secure(port);
-};
+const attachTls: WayIn = async (addRoutes) =>
+  secure((await attachedApp(createTlsServer(certificate()), addRoutes)).port);
 
 /**
  * A server whose owner reads the headers first. From then on, the runtimes keep the objects that they have made of the
  * headers.
  */
 const handOver: WayIn = async (addRoutes) => {
-  const [port, app] = await serverWith(createServer(), (server, app) => {
+  const { port } = await attachedApp(createServer(), addRoutes, (app, server) => {
     server.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
       if (message.headers.upgrade !== undefined) app.handleUpgrade(message, raw, head);
     });
   });
-  addRoutes(app);
   return clear(port);
 };
 
@@ -263,7 +241,8 @@ describe("a target that is a whole URL", () => {
 
 test("the requests of another listener are not changed", async () => {
   const seen = Promise.withResolvers<IncomingMessage>();
-  const [port, app] = await serverWith(createServer(), (server, app) => {
+  const addRoutes = (app: App): unknown => app.ws("/ours", () => {});
+  const { port } = await attachedApp(createServer(), addRoutes, (app, server) => {
     app.attach(server);
     server.on("upgrade", (message: IncomingMessage, raw: RawSocket) => {
       if (message.url !== "http://a.example/theirs") return;
@@ -271,7 +250,6 @@ test("the requests of another listener are not changed", async () => {
       raw.end("HTTP/1.1 418 Mine\r\nConnection: close\r\n\r\n");
     });
   });
-  app.ws("/ours", () => {});
   const request = upgradeRequest("/", { Host: "b.example" }, "GET http://a.example/theirs HTTP/1.1");
   expect(statusOf(await shake(clear(port)(), request))).toBe(418);
   const { headers, ...rest } = await seen.promise;

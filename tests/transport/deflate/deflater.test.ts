@@ -44,7 +44,7 @@ describe("MessageDeflater", () => {
     expect(await deflater.deflate(new Random(7692).bytes(150 * KiB))).toBeUndefined();
   });
 
-  test("gives the same result for the same message, and another when an array has been filled anew", async () => {
+  test("gives the same result for the same message, and another when an array has been filled anew", () => {
     const deflater = new MessageDeflater(EFFORT);
     const bytes = Buffer.from(prose(2_000));
     const first = deflater.deflate(bytes) as Uint8Array;
@@ -91,7 +91,7 @@ describe("ContextDeflater", () => {
     expect(inflated(payload!).equals(noise)).toBe(true);
   });
 
-  test("leaves an empty message as it is", async () => {
+  test("leaves an empty message as it is", () => {
     const deflater = make();
     expect(deflater.deflate("")).toBeUndefined();
     expect(deflater.deflate(new Uint8Array(0))).toBeUndefined();

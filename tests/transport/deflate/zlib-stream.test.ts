@@ -69,7 +69,7 @@ test("a window of 8 bits, which zlib does not have for deflating, is taken as on
   }
 });
 
-test("a stream may be closed while it passes a message, and twice", async () => {
+test("a stream may be closed while it passes a message, and twice", () => {
   const stream = openInflate(15);
   const passing = passThrough(stream, withTail(deflated(prose(100_000))), Infinity);
   passing.catch(() => {});
