@@ -2,10 +2,9 @@
  * The one file that knows the runtime. Code in which Node, Deno and Bun behave alike stands elsewhere and imports
  * `node:` modules itself. Each difference between the runtimes has a name and its reason here.
  *
- * Module state: the time at which Deno last asked the operating system about sockets (`lastAskedMs`), and the tasks that
- * wait until Deno asks again (`untilAsked`). `afterOtherSockets` runs and resets them by itself.
+ * Module state: the time at which Deno last asked the operating system about sockets (`lastAskedMs`), and the tasks
+ * that wait until Deno asks again (`untilAsked`). `afterOtherSockets` runs and resets them by itself.
  */
-
 import { Buffer, isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import { Socket as RawSocket } from "node:net";

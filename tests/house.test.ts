@@ -1,4 +1,4 @@
-/** The rules of the house, which docs/architecture.md explains: who may import whom, what is pure, where state may be. */
+/** The rules that docs/architecture.md explains: who may import whom, what is pure, and where state may be. */
 import { describe, expect, test } from "vitest";
 import { read, repositoryFiles } from "./support/repository.ts";
 import { importCircles, parseSource, type SourceFile } from "./support/source-files.ts";

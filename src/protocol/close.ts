@@ -1,5 +1,4 @@
 /** Close codes, and the payload of a Close frame, RFC 6455 §5.5.1 and §7.4. */
-
 import { ProtocolError } from "./errors.ts";
 
 /** The close codes that the engine itself uses, RFC 6455 §7.4.1. */

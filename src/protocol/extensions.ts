@@ -1,5 +1,4 @@
 /** The grammar of the Sec-WebSocket-Extensions header, RFC 6455 §9.1. */
-
 import { HandshakeError } from "./errors.ts";
 import { isToken, isWhitespace } from "./tokens.ts";
 

@@ -1,5 +1,4 @@
 /** Reading and writing the header of a frame, RFC 6455 §5.2. */
-
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "./close.ts";
 import { ProtocolError } from "./errors.ts";
 import { isControl, isKnownOpcode, type Opcode } from "./opcode.ts";

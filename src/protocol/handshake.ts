@@ -2,7 +2,6 @@
  * The opening handshake, RFC 6455 §4.2: checking a client's request, choosing a subprotocol, and writing the headers
  * of the response. Hashing the key is left to `acceptKey` of `platform.ts`, since the runtime has SHA-1.
  */
-
 import { HandshakeError } from "./errors.ts";
 import { type ExtensionOffer, parseExtensions } from "./extensions.ts";
 import { isHost } from "./host.ts";

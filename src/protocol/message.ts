@@ -1,5 +1,4 @@
 /** Messages whose payload comes in several pieces, and the limits of every message. */
-
 import { CloseCode } from "./close.ts";
 import type { IsUtf8, Memory } from "./codec.ts";
 import { ProtocolError } from "./errors.ts";

@@ -1,5 +1,4 @@
 /** The negotiation of permessage-deflate, RFC 7692 §5 and §7.1, and the interface to its decompression. */
-
 import type { ExtensionOffer, ExtensionParameter } from "./extensions.ts";
 
 /** The server's own wishes for permessage-deflate, RFC 7692 §7.1. */

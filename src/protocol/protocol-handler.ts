@@ -1,5 +1,4 @@
 /** The interface between `ServerProtocol` and the code around it, and the states of a connection. */
-
 import { Opcode } from "./opcode.ts";
 
 /**

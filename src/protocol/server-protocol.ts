@@ -1,5 +1,4 @@
 /** The state machine of a connection: reads frames, joins fragments, answers control frames, and closes or fails. */
-
 import { ByteQueue } from "./byte-queue.ts";
 import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYLOAD_BYTES } from "./close.ts";
 import type { Codec } from "./codec.ts";

@@ -2,7 +2,6 @@
  * Validation of UTF-8 that comes in pieces. RFC 6455 §8.1 lets an endpoint fail the connection at the first invalid
  * byte, also in the middle of a fragmented message. A text that comes in one piece is checked natively instead.
  */
-
 import type { IsUtf8 } from "./codec.ts";
 
 /** Below this many bytes, a loop in JavaScript is faster than a call into native code. */

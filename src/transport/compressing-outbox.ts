@@ -1,3 +1,4 @@
+/** Compression in front of an outbox, and the order of messages of which some are compressed on other threads. */
 import { Buffer } from "node:buffer";
 import { RSV1 } from "../protocol/frame-header.ts";
 import { Opcode } from "../protocol/opcode.ts";

@@ -1,13 +1,12 @@
+/**
+ * Writes the response to an opening handshake: the 101, or an HTTP response that refuses the handshake.
+ */
 import { Buffer } from "node:buffer";
 import { STATUS_CODES } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { acceptKey, hasPeerEnded } from "../platform.ts";
 import type { HandshakeError } from "../protocol/errors.ts";
 import { encodeHandshakeResponse, encodeHeaders, type UpgradeOffer } from "../protocol/handshake.ts";
-
-/*
- * Writes the response to an opening handshake: the 101, or an HTTP response that refuses the handshake.
- */
 
 /** The parts of the 101 response that depend on the application. */
 export interface UpgradeExtras {

@@ -1,6 +1,4 @@
-import type { Socket as RawSocket } from "node:net";
-
-/*
+/**
  * A large text that is sent on while its handler is being called leaves in the bytes that it came in, so that the text
  * need not be encoded again. An echo of 64 KiB (`text-64k-4` of the bench) costs a quarter less on Node and a tenth
  * less on Bun.
@@ -8,6 +6,7 @@ import type { Socket as RawSocket } from "node:net";
  * Module state: `lentText`. `withSourceBytes` sets it for the duration of one call and then puts back the value that it
  * had before.
  */
+import type { Socket as RawSocket } from "node:net";
 
 /** A large text that is being handed to a handler, and the bytes that the text came in. */
 export interface LentText {

@@ -1,14 +1,4 @@
-import { Buffer } from "node:buffer";
-import type { Socket as RawSocket } from "node:net";
-import process from "node:process";
-import { corksLargeFrames, failsOnEmptyWrite, isOperatingSystemSocket } from "../platform.ts";
-import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/frame-header.ts";
-import { hasHeadroom, HEADROOM_FROM_BYTES } from "../protocol/headroom.ts";
-import { Opcode } from "../protocol/opcode.ts";
-import { MAX_UTF8_BYTES_PER_CHAR } from "../protocol/utf8.ts";
-import { type LentText, sourceBytesOf } from "./lent-text.ts";
-
-/*
+/**
  * The sending side of a connection. Everything that is sent to one socket in one turn of the event loop leaves in one
  * write, and frames cost no memory of their own: they are encoded one behind the other into a slab that all sockets
  * share. The bytes that a socket has to write are then usually one range of the slab. A message that goes to many
@@ -38,6 +28,15 @@ import { type LentText, sourceBytesOf } from "./lent-text.ts";
  * - `isFlushScheduled`: true from `scheduleFlush` until `flushScheduled` runs, which resets it.
  * - `corks`: how many calls of `cork` have no `uncork` yet. `uncork` counts it down.
  */
+import { Buffer } from "node:buffer";
+import type { Socket as RawSocket } from "node:net";
+import process from "node:process";
+import { corksLargeFrames, failsOnEmptyWrite, isOperatingSystemSocket } from "../platform.ts";
+import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/frame-header.ts";
+import { hasHeadroom, HEADROOM_FROM_BYTES } from "../protocol/headroom.ts";
+import { Opcode } from "../protocol/opcode.ts";
+import { MAX_UTF8_BYTES_PER_CHAR } from "../protocol/utf8.ts";
+import { type LentText, sourceBytesOf } from "./lent-text.ts";
 
 /** The size of the slab. When the frames of a turn do not fit, the waiting ones are written before the turn ends. */
 const SLAB_BYTES = 64 * 1024;

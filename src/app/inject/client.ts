@@ -1,5 +1,4 @@
 /** The client's end of a WebSocket connection in memory: it speaks the client's side of RFC 6455. */
-
 import { Buffer } from "node:buffer";
 import { randomBytes, randomFillSync } from "node:crypto";
 import { acceptKey } from "../../platform.ts";

@@ -2,7 +2,6 @@
  * `app.inject`: handshakes and requests in memory, which take the same way through the app as those that come over a
  * port.
  */
-
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";

@@ -1,5 +1,4 @@
 /** A connection in memory, with the members of a `net.Socket` that a server uses. */
-
 import { Buffer } from "node:buffer";
 import type { Socket as RawSocket } from "node:net";
 import { Duplex } from "node:stream";

@@ -1,5 +1,4 @@
 /** The requests that `app.inject` makes, and the check of its argument. */
-
 import { Buffer } from "node:buffer";
 import { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";

@@ -1,5 +1,4 @@
 /** The argument of `app.listen`: its type and its check. */
-
 import { show } from "../common/show.ts";
 import { checkNames, isObject } from "../common/validate.ts";
 

@@ -1,5 +1,4 @@
 /** The app's own HTTP server. */
-
 import type { Buffer } from "node:buffer";
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";

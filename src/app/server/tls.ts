@@ -1,5 +1,4 @@
 /** The option `tls`: its type and its check. */
-
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { ServerOptions } from "node:https";
 import { show } from "../common/show.ts";

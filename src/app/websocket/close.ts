@@ -1,5 +1,4 @@
 /** The check of the arguments of `close(code, reason)`. */
-
 import { Buffer } from "node:buffer";
 import { CloseCode, isValidCloseCode, MAX_REASON_BYTES } from "../../protocol/close.ts";
 import { show } from "../common/show.ts";

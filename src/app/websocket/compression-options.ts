@@ -1,5 +1,4 @@
 /** The option `compression`: its type, its defaults and its check. */
-
 import type { CompressionSettings } from "../../transport/deflate/negotiated-deflate.ts";
 import { checkNames, inRange, isObject, throwInvalidOption, timeoutMs } from "../common/validate.ts";
 

@@ -1,5 +1,4 @@
 /** The queue between a socket and the loops over its messages. */
-
 import type { Buffer } from "node:buffer";
 
 type Message = string | Buffer;

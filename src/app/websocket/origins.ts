@@ -1,5 +1,4 @@
 /** The option `wsOrigins`: the origins of the web pages that may connect. */
-
 import { show } from "../common/show.ts";
 
 /**

@@ -1,5 +1,4 @@
 /** The options that only a WebSocket route has, and their check. */
-
 import { isToken } from "../../protocol/tokens.ts";
 import { show } from "../common/show.ts";
 import type { PathParams } from "../http/router.ts";

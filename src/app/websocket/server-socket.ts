@@ -1,5 +1,4 @@
 /** The class behind the public `Socket` interface. */
-
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";

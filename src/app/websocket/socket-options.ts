@@ -1,5 +1,4 @@
 /** The options that an app has for all its WebSocket routes, and a route for itself: their defaults and their check. */
-
 import type { CompressionSettings } from "../../transport/deflate/negotiated-deflate.ts";
 import { checkNames, limit, throwInvalidOption } from "../common/validate.ts";
 import { type CompressionOptions, resolveCompression } from "./compression-options.ts";

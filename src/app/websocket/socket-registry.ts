@@ -1,5 +1,4 @@
 /** The list of an app's sockets, with the limits of their number. */
-
 import { HandshakeError } from "../../protocol/errors.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import type { Socket } from "./socket.ts";

@@ -1,5 +1,4 @@
 /** The public interface of a WebSocket connection on the server: methods, properties and events. */
-
 import type { Buffer } from "node:buffer";
 import type { BinaryData } from "../common/bytes.ts";
 import type { SubscribeOptions } from "../pubsub/pubsub.ts";

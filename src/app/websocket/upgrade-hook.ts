@@ -1,5 +1,4 @@
 /** The `upgrade` hook of a route: its type, and how the results of a hook are read. */
-
 import { HandshakeError } from "../../protocol/errors.ts";
 import { show } from "../common/show.ts";
 import { isError } from "../common/validate.ts";

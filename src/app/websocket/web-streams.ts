@@ -1,5 +1,4 @@
 /** The web streams of a socket: `socket.readable` and `socket.writable`. */
-
 import type { Buffer } from "node:buffer";
 import type { BinaryData } from "../common/bytes.ts";
 import type { Socket } from "./socket.ts";

@@ -2,7 +2,6 @@
  * The WebSocket half of an app: the routes, and the way of a handshake from its `upgrade` event to the handler of its
  * route.
  */
-
 import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { HandshakeError } from "../../protocol/errors.ts";

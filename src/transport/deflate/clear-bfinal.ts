@@ -1,4 +1,4 @@
-/*
+/**
  * Turns a DEFLATE stream that is a single final block (RFC 1951 §3.2) into one that may be continued. A compressor
  * that takes a whole text at once ends its stream with such a block. A message may end with it (RFC 7692 §7.2.3.4),
  * but some clients, Node's own among them, read no message after that one.

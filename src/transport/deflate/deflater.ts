@@ -1,3 +1,7 @@
+/**
+ * Compression of outgoing messages: `MessageDeflater` compresses each message by itself, `ContextDeflater` keeps the
+ * window from one message of a connection to the next.
+ */
 import { Buffer } from "node:buffer";
 import { constants, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOptions } from "node:zlib";
 import { deflateWhole } from "../../platform.ts";
@@ -6,11 +10,6 @@ import { MIN_WINDOW_BITS } from "../../protocol/permessage-deflate.ts";
 import type { Deadlines } from "../timers/deadlines.ts";
 import { clearFinalBit } from "./clear-bfinal.ts";
 import { closeStream, openDeflate, passThrough } from "./zlib-stream.ts";
-
-/*
- * Compression of outgoing messages: `MessageDeflater` compresses each message by itself, `ContextDeflater` keeps the
- * window from one message of a connection to the next.
- */
 
 /** The parameters of zlib that trade memory and time for a smaller result. */
 export interface DeflateEffort {

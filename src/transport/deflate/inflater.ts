@@ -1,14 +1,13 @@
+/**
+ * Decompression of incoming messages: `MessageInflater` inflates each message by itself, `ContextInflater` keeps the
+ * window from one message of a connection to the next.
+ */
 import { Buffer, constants as bufferLimits } from "node:buffer";
 import { type InflateRaw, inflateRaw, inflateRawSync, type ZlibOptions } from "node:zlib";
 import { CloseCode } from "../../protocol/close.ts";
 import { ProtocolError } from "../../protocol/errors.ts";
 import type { Inflater } from "../../protocol/permessage-deflate.ts";
 import { closeStream, openInflate, passThrough } from "./zlib-stream.ts";
-
-/*
- * Decompression of incoming messages: `MessageInflater` inflates each message by itself, `ContextInflater` keeps the
- * window from one message of a connection to the next.
- */
 
 /**
  * From this compressed size on zlib's own threads do the work, which could block the event loop for most of a

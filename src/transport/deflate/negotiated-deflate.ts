@@ -1,3 +1,10 @@
+/**
+ * permessage-deflate (RFC 7692) as a route offers it and as a client has agreed to it.
+ *
+ * Module state: `deflaters`, the deflaters without context takeover of the whole process, by their settings. Routes
+ * with the same settings thus share their results as well. Nothing resets it; it has one entry for each combination of
+ * settings and window size that is in use.
+ */
 import { Buffer } from "node:buffer";
 import type { ExtensionOffer } from "../../protocol/extensions.ts";
 import {
@@ -10,14 +17,6 @@ import { MAX_UTF8_BYTES_PER_CHAR } from "../../protocol/utf8.ts";
 import { Deadlines } from "../timers/deadlines.ts";
 import { ContextDeflater, type Deflater, MessageDeflater } from "./deflater.ts";
 import { ContextInflater, MessageInflater } from "./inflater.ts";
-
-/*
- * permessage-deflate (RFC 7692) as a route offers it and as a client has agreed to it.
- *
- * Module state: `deflaters`, the deflaters without context takeover of the whole process, by their settings. Routes
- * with the same settings thus share their results as well. Nothing resets it; it has one entry for each combination of
- * settings and window size that is in use.
- */
 
 const deflaters = new Map<string, Deflater>();
 

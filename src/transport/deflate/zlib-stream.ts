@@ -1,3 +1,6 @@
+/**
+ * zlib streams that flush after each message, for connections with context takeover.
+ */
 import { Buffer } from "node:buffer";
 import {
   constants,
@@ -8,10 +11,6 @@ import {
   type ZlibOptions,
 } from "node:zlib";
 import { MIN_WINDOW_BITS } from "../../protocol/permessage-deflate.ts";
-
-/*
- * zlib streams that flush after each message, for connections with context takeover.
- */
 
 /** The output of a stream for one message. */
 export interface Output {
