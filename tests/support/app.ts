@@ -165,14 +165,14 @@ export function recordingLogger(): { readonly logger: Logger; readonly entries: 
 }
 
 /** A response to an HTTP request. */
-export interface HttpAnswer {
+export interface HttpReply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
 
 /** Sends an HTTP request on a connection of its own. */
-export async function ask(app: Listening, path: string, method: string = "GET", body?: string): Promise<HttpAnswer> {
+export async function ask(app: Listening, path: string, method: string = "GET", body?: string): Promise<HttpReply> {
   const request = startRequest({ host: "127.0.0.1", port: portOf(app), path, method, agent: false });
   request.end(body);
   const [response] = await once(request, "response") as [IncomingMessage];

@@ -3,18 +3,10 @@ import { connect } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HttpError } from "../../../mod.ts";
-import {
-  ask,
-  type HttpAnswer,
-  listeningApp,
-  type LogEntry,
-  portOf,
-  recordingLogger,
-  until,
-} from "../../support/app.ts";
+import { ask, type HttpReply, listeningApp, type LogEntry, portOf, recordingLogger, until } from "../../support/app.ts";
 import { rawRequest, statusOf } from "../../support/raw-client.ts";
 
-interface Result extends HttpAnswer {
+interface Result extends HttpReply {
   readonly entries: LogEntry[];
 }
 

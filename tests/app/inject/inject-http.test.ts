@@ -76,7 +76,7 @@ describe("a controller in memory", () => {
       "The body is larger than 100 bytes\n",
     ],
     ["a body that is no JSON", "/json", { method: "POST", body: "{" }, 400, "The body is not valid JSON\n"],
-  ])("answers as over the wire: %s", async (_name, path, init, status, body) => {
+  ])("responds as over the wire: %s", async (_name, path, init, status, body) => {
     const response = await (await site()).inject(request(path, init));
     expect(response).toBeInstanceOf(Response);
     expect([response.status, await response.text()]).toEqual([status, body]);

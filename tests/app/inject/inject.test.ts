@@ -239,7 +239,7 @@ describe("the handshake in memory", () => {
     ["a hook that throws", "/throws", {}, 500, /^The handshake has failed$/],
     ["a hook that never settles", "/never", {}, 408, /not complete after 200 ms/],
     ["no room", "/full", {}, 503, /no room/],
-  ])("is refused as over the wire, with an InjectError that has the answer: %s", async (
+  ])("is refused as over the wire, with an InjectError that has the response: %s", async (
     _name,
     path,
     options,

@@ -52,7 +52,7 @@ function closed(raw: Socket): Promise<void> {
   return new Promise((resolve) => raw.once("close", () => resolve()));
 }
 
-function answer(_request: IncomingMessage, response: ServerResponse): void {
+function respond(_request: IncomingMessage, response: ServerResponse): void {
   response.end("hello");
 }
 
@@ -63,7 +63,7 @@ describe("a connection without a complete request", () => {
     ["never ends its headers", "GET / HTTP/1.1\r\nHost: localhost\r\n"],
     ["never ends the headers of a handshake", upgradeRequest().slice(0, -2)],
   ])("is cut when its time is up: it %s", async (_name, request) => {
-    const { port } = await guardedServer(answer);
+    const { port } = await guardedServer(respond);
     const before = performance.now();
     const client = open(port);
     client.write(request);
@@ -75,7 +75,7 @@ describe("a connection without a complete request", () => {
   });
 
   test("is cut even if it sends a byte now and then", async () => {
-    const { port } = await guardedServer(answer);
+    const { port } = await guardedServer(respond);
     const client = open(port);
     const trickle = setInterval(() => client.writable && client.write("x"), 10);
     onTestFinished(() => clearInterval(trickle));
@@ -84,7 +84,7 @@ describe("a connection without a complete request", () => {
   });
 
   test("is cut even if it neither reads the response nor ends its side", async () => {
-    const { server, port } = await guardedServer(answer);
+    const { server, port } = await guardedServer(respond);
     const arrived = once(server, "connection") as Promise<[Socket]>;
     const client = open(port);
     client.write("GET");
@@ -104,10 +104,10 @@ describe("a connection with a complete request", () => {
     const response = await held.promise;
     await outlast(port);
     expect(client.closed).toBe(false);
-    const answeredMs = performance.now();
+    const respondedMs = performance.now();
     response.end("late");
     expect(await textOf(client)).toContain("\r\n\r\nlate");
-    expect(performance.now() - answeredMs).toBeGreaterThan(TIMEOUT_MS - 5);
+    expect(performance.now() - respondedMs).toBeGreaterThan(TIMEOUT_MS - 5);
   });
 
   test("is not cut while the server works on the second of two pipelined requests", async () => {
@@ -141,10 +141,10 @@ describe("a connection whose response is not read", () => {
   const request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
   test("is cut when its time is up after the client has ended its side", async () => {
-    const answered = Promise.withResolvers<void>();
+    const responded = Promise.withResolvers<void>();
     const { server } = await guardedServer((_request, response) => {
       response.end(large);
-      answered.resolve();
+      responded.resolve();
     });
     // Bun does not report that a client has ended its side of a connection that Bun's own HTTP server has accepted.
     const front = createNetServer({ allowHalfOpen: true }, (raw) => server.emit("connection", raw));
@@ -157,7 +157,7 @@ describe("a connection whose response is not read", () => {
     client.write(request);
     const [raw] = await arrived;
     const ended = closed(raw);
-    await answered.promise;
+    await responded.promise;
     client.end();
     await ended;
     expect(raw.destroyed).toBe(true);
@@ -186,13 +186,13 @@ describe("a request that is not HTTP", () => {
     ["two different lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
     ["a header of 100 KB", `GET / HTTP/1.1\r\nHost: a\r\nX-Long: ${"x".repeat(100_000)}\r\n\r\n`, 431],
   ])("is refused: %s", async (_name, request, status) => {
-    const { port } = await guardedServer(answer);
+    const { port } = await guardedServer(respond);
     const response = await rawRequest(port, request);
     expect(statusOf(response)).toBe(status);
   });
 
   test("does not harm the server when it ends in a reset", async () => {
-    const { server, port } = await guardedServer(answer);
+    const { server, port } = await guardedServer(respond);
     const arrived = once(server, "connection") as Promise<[Socket]>;
     const client = open(port);
     client.write("GET / HTTP/1.1\r\n");
@@ -203,7 +203,7 @@ describe("a request that is not HTTP", () => {
   });
 
   test("has an error listener on its connection from the first moment", async () => {
-    const { server, port } = await guardedServer(answer);
+    const { server, port } = await guardedServer(respond);
     const counted = new Promise<number>((resolve) => {
       server.on("connection", (raw: Socket) => resolve(raw.listenerCount("error")));
     });
@@ -222,7 +222,7 @@ test("a request with more headers than the runtime gives to the server is refuse
 test("stop leaves the connections alone, and no timer runs any more", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   onTestFinished(() => void vi.useRealTimers());
-  const { guard, server, port } = await guardedServer(answer);
+  const { guard, server, port } = await guardedServer(respond);
   const arrived = once(server, "connection");
   const client = open(port);
   client.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");

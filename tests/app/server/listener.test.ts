@@ -121,9 +121,9 @@ describe("reusePort", () => {
     const port = portOf(first);
     await second.listen({ port, host: "127.0.0.1", reusePort: true });
     expect(portOf(second)).toBe(port);
-    const answers: string[] = [];
-    while (new Set(answers).size < 2 && answers.length < 200) answers.push(await ask({ port }));
-    expect(new Set(answers)).toEqual(new Set(["first", "second"]));
+    const bodies: string[] = [];
+    while (new Set(bodies).size < 2 && bodies.length < 200) bodies.push(await ask({ port }));
+    expect(new Set(bodies)).toEqual(new Set(["first", "second"]));
     await first.close();
     for (let i = 0; i < 5; i++) expect(await ask({ port })).toBe("second");
     await expectEcho(connect({ port, host: "127.0.0.1" }), "second");
@@ -142,9 +142,9 @@ describe("reusePort", () => {
       console.log("listens");
     `);
     await program.line(/listens/);
-    const answers = new Set<string>();
-    for (let i = 0; answers.size < 2 && i < 200; i++) answers.add(await ask({ port }));
-    expect(answers).toEqual(new Set(["ours", "theirs"]));
+    const bodies = new Set<string>();
+    for (let i = 0; bodies.size < 2 && i < 200; i++) bodies.add(await ask({ port }));
+    expect(bodies).toEqual(new Set(["ours", "theirs"]));
     await app.close();
     await expectEcho(connect({ port, host: "127.0.0.1" }), "theirs");
     program.kill("SIGTERM");

@@ -35,12 +35,12 @@ function connectSilently(app: App): RawSocket {
   return client;
 }
 
-interface Answer {
+interface Reply {
   readonly status: number | undefined;
   readonly body: string;
 }
 
-async function ask(app: App, path: string, method: string = "GET", body?: string): Promise<Answer> {
+async function ask(app: App, path: string, method: string = "GET", body?: string): Promise<Reply> {
   const { cert: ca } = certificate();
   const request = startRequest({
     host: "127.0.0.1",

@@ -98,11 +98,11 @@ describe("same-origin", () => {
 
 describe("a RegExp", () => {
   test.each([/^https:\/\/[a-z]+\.dev$/, /^https:\/\/[a-z]+\.dev$/g, /^https:\/\/[a-z]+\.dev$/y])(
-    "%s gives the same answer each time",
+    "%s gives the same result each time",
     (pattern) => {
       const check = compileOrigins(pattern);
-      const answers = Array.from({ length: 4 }, () => check("https://abc.dev", HOST));
-      expect(answers).toEqual([true, true, true, true]);
+      const results = Array.from({ length: 4 }, () => check("https://abc.dev", HOST));
+      expect(results).toEqual([true, true, true, true]);
       expect(check("https://abc.com", HOST)).toBe(false);
     },
   );

@@ -204,7 +204,7 @@ describe("a client that goes away while the user awaits something before handleU
 
 describe("a handshake to which another upgrade listener responds gets no second response", () => {
   const REFUSAL = "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-  const answers: readonly [string, (raw: Duplex) => void][] = [
+  const responders: readonly [string, (raw: Duplex) => void][] = [
     ["ends the connection with a 401", (raw) => void raw.end(REFUSAL)],
     ["writes a 401 and destroys the socket later", (raw) => void raw.write(REFUSAL, () => raw.destroy())],
     ["writes a 401 and nothing else", (raw) => void raw.write(REFUSAL)],
@@ -215,10 +215,10 @@ describe("a handshake to which another upgrade listener responds gets no second 
     "while the hook decides",
   ];
   const cases = wires.flatMap(([wire, isSecure]) =>
-    answers.flatMap(([deed, answer]) => moments.map((moment) => ({ wire, isSecure, deed, answer, moment })))
+    responders.flatMap(([deed, respond]) => moments.map((moment) => ({ wire, isSecure, deed, respond, moment })))
   );
 
-  test.each(cases)("$wire, a listener that comes $moment $deed", async ({ isSecure, answer, moment }) => {
+  test.each(cases)("$wire, a listener that comes $moment $deed", async ({ isSecure, respond, moment }) => {
     const verdict = Promise.withResolvers<void>();
     const asked = Promise.withResolvers<void>();
     const upgrade = async (): Promise<void> => {
@@ -231,7 +231,7 @@ describe("a handshake to which another upgrade listener responds gets no second 
       raw.on("error", () => {});
       arrived.resolve(raw as RawSocket);
       if (moment === "while the hook decides") await asked.promise;
-      answer(raw);
+      respond(raw);
     };
     const { port } = await serve(isSecure, (server) => {
       if (moment === "before the app") server.on("upgrade", other);

@@ -23,7 +23,7 @@ const MiB = 1024 * KiB;
 describe("extensions", () => {
   const none = "server_no_context_takeover; client_no_context_takeover";
 
-  test.each<[name: string, app: AppOptions["compression"], route: AppOptions["compression"], answer: string]>([
+  test.each<[name: string, app: AppOptions["compression"], route: AppOptions["compression"], expected: string]>([
     ["nothing is agreed on by default", undefined, undefined, ""],
     ["nothing is agreed on where it is off", false, undefined, ""],
     ["the app's true is used for a route", true, undefined, none],
@@ -37,18 +37,18 @@ describe("extensions", () => {
     ["a route turns it off", true, false, ""],
     ["a route turns the app's settings off", { contextTakeover: true }, false, ""],
     ["a route has settings of its own", true, { clientMaxWindowBits: 11 }, `${none}; client_max_window_bits=11`],
-  ])("%s", async (_name, compression, route, answer) => {
+  ])("%s", async (_name, compression, route, expected) => {
     const arrived = Promise.withResolvers<Socket>();
     const app = await listeningApp({ ...(compression !== undefined && { compression }) }, (app) => {
       app.ws("/", { ...(route !== undefined && { compression: route }) }, (socket) => arrived.resolve(socket));
     });
     const client = await connectDeflate(app, { offer: "permessage-deflate; client_max_window_bits" });
-    const value = answer === "" ? "" : `permessage-deflate; ${answer}`;
+    const value = expected === "" ? "" : `permessage-deflate; ${expected}`;
     expect(client.extensions).toBe(value);
     expect((await arrived.promise).extensions).toBe(value);
   });
 
-  test.each<[name: string, offers: string | string[], status: number, answer: string | undefined]>([
+  test.each<[name: string, offers: string | string[], status: number, expected: string | undefined]>([
     ["an offer in the second of two lines", ["x-unknown", "permessage-deflate"], 101, `permessage-deflate; ${none}`],
     [
       "a good offer behind one that is declined, in another line",
@@ -61,12 +61,12 @@ describe("extensions", () => {
     ["a good offer before what breaks the grammar", "permessage-deflate, permessage-deflate; a=", 400, undefined],
     ["a quote that never ends", 'permessage-deflate; server_max_window_bits="10', 400, undefined],
     ["no offer in the header", "", 400, undefined],
-  ])("responds to %s", async (_name, offers, status, answer) => {
+  ])("responds to %s", async (_name, offers, status, expected) => {
     const app = await listeningApp({ compression: true }, (app) => app.ws("/", () => {}));
     const request = upgradeRequest("/", { "Sec-WebSocket-Extensions": offers });
     const response = await rawRequest(portOf(app), Buffer.concat([Buffer.from(request), close(1000)]));
     expect(statusOf(response)).toBe(status);
-    expect(headerOf(response, "Sec-WebSocket-Extensions")).toBe(answer);
+    expect(headerOf(response, "Sec-WebSocket-Extensions")).toBe(expected);
   });
 
   test("two routes of one app compress each in its own way", async () => {
