@@ -96,7 +96,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
    * and one turn of the event loop may bring thousands of them.
    */
   readonly #timedFromBytes: number;
-  /** Chunks are unmasked in place, and their memory is freed. Nobody else may see the chunks of such a raw socket. */
+  /** True when nobody else refers to the raw socket's chunks: they are unmasked in place, and their memory is freed. */
   readonly #ownsChunks: boolean;
   /** An event of the raw socket that waits until all bytes that came before it have been read. See `#defers`. */
   #deferredEvent: "end" | "close" | undefined;
