@@ -1,8 +1,8 @@
 // Tests the agreement on compression and its use through apps: which extensions are agreed on, which messages are
 // compressed, context takeover, broadcasts.
 
-import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
-import { describe, expect, test } from "vitest";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { AppOptions, Socket } from "../../../mod.ts";
 import { listeningApp, portOf, until } from "../../support/app.ts";
 import {
@@ -242,6 +242,12 @@ describe.each(deflateModes)("sent messages: %s", (_name, mode) => {
   });
 });
 
+/** Lets the idle time pass only when a test says so, however slow the machine is. */
+function fakeTimers(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
 describe("context takeover", () => {
   const message = prose(3000);
 
@@ -283,21 +289,23 @@ describe("context takeover", () => {
   });
 
   test("frees the window after idleTimeoutMs, which the client can see by the size only", async () => {
+    fakeTimers();
     const pair = await deflatePair({ contextTakeover: true, idleTimeoutMs: 50 });
     const first = await wireBytes(pair);
     for (let idle = 0; idle < 2; idle++) {
       expect(await wireBytes(pair)).toBeLessThan(first / 10);
-      await delay(400);
+      vi.advanceTimersByTime(60);
       expect(await wireBytes(pair)).toBe(first);
     }
   });
 
   test("keeps the client's window during the idle time of the server's", async () => {
+    fakeTimers();
     const { client, seen } = await deflatePair({ contextTakeover: true, idleTimeoutMs: 20 });
     for (let i = 1; i <= 3; i++) {
       await client.send(message);
       await until(() => seen.messages.length === i);
-      await delay(100);
+      vi.advanceTimersByTime(30);
     }
     expect(seen.messages).toEqual([message, message, message]);
   });
