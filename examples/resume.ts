@@ -1,16 +1,25 @@
 /**
  * Messages that clients get even if they were away: a topic delivers at most once and forgets, a log remembers. Each
  * room is a Redis Stream, or a subject of a JetStream stream. When a client connects, to any process, it says which
- * message it has seen last, and gets all later messages once and in order. Start a Redis server, or `nats-server
- * --jetstream`, start this program with the address of that server, and open the address that this program prints:
+ * message it has seen last, and gets all later messages once and in order. A log keeps the newest messages of a room
+ * only, and may be lost. So when later messages may be gone, the client gets `{"missed":true}` first, forgets what it
+ * has, and then gets all messages that are kept. Start a Redis server, or `nats-server --jetstream`, start this program
+ * with the address of that server, and open the address that this program prints:
  *
  *     node examples/resume.ts redis://localhost:6379        (or: deno run -A …, bun …; or: nats://localhost:4222)
  *
  * To try: open the page in two tabs, press "Be away" in one of them and write in the other. Or stop this program while
- * you write, and start it again. PORT sets the port, so that you can run two processes.
+ * you write, and start it again. Or be away while somebody empties the log (`redis-cli flushall`). PORT sets the port,
+ * so that you can run two processes.
  */
 
-import { DeliverPolicy, jetstream, type JetStreamClient, jetstreamManager } from "@nats-io/jetstream";
+import {
+  DeliverPolicy,
+  jetstream,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstreamManager,
+} from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { Buffer } from "node:buffer";
 import process from "node:process";
@@ -23,21 +32,27 @@ interface Entry {
   readonly text: string;
 }
 
+/** Says that messages may be gone which the client has not got. */
+const MISSED = { missed: true } as const;
+
 /** The messages of all rooms, kept outside of the processes. */
 interface Log {
-  /** Matches the id of a message. */
-  readonly id: RegExp;
   append(room: string, text: string): Promise<unknown>;
-  /** Yields the messages after an id, or all that are kept when `after` is empty, and then every new message. */
-  follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry>;
+  /**
+   * Yields the messages after an id, or all that are kept when `after` is empty, and then every new message. When
+   * messages behind the last one may be gone, yields MISSED, and goes on with all that are kept.
+   */
+  follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry | typeof MISSED>;
   end(): Promise<unknown>;
 }
+
+/** Matches the id of a message. */
+const ID = /^\d{1,15}-\d{1,15}$/;
 
 /** So many messages of each room are kept. */
 const KEPT = 1_000;
 
 class RedisLog implements Log {
-  readonly id = /^\d{1,15}-\d{1,15}$/;
   readonly #client: RedisClientType;
   readonly #subscriber: RedisClientType;
   /** Resolves when there is a new message in any room. One promise for all rooms keeps this example small. */
@@ -64,13 +79,22 @@ class RedisLog implements Log {
     await this.#client.publish("news", room);
   }
 
-  async *follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry> {
-    let last = after === "" ? "0-0" : after;
+  /**
+   * Every read begins with the last message. While that one is kept, so are all later ones, because the oldest go
+   * first. Ids are times, so a stream that was made anew does not have it.
+   */
+  async *follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry | typeof MISSED> {
+    let last = after;
     const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve));
     while (!signal.aborted) {
       // The promise is taken before the read, so that a message which comes during the read is not missed.
       const news = this.#news.promise;
-      const entries = await this.#client.xRange(`room:${room}`, `(${last}`, "+", { COUNT: 100 }) ?? [];
+      const entries = await this.#client.xRange(`room:${room}`, last || "-", "+", { COUNT: 100 }) ?? [];
+      if (last !== "" && entries.shift()?.id !== last) {
+        yield MISSED;
+        last = "";
+        continue;
+      }
       for (const { id, message } of entries) yield { id: last = id, text: message.text };
       if (entries.length === 0) await Promise.race([news, stopped]);
     }
@@ -87,36 +111,61 @@ class RedisLog implements Log {
 }
 
 class JetStreamLog implements Log {
-  readonly id = /^\d{1,15}$/;
   readonly #connection: NatsConnection;
+  readonly #manager: JetStreamManager;
   readonly #stream: JetStreamClient;
 
-  private constructor(connection: NatsConnection) {
+  private constructor(connection: NatsConnection, manager: JetStreamManager) {
     this.#connection = connection;
+    this.#manager = manager;
     this.#stream = jetstream(connection);
   }
 
   static async open(servers: string): Promise<JetStreamLog> {
     const connection = await connect({ servers, waitOnFirstConnect: true, maxReconnectAttempts: -1 });
-    const { streams } = await jetstreamManager(connection);
-    await streams.add({ name: "ROOMS", subjects: ["rooms.*"], max_msgs_per_subject: KEPT });
-    return new JetStreamLog(connection);
+    const manager = await jetstreamManager(connection);
+    await manager.streams.add({ name: "ROOMS", subjects: ["rooms.*"], max_msgs_per_subject: KEPT });
+    return new JetStreamLog(connection, manager);
   }
 
   append(room: string, text: string): Promise<unknown> {
     return this.#stream.publish(subjectOf(room), text);
   }
 
-  /** Each socket has an ordered consumer. With very many sockets, use one consumer for each room. */
-  async *follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry> {
-    const start = after === ""
-      ? { deliver_policy: DeliverPolicy.All }
-      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Number(after) + 1 };
-    const consumer = await this.#stream.consumers.get("ROOMS", { filter_subjects: subjectOf(room), ...start });
-    const messages = await consumer.consume();
-    signal.addEventListener("abort", () => void messages.close());
-    if (signal.aborted) return;
-    for await (const message of messages) yield { id: String(message.seq), text: message.string() };
+  /**
+   * Each socket has an ordered consumer. With very many sockets, use one consumer for each room. An id consists of the
+   * number of a message and the time at which the stream was made, since a stream that was made anew counts from 1.
+   */
+  async *follow(room: string, after: string, signal: AbortSignal): AsyncIterable<Entry | typeof MISSED> {
+    const subject = subjectOf(room);
+    const madeAt = Date.parse((await this.#manager.streams.info("ROOMS")).created);
+    let last = after;
+    while (!signal.aborted) {
+      const [seq, streamOfLast] = last.split("-").map(Number);
+      // While the last message is kept, so are all later ones, because the oldest go first.
+      if (last !== "" && (streamOfLast !== madeAt || !await this.#has(subject, seq))) {
+        yield MISSED;
+        last = "";
+        continue;
+      }
+      const start = last === ""
+        ? { deliver_policy: DeliverPolicy.All }
+        : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: seq + 1 };
+      const consumer = await this.#stream.consumers.get("ROOMS", { filter_subjects: subject, ...start });
+      const messages = await consumer.consume({ abort_on_missing_resource: true });
+      signal.addEventListener("abort", () => void messages.close());
+      if (signal.aborted) await messages.close();
+      for await (const message of messages) {
+        // The room is full, and this message is its oldest: the client has been too slow for those before.
+        if (last !== "" && message.info.pending + 1 >= KEPT) break;
+        yield { id: last = `${message.seq}-${madeAt}`, text: message.string() };
+      }
+    }
+  }
+
+  /** Tells whether the stream has a message of that number, and on that subject. */
+  async #has(subject: string, seq: number): Promise<boolean> {
+    return (await this.#manager.streams.getMessage("ROOMS", { seq }))?.subject === subject;
   }
 
   end(): Promise<unknown> {
@@ -140,7 +189,7 @@ app.ws("/rooms/:room", {
     // A subject of NATS cannot be much longer, and NATS cuts a client that sends a longer one.
     if (room.length > 100) throw new HttpError(400, "The name of a room has at most 100 characters");
     const after = query.get("after") ?? "";
-    if (after !== "" && !log.id.test(after)) throw new HttpError(400, "after must be the id of a message");
+    if (after !== "" && !ID.test(after)) throw new HttpError(400, "after must be the id of a message");
     return after;
   },
 }, (socket, { params: { room } }) => {
@@ -183,8 +232,10 @@ const PAGE = `<!doctype html>
     socket.onopen = () => { state.textContent = "Here"; waitMs = 250; };
     socket.onmessage = ({ data }) => {
       const entry = JSON.parse(data);
-      last = entry.id;
-      heard.append(Object.assign(document.createElement("li"), { textContent: entry.text }));
+      if (entry.missed) heard.replaceChildren();
+      last = entry.missed ? "" : entry.id;
+      const textContent = entry.missed ? "(Some messages are gone.)" : entry.text;
+      heard.append(Object.assign(document.createElement("li"), { textContent }));
     };
     socket.onclose = ({ code }) => {
       state.textContent = "Away";

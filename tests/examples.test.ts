@@ -6,6 +6,9 @@ import { request as startRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
+import { jetstreamManager, type StreamAPI } from "@nats-io/jetstream";
+import { connect as connectToNats } from "@nats-io/transport-node";
+import { createClient, type RedisClientType } from "redis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { certificate, connectSecurely } from "./support/certificate.ts";
 import { close, text } from "./support/frames.ts";
@@ -150,10 +153,45 @@ test("testing.ts tests its handlers and exits by itself", async () => {
   ]);
 });
 
-describe.each<{ kind: ServerKind; scheme: string }>([
-  { kind: redisServer, scheme: "redis" },
-  { kind: natsServer, scheme: "nats" },
-])("with $kind.name,", ({ kind, scheme }) => {
+/** Works on the log of the room "tea" of resume.ts, as an operator may do. */
+interface Operator {
+  /** Removes all messages but the newest `kept`. */
+  trim(address: string, kept: number): Promise<unknown>;
+  /** Deletes the log, and makes it anew when nobody else does that. */
+  makeAnew(address: string): Promise<unknown>;
+}
+
+async function withRedis<Result>(url: string, work: (client: RedisClientType) => Promise<Result>): Promise<Result> {
+  const client: RedisClientType = createClient({ url });
+  await client.connect();
+  return await work(client).finally(() => client.close());
+}
+
+async function withStreams<Result>(url: string, work: (streams: StreamAPI) => Promise<Result>): Promise<Result> {
+  const connection = await connectToNats({ servers: new URL(url).host });
+  const { streams } = await jetstreamManager(connection);
+  return await work(streams).finally(() => connection.close());
+}
+
+const redisOperator: Operator = {
+  trim: (url, kept) => withRedis(url, (client) => client.xTrim("room:tea", "MAXLEN", kept)),
+  makeAnew: (url) => withRedis(url, (client) => client.del("room:tea")),
+};
+
+const natsOperator: Operator = {
+  trim: (url, keep) => withStreams(url, (streams) => streams.purge("ROOMS", { filter: "rooms.*", keep })),
+  makeAnew: (url) =>
+    withStreams(url, async (streams) => {
+      const { config } = await streams.info("ROOMS");
+      await streams.delete("ROOMS");
+      await streams.add(config as Parameters<typeof streams.add>[0]);
+    }),
+};
+
+describe.each<{ kind: ServerKind; scheme: string; operator: Operator }>([
+  { kind: redisServer, scheme: "redis", operator: redisOperator },
+  { kind: natsServer, scheme: "nats", operator: natsOperator },
+])("with $kind.name,", ({ kind, scheme, operator: { trim, makeAnew } }) => {
   const startServer = async (): Promise<string> => {
     const server = await (await ServerProgram.create(kind)).start();
     onTestFinished(() => server.dispose());
@@ -252,6 +290,38 @@ describe.each<{ kind: ServerKind; scheme: string }>([
       say(cid, ["message 251"]);
       expect(await texts(cid, 251)).toEqual(numbered(1, 252));
       await expectCleanExit(processes[0], cid, dan);
+    },
+  );
+
+  test.skipIf(!isInstalled(kind))(
+    "resume.ts tells a client that it may have missed messages, when the log was trimmed or made anew",
+    async () => {
+      const address = await startServer();
+      const running = await start("resume.ts", {}, address);
+      const enter = (after: string): Promise<RawClient> => connect(running.port, `/rooms/tea?after=${after}`);
+      const next = async (client: RawClient): Promise<unknown> => JSON.parse(String(await client.nextMessage()));
+      const entry = (text: string): unknown => ({ id: expect.stringMatching(/^\d+-\d+$/), text });
+      const missed = { missed: true };
+
+      const ada = await enter("");
+      ada.send(text("one"), text("two"), text("three"));
+      const [one, two, three] = [await next(ada), await next(ada), await next(ada)] as { id: string }[];
+      await trim(address, 2);
+      // A client that has the oldest message which is kept has missed nothing.
+      const bob = await enter(two.id);
+      expect(await next(bob)).toEqual(three);
+      const cid = await enter(one.id);
+      expect([await next(cid), await next(cid), await next(cid)]).toEqual([missed, two, three]);
+
+      for (const client of [ada, bob, cid]) client.reset();
+      await makeAnew(address);
+      // The new log gets as many messages as the old one had, so that the numbers of its messages are not new.
+      const dan = await enter("");
+      dan.send(text("four"), text("five"), text("six"));
+      expect([await next(dan), await next(dan), await next(dan)]).toEqual([entry("four"), entry("five"), entry("six")]);
+      const eve = await enter(three.id);
+      expect([await next(eve), await next(eve)]).toEqual([missed, entry("four")]);
+      await expectCleanExit(running, dan, eve);
     },
   );
 });

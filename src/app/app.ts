@@ -234,11 +234,30 @@ export class App<Services extends object = object> {
    * to the other `upgrade` listeners of the server. If there is no other listener, the app refuses the handshake with
    * 404.
    *
-   * The app never closes the server: that is left to the owner of the server.
+   * All `upgrade` listeners of a server see every handshake. Not all of them leave those of the app alone: `ws` with
+   * `{ server }` or `{ server, path }`, `@fastify/websocket` and crossws respond to every handshake, in whichever order
+   * the listeners were added. Beside them, add one listener of your own, and give the app its handshakes by
+   * {@link App.handleUpgrade}. Socket.IO and engine.io end each handshake that has no response after a second, unless
+   * their option `destroyUpgrade` is `false`.
+   *
+   * The app never closes the server: that is left to the owner of the server. A server that closes waits for its
+   * sockets, so close the app too. Under Fastify, do so in a `preClose` hook, because its `onClose` hooks run after the
+   * sockets have ended.
    *
    * @param server a server of `node:http` or `node:https`
    * @returns the app, so that calls can be chained
    * @throws TypeError if the argument is not such a server; Error if the app has been closed
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   * import { createServer } from "node:http";
+   *
+   * const server = createServer((_request, response) => response.end("A page"));
+   * const app = await createApp();
+   * app.ws("/chat", (socket) => void socket.send("Welcome"));
+   * app.attach(server);
+   * server.listen(3000);
+   * ```
    */
   attach(server: Server): this {
     this.#checkOpen();

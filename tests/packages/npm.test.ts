@@ -1,18 +1,19 @@
 // The npm package contains what it should, has types that resolve, and runs on every runtime.
 
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseSync } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { fetchNode } from "../runner/runtimes.ts";
-import { mustRun, run } from "./command.ts";
+import { fetchNode, fetchTypeScript } from "../runner/runtimes.ts";
+import { type CommandResult, mustRun, run } from "./command.ts";
 
 const root = join(import.meta.dirname, "../..");
 const consumerSource = join(import.meta.dirname, "consumer.ts.txt");
 
 let project: string;
+let tarball: string;
 let installed: string;
 
 /**
@@ -22,9 +23,9 @@ beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "spacenode-package-"));
   installed = join(project, "node_modules/spacenode");
   await mustRun(["npm", "pack", "--pack-destination", project], root);
-  const [tarball] = globSync("*.tgz", { cwd: project });
+  tarball = join(project, globSync("*.tgz", { cwd: project })[0]!);
   await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
-  await mustRun(["npm", "install", "--offline", "--no-audit", "--no-fund", `./${tarball}`], project);
+  await mustRun(["npm", "install", "--offline", "--no-audit", "--no-fund", tarball], project);
 });
 
 afterAll(() => rm(project, { recursive: true, force: true }));
@@ -46,6 +47,11 @@ describe("the package", () => {
     expect(existsSync(join(installed, "LICENSE"))).toBe(true);
     const wanted = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|dist\/(mod|src\/.+)\.(js|d\.ts))$/;
     expect(files.filter((path) => !wanted.test(path))).toEqual([]);
+  });
+
+  test("has no fault that publint knows", async () => {
+    const { exitCode, output } = await run(["publint", "--strict", tarball], root);
+    expect([exitCode, output]).toEqual([0, expect.stringContaining("All good!")]);
   });
 
   test("installs no other package", () => {
@@ -70,27 +76,64 @@ describe("the package", () => {
   });
 });
 
+/** Makes a folder in the project with a program that uses the package, and returns the path of the folder. */
+async function folderWithProgram(name: string): Promise<string> {
+  const folder = join(project, name);
+  await mkdir(folder);
+  await copyFile(consumerSource, join(folder, "consumer.ts"));
+  return folder;
+}
+
+/** Installs the types of node in a folder of the project, from those of the repository. */
+async function installTypesOfNode(folder: string): Promise<void> {
+  await mkdir(join(folder, "node_modules/@types"), { recursive: true });
+  await symlink(join(root, "node_modules/@types/node"), join(folder, "node_modules/@types/node"));
+}
+
+/** Compiles the program of a folder with the defaults of the compiler, except for these options. */
+async function compile(compiler: string, folder: string, options: object): Promise<CommandResult> {
+  const defaults = { target: "es2023", lib: ["es2023", "esnext.disposable"], strict: true, noEmit: true };
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: { ...defaults, ...options } }));
+  return await run([compiler, "-p", folder], project);
+}
+
+const nodenext = { module: "nodenext", moduleResolution: "nodenext" };
+const bundler = { module: "esnext", moduleResolution: "bundler" };
+
+/** The options of projects. Older compilers are slow, and compile the first two only. */
+const choices: [name: string, options: object][] = [
+  ["moduleResolution nodenext", { ...nodenext, skipLibCheck: true }],
+  ["moduleResolution bundler, without skipLibCheck", { ...bundler, skipLibCheck: false }],
+  ["moduleResolution nodenext, without skipLibCheck", { ...nodenext, skipLibCheck: false }],
+  ["moduleResolution bundler", { ...bundler, skipLibCheck: true }],
+  ["types of its own choice", { ...nodenext, skipLibCheck: false, types: ["node"] }],
+];
+
+describe.each([
+  // This version takes the types of each package in node_modules/@types by itself. Later ones take none.
+  { version: "5.9", compiler: () => fetchTypeScript("5.9"), choices: choices.slice(0, 2) },
+  { version: "6", compiler: () => fetchTypeScript("6"), choices: choices.slice(0, 2) },
+  { version: "7", compiler: () => "tsc", choices },
+])("with TypeScript $version,", ({ version, compiler, choices }) => {
+  test.each(choices)("a project that has the types of node finds all types: %s", async (name, options) => {
+    const folder = await folderWithProgram(`TypeScript ${version}, ${name}`);
+    await installTypesOfNode(folder);
+    expect(await compile(compiler(), folder, options)).toEqual({ exitCode: 0, output: "" });
+  });
+
+  test("a project that lacks the types of node is told so", async () => {
+    const folder = await folderWithProgram(`TypeScript ${version}, no types of node`);
+    const { exitCode, output } = await compile(compiler(), folder, nodenext);
+    expect(exitCode).not.toBe(0);
+    expect(output).toContain("mod.d.ts(1,23): error TS2688: Cannot find type definition file for 'node'.");
+  });
+});
+
 describe("a project that uses it", () => {
-  test.each([
-    ["nodenext", "nodenext"],
-    ["bundler", "esnext"],
-  ])("finds its types with moduleResolution %s", async (moduleResolution, module) => {
-    const folder = join(project, moduleResolution);
-    await mkdir(folder);
-    await copyFile(consumerSource, join(folder, "consumer.ts"));
-    const compilerOptions = {
-      ...{
-        module,
-        moduleResolution,
-        target: "es2023",
-        lib: ["es2023", "esnext.disposable"],
-        strict: true,
-        noEmit: true,
-      },
-      ...{ types: ["node"], typeRoots: [join(root, "node_modules/@types")], skipLibCheck: false },
-    };
-    await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions }));
-    expect(await run(["tsc", "-p", folder], project)).toEqual({ exitCode: 0, output: "" });
+  test("finds its types under Deno, which has the types of node itself", async () => {
+    const folder = await folderWithProgram("deno");
+    const { exitCode, output } = await run(["deno", "check", "consumer.ts"], folder);
+    expect([exitCode, output]).toEqual([0, expect.stringMatching(/^Check .*consumer\.ts\n$/)]);
   });
 
   test.each<[string, () => string[]]>([

@@ -24,8 +24,18 @@ export const testRuntimes: readonly TestRuntime[] = [
 
 /** The path of a Node executable of that major version, downloaded once into npm's cache. */
 export function fetchNode(major: string): string {
-  const npx = ["--yes", "--package", `node@${major}`, "-c", 'node -p "process.execPath"'];
+  return fetchFromNpm(`node@${major}`, 'node -p "process.execPath"');
+}
+
+/** The path of the compiler of that version of TypeScript, downloaded once into npm's cache. */
+export function fetchTypeScript(version: string): string {
+  return fetchFromNpm(`typescript@${version}`, "command -v tsc");
+}
+
+/** The output of a shell command that finds the programs of a package from npm in front of all others. */
+function fetchFromNpm(npmPackage: string, command: string): string {
+  const npx = ["--yes", "--package", npmPackage, "-c", command];
   const { status, stdout, stderr, error } = spawnSync("npx", npx, { encoding: "utf8", timeout: FETCH_TIMEOUT_MS });
-  if (status !== 0) throw new Error(`npx could not provide node@${major}: ${error?.message ?? stderr.trim()}`);
+  if (status !== 0) throw new Error(`npx could not provide ${npmPackage}: ${error?.message ?? stderr.trim()}`);
   return stdout.trim();
 }
