@@ -1,5 +1,6 @@
 /** The option `wsOrigins`: the origins of the web pages that may connect. */
 import { show } from "../common/show.ts";
+import { isTrue } from "../common/validate.ts";
 
 /**
  * The origins of the web pages that may open a WebSocket (RFC 6455 §10.2). A browser sends the origin of the page,
@@ -48,7 +49,7 @@ function compileOrigin(allowed: unknown): OriginCheck {
   }
   // Only true lets a client in: a predicate that is async by mistake returns a promise, which is truthy for every
   // origin.
-  if (typeof allowed === "function") return (origin, host) => (allowed as OriginPredicate)(origin, host) === true;
+  if (typeof allowed === "function") return (origin, host) => isTrue((allowed as OriginPredicate)(origin, host));
   throw new TypeError(
     `wsOrigins must be a string, "same-origin", a RegExp, a function, or an array of them; got ${show(allowed)}`,
   );

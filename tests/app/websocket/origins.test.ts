@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { compileOrigins, isSameOrigin, type WsOrigins } from "../../../src/app/websocket/origins.ts";
 import { connectTo, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
@@ -129,6 +130,16 @@ describe("a predicate", () => {
     ["a promise, which is not true", Promise.resolve(false)],
   ])("that says %s lets nobody in", (_name, verdict) => {
     expect(allows((() => verdict) as () => boolean, "https://mysite.com")).toBe(false);
+  });
+
+  test("that is async by mistake and rejects lets nobody in, and its rejection does not end the process", async () => {
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    const predicate = (): unknown => Promise.reject(new Error("no database"));
+    expect(allows(predicate as () => boolean, "https://mysite.com")).toBe(false);
+    await nextTurn();
+    process.off("unhandledRejection", unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
   });
 });
 
