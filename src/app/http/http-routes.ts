@@ -6,9 +6,10 @@ import { BODY_METHODS, type BodyLimits, bodyOf } from "./body.ts";
 import type { Controller, Method } from "./controller.ts";
 import { HttpError, isHttpError } from "./http-error.ts";
 import { RequestView } from "./request-view.ts";
-import { adoptAuthority, checkAddress, hasTooManyHeaders, PART_NAMES, RequestParts } from "./request.ts";
+import { adoptAuthority, checkAddress, clientOf, hasTooManyHeaders, PART_NAMES, RequestParts } from "./request.ts";
 import { errorResponse, type HttpResponse, sendResponse, toHttpResponse } from "./response.ts";
 import { type RouteMatch, Router } from "./router.ts";
+import type { ProxyPredicate } from "./trust-proxy.ts";
 
 /** A controller, without the exact type of its services. */
 type AnyController = Controller<object>;
@@ -18,6 +19,8 @@ const SHOWN = [...PART_NAMES, ...BODY_METHODS] as const;
 
 interface HttpRoutesOptions extends BodyLimits {
   readonly logger: Logger;
+  /** Undefined when no proxy is trusted. */
+  readonly isTrustedProxy?: ProxyPredicate | undefined;
 }
 
 /** The HTTP side of an app: finds the controller of each request, calls it, and sends its result. */
@@ -73,7 +76,7 @@ export class HttpRoutes {
   async respond(message: IncomingMessage, services: object): Promise<HttpResponse> {
     try {
       if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
-      const parts = new RequestParts(message);
+      const parts = new RequestParts(message, clientOf(message, this.#options.isTrustedProxy));
       checkAddress(message, parts.path);
       adoptAuthority(message);
       const found = this.#findRoute(message, parts.path);

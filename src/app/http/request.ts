@@ -1,10 +1,12 @@
 /** The request that handlers see, and the checks of its address that every way in shares. */
 import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { limitsHeaders } from "../../platform.ts";
 import { isHost } from "../../protocol/host.ts";
 import { HttpError } from "./http-error.ts";
 import type { PathParams } from "./router.ts";
+import { type Client, type ProxyPredicate, readClient } from "./trust-proxy.ts";
 
 /**
  * The request that handlers get: the `IncomingMessage` of node:http, with the members below. What code sets on it is
@@ -22,12 +24,25 @@ export interface AppRequest<Params = PathParams> extends IncomingMessage {
   path: string;
   /** The parameters of the query, decoded. */
   query: URLSearchParams;
-  /** The IP address of the other end of the connection, which may be a proxy. Empty if it is not known. */
+  /**
+   * The IP address of the client, as far as `trustProxy` can tell it. Without that option, the address of the other end
+   * of the connection, which may be a proxy. Empty if it is not known, as at a Unix socket.
+   */
   ip: string;
+  /**
+   * What the client speaks: `"https"` over TLS, otherwise `"http"`. Handshakes are told apart in the same way. With the
+   * option `trustProxy`, the protocol that the trusted proxies name.
+   */
+  protocol: "http" | "https";
+  /**
+   * The host that the client has asked for, with the port if there is one: the Host header or, with the option
+   * `trustProxy`, the host that the trusted proxies name. Empty if the request has none.
+   */
+  host: string;
 }
 
 /** The names of the members that the app adds to every request. */
-export const PART_NAMES = ["params", "path", "query", "ip"] as const;
+export const PART_NAMES = ["params", "path", "query", "ip", "protocol", "host"] as const;
 
 /** The members that the app adds to every request. */
 export class RequestParts implements Pick<AppRequest, typeof PART_NAMES[number]> {
@@ -36,14 +51,20 @@ export class RequestParts implements Pick<AppRequest, typeof PART_NAMES[number]>
   /** Empty if the target of the request has no path. */
   readonly path: string;
   readonly ip: string;
+  readonly protocol: "http" | "https";
+  readonly #message: IncomingMessage;
+  readonly #client: Client;
   readonly #search: string;
   #query: URLSearchParams | undefined;
 
-  constructor(message: IncomingMessage) {
+  constructor(message: IncomingMessage, client: Client) {
     const { path, search } = splitTarget(message);
+    const isEncrypted = (message.socket as TLSSocket | undefined)?.encrypted === true;
     this.path = path;
-    // A message that another library has made may have no socket.
-    this.ip = (message.socket as RawSocket | undefined)?.remoteAddress ?? "";
+    this.ip = client.ip;
+    this.protocol = client.protocol ?? (isEncrypted ? "https" : "http");
+    this.#message = message;
+    this.#client = client;
     this.#search = search;
   }
 
@@ -51,6 +72,16 @@ export class RequestParts implements Pick<AppRequest, typeof PART_NAMES[number]>
   get query(): URLSearchParams {
     return this.#query ??= new URLSearchParams(this.#search);
   }
+
+  get host(): string {
+    return this.#client.host ?? this.#message.headers.host ?? "";
+  }
+}
+
+/** The client of a request, as far as it can be known. */
+export function clientOf({ socket, headers }: IncomingMessage, isTrustedProxy: ProxyPredicate | undefined): Client {
+  // A message that another library has made may have no socket.
+  return readClient((socket as RawSocket | undefined)?.remoteAddress ?? "", headers, isTrustedProxy);
 }
 
 /** The path of a request's target. Empty if the target has none. */

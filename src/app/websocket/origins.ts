@@ -9,7 +9,8 @@ import { isTrue } from "../common/validate.ts";
  *
  * - A string is one origin, such as `"https://mysite.com"`. `"https://*.mysite.com"` stands for every subdomain, of one
  *   or more labels, but not for `mysite.com` itself.
- * - `"same-origin"` stands for pages that were loaded from the host and port to which they connect.
+ * - `"same-origin"` stands for pages that were loaded from the host and port to which they connect. Behind proxies, the
+ *   option `trustProxy` makes the host, and the protocol, those that the trusted proxies name.
  * - A RegExp is tested against the origin as the browser has sent it.
  * - A function is an {@link OriginPredicate}.
  * - An array allows each of its origins. An empty array allows none.
@@ -20,13 +21,16 @@ import { isTrue } from "../common/validate.ts";
 export type WsOrigins = string | RegExp | OriginPredicate | readonly (string | RegExp | OriginPredicate)[];
 
 /**
- * Decides whether pages of an origin may connect. It gets the origin as the browser has sent it, and the request's Host
- * header. Only `true` lets the client in.
+ * Decides whether pages of an origin may connect. It gets the origin as the browser has sent it, and the host that the
+ * client has asked for: {@link AppRequest.host}. Only `true` lets the client in.
  */
 export type OriginPredicate = (origin: string, host: string) => boolean;
 
-/** Tells whether a request with this Origin and Host may connect. */
-export type OriginCheck = (origin: string, host: string) => boolean;
+/**
+ * Tells whether a request with this Origin and Host may connect. The protocol is the one that trusted proxies have
+ * named, or undefined.
+ */
+export type OriginCheck = (origin: string, host: string, protocol?: "http" | "https" | undefined) => boolean;
 
 /**
  * Makes one check out of the option `wsOrigins`.
@@ -35,7 +39,7 @@ export type OriginCheck = (origin: string, host: string) => boolean;
  */
 export function compileOrigins(allowed: WsOrigins): OriginCheck {
   const checks = (Array.isArray(allowed) ? allowed : [allowed]).map(compileOrigin);
-  return (origin, host) => checks.some((check) => check(origin, host));
+  return (origin, host, protocol) => checks.some((check) => check(origin, host, protocol));
 }
 
 function compileOrigin(allowed: unknown): OriginCheck {
@@ -81,13 +85,14 @@ function splitScheme(origin: string): [scheme: string, host: string] {
 }
 
 /**
- * Tells whether a page was loaded from the host and port of the request. The scheme and the default port are those of
- * the page: a page that was loaded over TLS may have come through a proxy that speaks plain HTTP to this server.
+ * Tells whether a page was loaded from the host and port of the request. Where no trusted proxy has named the protocol,
+ * the scheme and the default port are those of the page: a page that was loaded over TLS may have come through a proxy
+ * that speaks plain HTTP to this server.
  */
-export function isSameOrigin(origin: string, host: string): boolean {
+export function isSameOrigin(origin: string, host: string, protocol?: "http" | "https" | undefined): boolean {
   const page = normalise(origin);
   if (page === undefined) return false;
-  return page === normalise(`${splitScheme(page)[0]}://${host}`);
+  return page === normalise(`${protocol ?? splitScheme(page)[0]}://${host}`);
 }
 
 /**

@@ -19,12 +19,14 @@ import {
   adoptAuthority,
   type AppRequest,
   checkAddress,
+  clientOf,
   hasTooManyHeaders,
   PART_NAMES,
   pathOf,
   RequestParts,
 } from "../http/request.ts";
 import { type RouteMatch, Router } from "../http/router.ts";
+import type { ProxyPredicate } from "../http/trust-proxy.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { OriginChecker } from "./origin-checker.ts";
@@ -55,6 +57,8 @@ const MAX_REFUSAL_BYTES = 1024 * 1024;
 /** The options of an app that its WebSocket routes use. */
 interface WebSocketRoutesOptions extends ResolvedSocketOptions, ConnectionLimits, TimerOptions {
   readonly logger: Logger;
+  /** Undefined when no proxy is trusted. */
+  readonly isTrustedProxy: ProxyPredicate | undefined;
 }
 
 /** The parts of the 101 response that the route or its hook has chosen. */
@@ -150,15 +154,16 @@ export class WebSocketRoutes {
     if (!attempt.canAccept) return attempt.abandon();
     const { message } = attempt;
     try {
-      const parts = new RequestParts(message);
+      const client = clientOf(message, this.#options.isTrustedProxy);
+      const parts = new RequestParts(message, client);
       const offer = this.#checkRequest(message, parts.path);
       const { route, params } = this.#findRoute(parts.path);
       parts.params = params;
-      this.#originChecker.check(message.headers.origin, message.headers.host ?? "", route.isOriginAllowed);
-      this.registry.checkRoom(parts.ip);
+      this.#originChecker.check(message.headers.origin, parts.host, route.isOriginAllowed, client.protocol);
+      this.registry.checkRoom(client.ip);
       const subprotocol = chooseSubprotocol(route.subprotocols, offer.subprotocols);
       const view = new RequestView(message, parts, PART_NAMES);
-      const candidate: Candidate = { attempt, view, ip: parts.ip, services, route, offer };
+      const candidate: Candidate = { attempt, view, ip: client.ip, services, route, offer };
       if (route.hook === undefined) return this.#accept(candidate, { subprotocol }, undefined);
       this.#askHook(candidate, route.hook, subprotocol);
     } catch (error) {
@@ -219,14 +224,14 @@ export class WebSocketRoutes {
   }
 
   #accept(candidate: Candidate, { subprotocol, headers }: Chosen, data: unknown): void {
-    const { attempt, route, offer } = candidate;
+    const { attempt, ip, route, offer } = candidate;
     if (!attempt.canAccept) return attempt.abandon();
     const compression = route.compression?.negotiate(offer.extensions);
     attempt.accept(offer, { subprotocol, extensions: compression?.header, headers });
     this.accepted++;
     const { raw, head } = attempt;
     try {
-      this.#open(candidate, new ServerSocket(raw, head, { subprotocol, compression }, data, route.settings));
+      this.#open(candidate, new ServerSocket(raw, head, { ip, subprotocol, compression }, data, route.settings));
     } catch (error) {
       this.#cut(raw, error);
     }
@@ -236,7 +241,7 @@ export class WebSocketRoutes {
     this.registry.add(socket);
     try {
       // A framework that the hook has called may have put its own parts in place of those of the URL.
-      view.restore(["ip"]);
+      view.restore(["ip", "protocol", "host"]);
       const result = route.handler(socket, view.request, services);
       if (!isPromise(result)) return socket.start();
       result.then(() => socket.start(), (error) => socket.onHandlerError("handler", error));

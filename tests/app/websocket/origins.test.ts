@@ -95,6 +95,18 @@ describe("same-origin", () => {
     expect(isSameOrigin(origin, host)).toBe(expected);
     expect(allows("same-origin", origin, host)).toBe(expected);
   });
+
+  test.each<[string, string, "http" | "https", boolean]>([
+    ["https://mysite.com", "mysite.com", "https", true],
+    ["https://mysite.com", "mysite.com:443", "https", true],
+    ["http://mysite.com", "mysite.com", "http", true],
+    ["http://mysite.com", "mysite.com", "https", false],
+    ["https://mysite.com", "mysite.com", "http", false],
+    ["http://mysite.com:443", "mysite.com", "https", false],
+  ])("%s at the host %s, with %s as a trusted proxy has named it: %s", (origin, host, protocol, expected) => {
+    expect(isSameOrigin(origin, host, protocol)).toBe(expected);
+    expect(compileOrigins(["https://another.com", "same-origin"])(origin, host, protocol)).toBe(expected);
+  });
 });
 
 describe("a RegExp", () => {
