@@ -7,6 +7,7 @@ import { PassThrough, Readable } from "node:stream";
 import { text as textOf } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import express, { type Request as ExpressRequest, Router } from "express";
+import fastify from "fastify";
 import { describe, expect, test } from "vitest";
 import { type AppRequest, createApp } from "../../../mod.ts";
 import { RequestView } from "../../../src/app/http/request-view.ts";
@@ -248,6 +249,31 @@ describe("Express", () => {
       expect(seen).toEqual([["/", "/api/chat", "t", "127.0.0.1", { anything: "chat" }, true, "mysite.com"]]);
     },
   );
+});
+
+test("Fastify answers a request that a hook hands on", async () => {
+  const site = fastify();
+  site.get("/:room", (request) => [request.params, request.query, request.ip]);
+  await site.ready();
+  const app = await listeningApp({}, (app) =>
+    app.ws("/:room", {
+      upgrade: (req) =>
+        new Promise<string>((resolve) => {
+          const response = new ServerResponse(req);
+          response.end = (payload: unknown) => {
+            resolve(String(payload));
+            return response;
+          };
+          site.routing(req, response);
+        }),
+    }, (socket, req) => {
+      socket.send(JSON.stringify([JSON.parse(socket.data), req.params, req.query.get("token")]));
+    }));
+  const client = await connectTo(app, "/chat?token=t");
+  expect(JSON.parse(await client.nextMessage() as string)).toEqual(
+    [[{ room: "chat" }, { token: "t" }, "127.0.0.1"], { room: "chat" }, "t"],
+  );
+  await site.close();
 });
 
 test("what a hook sets on the request, the handler finds there, and both get the same object", async () => {
