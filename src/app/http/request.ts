@@ -30,8 +30,8 @@ export interface AppRequest<Params = PathParams> extends IncomingMessage {
    */
   ip: string;
   /**
-   * What the client speaks: `"https"` over TLS, otherwise `"http"`. Handshakes are told apart in the same way. With the
-   * option `trustProxy`, the protocol that the trusted proxies name.
+   * The protocol of the request: `"https"` over TLS, otherwise `"http"`. A WebSocket handshake is a request like any
+   * other, so it has these two as well. With the option `trustProxy`, the protocol that the trusted proxies name.
    */
   protocol: "http" | "https";
   /**

@@ -2,13 +2,15 @@
 
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, request as startRequest } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect as connectTcp, isIP } from "node:net";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, type AppOptions, type AppRequest, createApp, HttpError, type TrustProxy } from "../../../mod.ts";
 import { type Client, compileTrustProxy, readClient } from "../../../src/app/http/trust-proxy.ts";
-import { connectTo, listeningApp, portOf, recordingLogger, until } from "../../support/app.ts";
+import { attachedApp, connectTo, listeningApp, portOf, recordingLogger, until } from "../../support/app.ts";
 import { certificate, connectSecurely } from "../../support/certificate.ts";
+import { close } from "../../support/frames.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 import { readToEnd } from "../../support/stream-client.ts";
 
@@ -355,6 +357,18 @@ test("over TLS without a proxy, the protocol is https, and headers that name ano
   const stream = connectSecurely(portOf(app));
   stream.write("GET / HTTP/1.1\r\nHost: mysite.com\r\nX-Forwarded-Proto: http\r\nConnection: close\r\n\r\n");
   expect(await readToEnd(stream)).toContain(JSON.stringify(["127.0.0.1", "https", "mysite.com"]));
+});
+
+test("an attached server of node:https has the protocol https too", async () => {
+  const protocols: string[] = [];
+  const { port } = await attachedApp(
+    createTlsServer(certificate()),
+    (app) => app.ws("/", (_socket, req) => void protocols.push(req.protocol)),
+  );
+  const stream = connectSecurely(port);
+  stream.write(Buffer.concat([Buffer.from(upgradeRequest("/")), close(1000)]));
+  expect(statusOf(await readToEnd(stream))).toBe(101);
+  expect(protocols).toEqual(["https"]);
 });
 
 test("an injected handshake and an injected request follow the option too", async () => {
