@@ -26,6 +26,7 @@ export type { Controller, HttpRequest } from "./src/app/http/controller.ts";
 export { HttpError } from "./src/app/http/http-error.ts";
 export type { AppRequest } from "./src/app/http/request.ts";
 export type { ParamOf, ParamsOf, PathParams } from "./src/app/http/router.ts";
+export type { ProxyPredicate, TrustProxy } from "./src/app/http/trust-proxy.ts";
 export { type InjectedClient, type InjectedClose, InjectError } from "./src/app/inject/client.ts";
 export type { InjectOptions } from "./src/app/inject/request.ts";
 export type { AppOptions } from "./src/app/options.ts";

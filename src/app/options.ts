@@ -2,6 +2,7 @@
 import type { HeartbeatOptions } from "../transport/timers/heartbeat.ts";
 import { isLogger, type Logger, SILENT } from "./common/logger.ts";
 import { checkNames, isObject, limit, throwInvalidOption, timeoutMs } from "./common/validate.ts";
+import { compileTrustProxy, type ProxyPredicate, type TrustProxy } from "./http/trust-proxy.ts";
 import type { Broker } from "./pubsub/broker.ts";
 import type { PresenceOptions } from "./pubsub/presence.ts";
 import { checkTls, type TlsOptions } from "./server/tls.ts";
@@ -77,9 +78,36 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
   maxConnections?: number | undefined;
   /**
    * The most WebSocket connections from one IP address that may be open at once. Further handshakes are refused with
-   * 429. Default: no limit.
+   * 429. Behind a proxy, set `trustProxy` too: otherwise all clients have the address of the proxy. Default: no limit.
    */
   maxConnectionsPerIp?: number | undefined;
+  /**
+   * Which proxies in front of the app are trusted to say who the client is, see {@link TrustProxy}. With this option,
+   * {@link AppRequest.ip}, {@link AppRequest.protocol}, {@link AppRequest.host}, {@link Socket.remoteAddress},
+   * `maxConnectionsPerIp` and `wsOrigins: "same-origin"` follow the headers X-Forwarded-For, X-Forwarded-Proto and
+   * X-Forwarded-Host, or Forwarded (RFC 7239). They are read from the right, up to the first address that is not
+   * trusted. A part that is malformed or names no address, such as `for=unknown`, ends the reading; the client then has
+   * the address of the proxy that has written the part. When a request has both kinds of headers, only that counts in
+   * which both agree; if they name different clients, the request is refused with 400.
+   *
+   * A wrong setting lets clients choose their own address, and so get around limits and lists of addresses: with a
+   * number of proxies that is too high, with a range from which clients can connect as well, or with a port that
+   * clients can reach without the proxy. The proxy must add to or replace each of the headers that it uses, and remove
+   * the others of them: what a client sends in a header that the proxy passes on unchanged counts as the proxy's word.
+   *
+   * Default: `false`, nothing is trusted and the headers are ignored.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * // One proxy, such as nginx on the same machine, in front of an app that others cannot reach.
+   * const app = await createApp({ trustProxy: 1, maxConnectionsPerIp: 20 });
+   * // Proxies in a private network.
+   * const another = await createApp({ trustProxy: ["10.0.0.0/8", "fd00::/8"] });
+   * ```
+   */
+  trustProxy?: TrustProxy | undefined;
   /**
    * The most topics that one socket may be subscribed to. Above it, `socket.subscribe` throws a RangeError. Default:
    * 10,000.
@@ -113,6 +141,7 @@ export interface ResolvedOptions extends ResolvedSocketOptions {
   readonly handshakeTimeoutMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerIp: number;
+  readonly isTrustedProxy: ProxyPredicate | undefined;
   readonly maxTopicsPerSocket: number;
   readonly broker: Broker | undefined;
   readonly presence: PresenceOptions;
@@ -131,6 +160,7 @@ const APP_OPTION_NAMES = [
   "handshakeTimeoutMs",
   "maxConnections",
   "maxConnectionsPerIp",
+  "trustProxy",
   "maxTopicsPerSocket",
   "broker",
   "presence",
@@ -152,6 +182,7 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
   if (logger !== false && !isLogger(logger)) {
     throwInvalidOption("logger", logger, "false, or an object with debug, info, warn and error");
   }
+  const log = logger === false ? SILENT : logger;
   return Object.freeze({
     ...resolveSocketOptions("createApp", pick(options, SOCKET_OPTION_NAMES), SOCKET_DEFAULTS),
     services,
@@ -164,10 +195,11 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
     handshakeTimeoutMs: timeoutMs("handshakeTimeoutMs", options.handshakeTimeoutMs, 10_000),
     maxConnections: limit("maxConnections", options.maxConnections, Infinity),
     maxConnectionsPerIp: limit("maxConnectionsPerIp", options.maxConnectionsPerIp, Infinity),
+    isTrustedProxy: compileTrustProxy(options.trustProxy, log),
     maxTopicsPerSocket: limit("maxTopicsPerSocket", options.maxTopicsPerSocket, 10_000),
     broker,
     presence: resolvePresence(options.presence),
-    logger: logger === false ? SILENT : logger,
+    logger: log,
   });
 }
 

@@ -11,6 +11,7 @@ test("every option has its default", () => {
   expect(options).toMatchObject({
     services: {},
     isOriginAllowed: undefined,
+    isTrustedProxy: undefined,
     heartbeat: { intervalMs: 30_000, timeoutMs: 60_000 },
     maxMessageBytes: 1024 * 1024,
     maxFragments: 16_384,
@@ -27,8 +28,9 @@ test("every option has its default", () => {
 });
 
 test("an option that is undefined takes its default", () => {
-  const names = Object.keys(resolveOptions({})).filter((name) => name !== "isOriginAllowed");
-  const undefinedOptions = Object.fromEntries(["wsOrigins", ...names].map((name) => [name, undefined]));
+  const compiled = ["isOriginAllowed", "isTrustedProxy"];
+  const names = Object.keys(resolveOptions({})).filter((name) => !compiled.includes(name));
+  const undefinedOptions = Object.fromEntries(["wsOrigins", "trustProxy", ...names].map((name) => [name, undefined]));
   expect(resolveOptions(undefinedOptions)).toEqual(resolveOptions({}));
 });
 
@@ -84,6 +86,8 @@ const wrong: Wrong[] = [
     TypeError,
     /^wsOrigins must have origins like "https:\/\/mysite\.com".*got "mysite\.com"$/,
   ],
+  [{ trustProxy: true }, TypeError, /^trustProxy must be false, a number of proxies from 0 on.*; got true$/],
+  [{ trustProxy: -1 }, RangeError, /^trustProxy must be .*; got -1$/],
   [{ heartbeat: 5 }, TypeError, /^heartbeat must be false, or \{ intervalMs, timeoutMs \}; got 5$/],
   [{ heartbeat: true }, TypeError, /^heartbeat must be false.*got true$/],
   [{ heartbeat: null }, TypeError, /^heartbeat must be false.*got null$/],

@@ -56,10 +56,12 @@ exactly<Equal<ParamsOf<"/a/:b">["b"], string>>();
 exactly<Equal<keyof ParamsOf<"/:a/:b/*">, "a" | "b" | "*">>();
 
 // The other members of a request.
-app.post("/body", async ({ query, path, ip, method, headers, json, text, bytes }) => {
+app.post("/body", async ({ query, path, ip, protocol, host, method, headers, json, text, bytes }) => {
   exactly<Equal<typeof query, URLSearchParams>>();
   exactly<Equal<typeof path, string>>();
   exactly<Equal<typeof ip, string>>();
+  exactly<Equal<typeof protocol, "http" | "https">>();
+  exactly<Equal<typeof host, string>>();
   exactly<Equal<typeof method, string | undefined>>();
   exactly<Equal<Awaited<ReturnType<typeof json>>, unknown>>();
   exactly<Equal<Awaited<ReturnType<typeof text>>, string>>();
@@ -71,6 +73,16 @@ app.ws("/no-body", (_socket, req) => {
   // @ts-expect-error -- a handshake has no body
   void req.json();
 });
+
+// The proxies that are trusted.
+await createApp({ trustProxy: false });
+await createApp({ trustProxy: 2 });
+await createApp({ trustProxy: ["10.0.0.0/8", "::1"] });
+await createApp({ trustProxy: (address, hop) => address === "10.0.0.1" && hop === 0 });
+// @ts-expect-error -- to trust every proxy is to trust every client
+await createApp({ trustProxy: true });
+// @ts-expect-error -- a promise is not true
+await createApp({ trustProxy: () => Promise.resolve(true) });
 
 // Mistakes that do not compile.
 // @ts-expect-error -- a path is a string

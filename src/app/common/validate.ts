@@ -58,6 +58,15 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown }).then === "function";
 }
 
+/**
+ * Whether a predicate of the application has answered `true`. A promise, which an async predicate returns by mistake,
+ * is not `true`. Its rejection is ignored, because it would end the process.
+ */
+export function isTrue(answer: unknown): boolean {
+  if (isPromise(answer)) answer.then(undefined, () => {});
+  return answer === true;
+}
+
 /** Whether a value is an Error, of this realm or of another. */
 export function isError(value: unknown): value is Error {
   return value instanceof Error || Object.prototype.toString.call(value) === "[object Error]";

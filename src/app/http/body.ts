@@ -38,6 +38,9 @@ export interface RequestBody {
   json(): Promise<unknown>;
 }
 
+/** The names of the methods of a {@link RequestBody}. */
+export const BODY_METHODS = ["bytes", "text", "json"] as const;
+
 /** Makes the methods that read the body of a request. */
 export function bodyOf(request: IncomingMessage, limits: BodyLimits): RequestBody {
   let whole: Promise<Buffer> | undefined;

@@ -2,18 +2,25 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
-import { type BodyLimits, bodyOf } from "./body.ts";
+import { BODY_METHODS, type BodyLimits, bodyOf } from "./body.ts";
 import type { Controller, Method } from "./controller.ts";
 import { HttpError, isHttpError } from "./http-error.ts";
-import { adoptAuthority, type AppRequest, checkAddress, hasTooManyHeaders, toAppRequest } from "./request.ts";
+import { RequestView } from "./request-view.ts";
+import { adoptAuthority, checkAddress, clientOf, hasTooManyHeaders, PART_NAMES, RequestParts } from "./request.ts";
 import { errorResponse, type HttpResponse, sendResponse, toHttpResponse } from "./response.ts";
 import { type RouteMatch, Router } from "./router.ts";
+import type { ProxyPredicate } from "./trust-proxy.ts";
 
 /** A controller, without the exact type of its services. */
 type AnyController = Controller<object>;
 
+/** The names of the members that controllers see besides those of the message. */
+const SHOWN = [...PART_NAMES, ...BODY_METHODS] as const;
+
 interface HttpRoutesOptions extends BodyLimits {
   readonly logger: Logger;
+  /** Undefined when no proxy is trusted. */
+  readonly isTrustedProxy?: ProxyPredicate | undefined;
 }
 
 /** The HTTP side of an app: finds the controller of each request, calls it, and sends its result. */
@@ -69,20 +76,21 @@ export class HttpRoutes {
   async respond(message: IncomingMessage, services: object): Promise<HttpResponse> {
     try {
       if (hasTooManyHeaders(message)) throw new HttpError(431, "The request has too many headers");
-      const request = toAppRequest(message);
-      checkAddress(request);
-      adoptAuthority(request);
-      const found = this.#findRoute(request);
+      const parts = new RequestParts(message, clientOf(message, this.#options.isTrustedProxy));
+      checkAddress(message, parts.path);
+      adoptAuthority(message);
+      const found = this.#findRoute(message, parts.path);
       if (!("route" in found)) return found;
-      request.params = found.params;
-      const result = await found.route(Object.assign(request, bodyOf(request, this.#options)), services);
+      parts.params = found.params;
+      const view = new RequestView(message, Object.assign(parts, bodyOf(message, this.#options)), SHOWN);
+      const result = await found.route(view.request, services);
       return toHttpResponse(result);
     } catch (error) {
       return errorResponse(this.#toHttpError(error, message));
     }
   }
 
-  #findRoute({ method = "GET", path }: AppRequest): RouteMatch<AnyController> | HttpResponse {
+  #findRoute({ method = "GET" }: IncomingMessage, path: string): RouteMatch<AnyController> | HttpResponse {
     if (path === "*") return options([...this.#routes.keys()]);
     const match = this.#routes.get(method === "HEAD" ? "GET" : method)?.match(path);
     if (match !== undefined) return match;

@@ -1,11 +1,19 @@
 /** The request that handlers see, and the checks of its address that every way in shares. */
 import type { IncomingMessage } from "node:http";
+import type { Socket as RawSocket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { limitsHeaders } from "../../platform.ts";
 import { isHost } from "../../protocol/host.ts";
 import { HttpError } from "./http-error.ts";
 import type { PathParams } from "./router.ts";
+import { type Client, type ProxyPredicate, readClient } from "./trust-proxy.ts";
 
-/** The request that handlers get: the `IncomingMessage` of node:http, with the parts of its URL added as properties. */
+/**
+ * The request that handlers get: the `IncomingMessage` of node:http, with the members below. What code sets on it is
+ * set on the message. The members below are only shown on top of the message, so a framework that has members of the
+ * same names keeps its own. When a hook hands the request to Express, for example, Express and its middleware read
+ * Express's `path`, `query` and `ip`; the handler then reads those of the app again.
+ */
 export interface AppRequest<Params = PathParams> extends IncomingMessage {
   /** The parts of the path that the route names, percent-decoded. See {@link PathParams}. */
   params: Params;
@@ -16,23 +24,64 @@ export interface AppRequest<Params = PathParams> extends IncomingMessage {
   path: string;
   /** The parameters of the query, decoded. */
   query: URLSearchParams;
-  /** The IP address of the other end of the connection, which may be a proxy. Empty if it is not known. */
+  /**
+   * The IP address of the client, as far as `trustProxy` can tell it. Without that option, the address of the other end
+   * of the connection, which may be a proxy. Empty if it is not known, as at a Unix socket.
+   */
   ip: string;
+  /**
+   * The protocol of the request: `"https"` over TLS, otherwise `"http"`. A WebSocket handshake is a request like any
+   * other, so it has these two as well. With the option `trustProxy`, the protocol that the trusted proxies name.
+   */
+  protocol: "http" | "https";
+  /**
+   * The host that the client has asked for, with the port if there is one: the Host header or, with the option
+   * `trustProxy`, the host that the trusted proxies name. Empty if the request has none.
+   */
+  host: string;
 }
 
-/**
- * Adds the parts of a request's target to the request. `params` stays empty until the route is known. `path` is empty
- * if the target has no path.
- */
-export function toAppRequest(request: IncomingMessage): AppRequest {
-  const { path, search } = splitTarget(request);
-  // The properties are set one by one, since `Object.assign` takes twice the time.
-  const appRequest = request as AppRequest;
-  appRequest.params = {};
-  appRequest.path = path;
-  appRequest.query = new URLSearchParams(search);
-  appRequest.ip = request.socket.remoteAddress ?? "";
-  return appRequest;
+/** The names of the members that the app adds to every request. */
+export const PART_NAMES = ["params", "path", "query", "ip", "protocol", "host"] as const;
+
+/** The members that the app adds to every request. */
+export class RequestParts implements Pick<AppRequest, typeof PART_NAMES[number]> {
+  /** Empty until the route is known. */
+  params: PathParams = {};
+  /** Empty if the target of the request has no path. */
+  readonly path: string;
+  readonly ip: string;
+  readonly protocol: "http" | "https";
+  readonly #message: IncomingMessage;
+  readonly #client: Client;
+  readonly #search: string;
+  #query: URLSearchParams | undefined;
+
+  constructor(message: IncomingMessage, client: Client) {
+    const { path, search } = splitTarget(message);
+    const isEncrypted = (message.socket as TLSSocket | undefined)?.encrypted === true;
+    this.path = path;
+    this.ip = client.ip;
+    this.protocol = client.protocol ?? (isEncrypted ? "https" : "http");
+    this.#message = message;
+    this.#client = client;
+    this.#search = search;
+  }
+
+  /** Made when it is first asked for, because that takes longer than all the rest, and most handlers do not ask. */
+  get query(): URLSearchParams {
+    return this.#query ??= new URLSearchParams(this.#search);
+  }
+
+  get host(): string {
+    return this.#client.host ?? this.#message.headers.host ?? "";
+  }
+}
+
+/** The client of a request, as far as it can be known. */
+export function clientOf({ socket, headers }: IncomingMessage, isTrustedProxy: ProxyPredicate | undefined): Client {
+  // A message that another library has made may have no socket.
+  return readClient((socket as RawSocket | undefined)?.remoteAddress ?? "", headers, isTrustedProxy);
 }
 
 /** The path of a request's target. Empty if the target has none. */
@@ -45,25 +94,25 @@ export function pathOf(request: IncomingMessage): string {
  *
  * @throws HttpError 400 if one of the two is missing or not valid
  */
-export function checkAddress(request: AppRequest): void {
-  if (request.path === "") {
+export function checkAddress(message: IncomingMessage, path: string): void {
+  if (path === "") {
     throw new HttpError(
       400,
       'The target of a request must be a path that starts with "/", or an http or https address',
     );
   }
-  const host = hostOf(request);
-  if (host === undefined && request.httpVersion !== "1.0") throw new HttpError(400, "The Host header is missing");
+  const host = hostOf(message);
+  if (host === undefined && message.httpVersion !== "1.0") throw new HttpError(400, "The Host header is missing");
   if (host !== undefined && !isHost(host)) {
     throw new HttpError(400, "The Host header must be one host, with a port or without");
   }
 }
 
 /** Replaces the Host header by the host of the target, if the target is a whole URL (RFC 9112 §3.2.2). */
-export function adoptAuthority(request: AppRequest): void {
-  if (request.url?.startsWith("/")) return;
-  const { authority } = splitTarget(request);
-  if (authority !== undefined) request.headers.host = authority;
+export function adoptAuthority(message: IncomingMessage): void {
+  if (message.url?.startsWith("/")) return;
+  const { authority } = splitTarget(message);
+  if (authority !== undefined) message.headers.host = authority;
 }
 
 interface Target {

@@ -16,13 +16,20 @@ export class OriginChecker {
    * Checks one handshake. A request without an Origin header passes: it does not come from a browser, and could claim
    * any origin, so that a check would stop nobody.
    *
+   * @param host the host that the client has asked for
+   * @param protocol the protocol that trusted proxies have named; undefined if they have named none
    * @param isAllowed undefined when `wsOrigins` is not set: then every origin passes
    * @throws HandshakeError 403 for an origin that may not connect
    */
-  check(origin: string | undefined, host: string, isAllowed: OriginCheck | undefined): void {
+  check(
+    origin: string | undefined,
+    host: string,
+    isAllowed: OriginCheck | undefined,
+    protocol?: "http" | "https" | undefined,
+  ): void {
     if (origin === undefined) return;
     if (isAllowed === undefined) this.#warnOf(origin, host);
-    else if (!isAllowed(origin, host)) throw new HandshakeError(403, "Pages of this origin may not connect");
+    else if (!isAllowed(origin, host, protocol)) throw new HandshakeError(403, "Pages of this origin may not connect");
   }
 
   #warnOf(origin: string, host: string): void {

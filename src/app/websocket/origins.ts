@@ -1,5 +1,6 @@
 /** The option `wsOrigins`: the origins of the web pages that may connect. */
 import { show } from "../common/show.ts";
+import { isTrue } from "../common/validate.ts";
 
 /**
  * The origins of the web pages that may open a WebSocket (RFC 6455 §10.2). A browser sends the origin of the page,
@@ -8,7 +9,8 @@ import { show } from "../common/show.ts";
  *
  * - A string is one origin, such as `"https://mysite.com"`. `"https://*.mysite.com"` stands for every subdomain, of one
  *   or more labels, but not for `mysite.com` itself.
- * - `"same-origin"` stands for pages that were loaded from the host and port to which they connect.
+ * - `"same-origin"` stands for pages that were loaded from the host and port to which they connect. Behind proxies, the
+ *   option `trustProxy` makes the host, and the protocol, those that the trusted proxies name.
  * - A RegExp is tested against the origin as the browser has sent it.
  * - A function is an {@link OriginPredicate}.
  * - An array allows each of its origins. An empty array allows none.
@@ -19,13 +21,16 @@ import { show } from "../common/show.ts";
 export type WsOrigins = string | RegExp | OriginPredicate | readonly (string | RegExp | OriginPredicate)[];
 
 /**
- * Decides whether pages of an origin may connect. It gets the origin as the browser has sent it, and the request's Host
- * header. Only `true` lets the client in.
+ * Decides whether pages of an origin may connect. It gets the origin as the browser has sent it, and the host that the
+ * client has asked for: {@link AppRequest.host}. Only `true` lets the client in.
  */
 export type OriginPredicate = (origin: string, host: string) => boolean;
 
-/** Tells whether a request with this Origin and Host may connect. */
-export type OriginCheck = (origin: string, host: string) => boolean;
+/**
+ * Tells whether a request with this Origin and Host may connect. The protocol is the one that trusted proxies have
+ * named, or undefined.
+ */
+export type OriginCheck = (origin: string, host: string, protocol?: "http" | "https" | undefined) => boolean;
 
 /**
  * Makes one check out of the option `wsOrigins`.
@@ -34,7 +39,7 @@ export type OriginCheck = (origin: string, host: string) => boolean;
  */
 export function compileOrigins(allowed: WsOrigins): OriginCheck {
   const checks = (Array.isArray(allowed) ? allowed : [allowed]).map(compileOrigin);
-  return (origin, host) => checks.some((check) => check(origin, host));
+  return (origin, host, protocol) => checks.some((check) => check(origin, host, protocol));
 }
 
 function compileOrigin(allowed: unknown): OriginCheck {
@@ -48,7 +53,7 @@ function compileOrigin(allowed: unknown): OriginCheck {
   }
   // Only true lets a client in: a predicate that is async by mistake returns a promise, which is truthy for every
   // origin.
-  if (typeof allowed === "function") return (origin, host) => (allowed as OriginPredicate)(origin, host) === true;
+  if (typeof allowed === "function") return (origin, host) => isTrue((allowed as OriginPredicate)(origin, host));
   throw new TypeError(
     `wsOrigins must be a string, "same-origin", a RegExp, a function, or an array of them; got ${show(allowed)}`,
   );
@@ -80,13 +85,14 @@ function splitScheme(origin: string): [scheme: string, host: string] {
 }
 
 /**
- * Tells whether a page was loaded from the host and port of the request. The scheme and the default port are those of
- * the page: a page that was loaded over TLS may have come through a proxy that speaks plain HTTP to this server.
+ * Tells whether a page was loaded from the host and port of the request. Where no trusted proxy has named the protocol,
+ * the scheme and the default port are those of the page: a page that was loaded over TLS may have come through a proxy
+ * that speaks plain HTTP to this server.
  */
-export function isSameOrigin(origin: string, host: string): boolean {
+export function isSameOrigin(origin: string, host: string, protocol?: "http" | "https" | undefined): boolean {
   const page = normalise(origin);
   if (page === undefined) return false;
-  return page === normalise(`${splitScheme(page)[0]}://${host}`);
+  return page === normalise(`${protocol ?? splitScheme(page)[0]}://${host}`);
 }
 
 /**

@@ -28,8 +28,10 @@ export interface ServerSocketSettings extends ConnectionSettings {
   readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
 }
 
-/** The results of the negotiations in the opening handshake. */
-export interface Negotiated {
+/** What the opening handshake has told: the client's address, and the results of the negotiations. */
+export interface Agreed {
+  /** The client's IP address. Empty if it is not known. */
+  readonly ip: string;
   readonly subprotocol?: string | undefined;
   readonly compression?: NegotiatedDeflate | undefined;
 }
@@ -62,14 +64,14 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   readonly #settings: ServerSocketSettings;
   readonly #connection: Connection;
 
-  constructor(raw: RawSocket, head: Buffer, negotiated: Negotiated, data: unknown, settings: ServerSocketSettings) {
+  constructor(raw: RawSocket, head: Buffer, agreed: Agreed, data: unknown, settings: ServerSocketSettings) {
     super();
-    this.protocol = negotiated.subprotocol ?? "";
-    this.#compression = negotiated.compression;
+    this.protocol = agreed.subprotocol ?? "";
+    this.#compression = agreed.compression;
     this.data = data;
-    this.remoteAddress = raw.remoteAddress ?? "";
+    this.remoteAddress = agreed.ip;
     this.#settings = settings;
-    this.#connection = new Connection(raw, head, settings, this, negotiated.compression);
+    this.#connection = new Connection(raw, head, settings, this, agreed.compression);
   }
 
   protected get owner(): string {

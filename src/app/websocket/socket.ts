@@ -71,7 +71,11 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   readonly readyState: 0 | 1 | 2 | 3;
   /** The unique name of this connection: a random UUID. */
   readonly id: string;
-  /** The peer's IP address, or `""` for a unix socket. The address stays readable after the connection is closed. */
+  /**
+   * The client's IP address, the same as {@link AppRequest.ip}: that of the peer or, with the option `trustProxy`, the
+   * one that the trusted proxies name. `""` for a Unix socket. The address stays readable after the connection is
+   * closed.
+   */
   readonly remoteAddress: string;
   /** The subprotocol that the handshake agreed on, or `""` (RFC 6455 §1.9). */
   readonly protocol: string;

@@ -14,15 +14,19 @@ import type { Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { isPromise } from "../common/validate.ts";
 import { isHttpError } from "../http/http-error.ts";
+import { RequestView } from "../http/request-view.ts";
 import {
   adoptAuthority,
   type AppRequest,
   checkAddress,
+  clientOf,
   hasTooManyHeaders,
+  PART_NAMES,
   pathOf,
-  toAppRequest,
+  RequestParts,
 } from "../http/request.ts";
 import { type RouteMatch, Router } from "../http/router.ts";
+import type { ProxyPredicate } from "../http/trust-proxy.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { OriginChecker } from "./origin-checker.ts";
@@ -53,6 +57,8 @@ const MAX_REFUSAL_BYTES = 1024 * 1024;
 /** The options of an app that its WebSocket routes use. */
 interface WebSocketRoutesOptions extends ResolvedSocketOptions, ConnectionLimits, TimerOptions {
   readonly logger: Logger;
+  /** Undefined when no proxy is trusted. */
+  readonly isTrustedProxy: ProxyPredicate | undefined;
 }
 
 /** The parts of the 101 response that the route or its hook has chosen. */
@@ -61,7 +67,8 @@ type Chosen = Pick<UpgradeExtras, "subprotocol" | "headers">;
 /** A handshake whose request has passed the checks, but that is not accepted yet. */
 interface Candidate {
   readonly attempt: HandshakeAttempt;
-  readonly request: AppRequest;
+  readonly view: RequestView<RequestParts>;
+  readonly ip: string;
   readonly services: object;
   readonly route: SocketRoute;
   readonly offer: UpgradeOffer;
@@ -145,15 +152,18 @@ export class WebSocketRoutes {
   /** Responds to a handshake: at once, or when the hook of its route has decided. */
   connect(attempt: HandshakeAttempt, services: object): void {
     if (!attempt.canAccept) return attempt.abandon();
-    const request = toAppRequest(attempt.message);
+    const { message } = attempt;
     try {
-      const offer = this.#checkRequest(request);
-      const { route, params } = this.#findRoute(request.path);
-      request.params = params;
-      this.#originChecker.check(request.headers.origin, request.headers.host ?? "", route.isOriginAllowed);
-      this.registry.checkRoom(request.ip);
+      const client = clientOf(message, this.#options.isTrustedProxy);
+      const parts = new RequestParts(message, client);
+      const offer = this.#checkRequest(message, parts.path);
+      const { route, params } = this.#findRoute(parts.path);
+      parts.params = params;
+      this.#originChecker.check(message.headers.origin, parts.host, route.isOriginAllowed, client.protocol);
+      this.registry.checkRoom(client.ip);
       const subprotocol = chooseSubprotocol(route.subprotocols, offer.subprotocols);
-      const candidate: Candidate = { attempt, request, services, route, offer };
+      const view = new RequestView(message, parts, PART_NAMES);
+      const candidate: Candidate = { attempt, view, ip: client.ip, services, route, offer };
       if (route.hook === undefined) return this.#accept(candidate, { subprotocol }, undefined);
       this.#askHook(candidate, route.hook, subprotocol);
     } catch (error) {
@@ -175,12 +185,12 @@ export class WebSocketRoutes {
     raw.destroy();
   }
 
-  #checkRequest(request: AppRequest): UpgradeOffer {
-    if (hasTooManyHeaders(request)) throw new HandshakeError(431, "The request has too many headers");
+  #checkRequest(message: IncomingMessage, path: string): UpgradeOffer {
+    if (hasTooManyHeaders(message)) throw new HandshakeError(431, "The request has too many headers");
     this.#checkOpen();
-    checkAddress(request);
-    adoptAuthority(request);
-    return validateUpgrade(request);
+    checkAddress(message, path);
+    adoptAuthority(message);
+    return validateUpgrade(message);
   }
 
   #checkOpen(): void {
@@ -194,43 +204,45 @@ export class WebSocketRoutes {
   }
 
   #askHook(candidate: Candidate, hook: UpgradeHook<object, unknown>, subprotocol: string | undefined): void {
-    const { attempt, request, services, offer } = candidate;
+    const { attempt, view, ip, services, offer } = candidate;
     const answer: UpgradeAnswer = { subprotocol, offered: offer.subprotocols, headers: new Headers() };
     const decide = (verdict: unknown): void => {
       const refusal = readResponse(verdict);
       if (refusal !== undefined) return void this.#refuseWith(attempt, refusal);
       this.#accept(candidate, readUpgradeAnswer(answer), readData(verdict));
     };
-    const verdict = hook(request, services, answer);
+    const verdict = hook(view.request, services, answer);
     if (!isPromise(verdict)) return decide(verdict);
     // A thenable of a foreign class may call back twice, or resolve to another thenable. `Promise.resolve` makes a
     // promise of it that does neither.
     Promise.resolve(verdict).then((settled) => {
       if (!attempt.canAccept) return attempt.abandon();
       this.#checkOpen();
-      this.registry.checkRoom(request.ip);
+      this.registry.checkRoom(ip);
       decide(settled);
     }).then(undefined, (error) => this.refuse(attempt, error));
   }
 
   #accept(candidate: Candidate, { subprotocol, headers }: Chosen, data: unknown): void {
-    const { attempt, route, offer } = candidate;
+    const { attempt, ip, route, offer } = candidate;
     if (!attempt.canAccept) return attempt.abandon();
     const compression = route.compression?.negotiate(offer.extensions);
     attempt.accept(offer, { subprotocol, extensions: compression?.header, headers });
     this.accepted++;
     const { raw, head } = attempt;
     try {
-      this.#open(candidate, new ServerSocket(raw, head, { subprotocol, compression }, data, route.settings));
+      this.#open(candidate, new ServerSocket(raw, head, { ip, subprotocol, compression }, data, route.settings));
     } catch (error) {
       this.#cut(raw, error);
     }
   }
 
-  #open({ request, services, route }: Candidate, socket: ServerSocket): void {
+  #open({ view, services, route }: Candidate, socket: ServerSocket): void {
     this.registry.add(socket);
     try {
-      const result = route.handler(socket, request, services);
+      // A framework that the hook has called may have put its own parts in place of those of the URL.
+      view.restore(["ip", "protocol", "host"]);
+      const result = route.handler(socket, view.request, services);
       if (!isPromise(result)) return socket.start();
       result.then(() => socket.start(), (error) => socket.onHandlerError("handler", error));
     } catch (error) {

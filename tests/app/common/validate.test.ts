@@ -6,6 +6,7 @@ import {
   isError,
   isObject,
   isPromise,
+  isTrue,
   limit,
   MAX_TIMEOUT_MS,
   throwInvalidOption,
@@ -49,6 +50,16 @@ test.each<[name: string, value: unknown, expected: boolean]>([
   ["null", null, false],
 ])("isError tells %s: %o is %s", (_name, value, expected) => {
   expect(isError(value)).toBe(expected);
+});
+
+test.each<[string, unknown, boolean]>([
+  ["true", true, true],
+  ["false", false, false],
+  ["a truthy value", 1, false],
+  ["nothing", undefined, false],
+  ["a promise of true", Promise.resolve(true), false],
+])("isTrue tells %s: %o is %s", (_name, answer, expected) => {
+  expect(isTrue(answer)).toBe(expected);
 });
 
 describe.each<[name: string, check: (value: number | undefined) => number, most: number]>([

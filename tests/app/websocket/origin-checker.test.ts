@@ -9,9 +9,9 @@ test("an origin that may not connect is refused with 403, and nothing is logged"
   const checker = new OriginChecker(logger);
   const asked: unknown[] = [];
   const isAllowed = (...args: unknown[]): boolean => asked.push(args) === 1;
-  checker.check("https://a.com", "mysite.com", isAllowed);
+  checker.check("https://a.com", "mysite.com", isAllowed, "https");
   expect(() => checker.check("https://b.com", "mysite.com", isAllowed)).toThrow(REFUSAL);
-  expect(asked).toEqual([["https://a.com", "mysite.com"], ["https://b.com", "mysite.com"]]);
+  expect(asked).toEqual([["https://a.com", "mysite.com", "https"], ["https://b.com", "mysite.com", undefined]]);
   expect(entries).toEqual([]);
 });
 

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { compileOrigins, isSameOrigin, type WsOrigins } from "../../../src/app/websocket/origins.ts";
 import { connectTo, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
@@ -94,6 +95,18 @@ describe("same-origin", () => {
     expect(isSameOrigin(origin, host)).toBe(expected);
     expect(allows("same-origin", origin, host)).toBe(expected);
   });
+
+  test.each<[string, string, "http" | "https", boolean]>([
+    ["https://mysite.com", "mysite.com", "https", true],
+    ["https://mysite.com", "mysite.com:443", "https", true],
+    ["http://mysite.com", "mysite.com", "http", true],
+    ["http://mysite.com", "mysite.com", "https", false],
+    ["https://mysite.com", "mysite.com", "http", false],
+    ["http://mysite.com:443", "mysite.com", "https", false],
+  ])("%s at the host %s, with %s as a trusted proxy has named it: %s", (origin, host, protocol, expected) => {
+    expect(isSameOrigin(origin, host, protocol)).toBe(expected);
+    expect(compileOrigins(["https://another.com", "same-origin"])(origin, host, protocol)).toBe(expected);
+  });
 });
 
 describe("a RegExp", () => {
@@ -129,6 +142,16 @@ describe("a predicate", () => {
     ["a promise, which is not true", Promise.resolve(false)],
   ])("that says %s lets nobody in", (_name, verdict) => {
     expect(allows((() => verdict) as () => boolean, "https://mysite.com")).toBe(false);
+  });
+
+  test("that is async by mistake and rejects lets nobody in, and its rejection does not end the process", async () => {
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    const predicate = (): unknown => Promise.reject(new Error("no database"));
+    expect(allows(predicate as () => boolean, "https://mysite.com")).toBe(false);
+    await nextTurn();
+    process.off("unhandledRejection", unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
   });
 });
 
