@@ -74,8 +74,9 @@ export class App<Services extends object = object> {
     this.#webSocketRoutes = new WebSocketRoutes(this.#options, this.#pubSub);
     this.#httpRoutes = new HttpRoutes(this.#options, (path) => this.#webSocketRoutes.hasRoute(path));
     this.#attachedServers = new AttachedServers(this.#options.handshakeTimeoutMs, {
-      isOwned: (message) => this.#webSocketRoutes.owns(message),
+      fitOf: (message) => this.#webSocketRoutes.fitOf(message),
       onHandshake: (attempt) => this.#onHandshake(attempt),
+      onUnclaimed: (attempt) => this.#webSocketRoutes.refuseUnclaimed(attempt),
     });
     if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
   }
@@ -232,7 +233,19 @@ export class App<Services extends object = object> {
    * Serves WebSocket routes on an HTTP server that was created elsewhere. Express, Fastify or Hono keep their routes,
    * and the app adds its WebSocket routes on the same port. If a path does not belong to the app, its handshake is left
    * to the other `upgrade` listeners of the server. If there is no other listener, the app refuses the handshake with
-   * 404.
+   * 404. Several apps may share a server: each gets the handshakes at its own paths, and one of them says 404.
+   *
+   * At a path that belongs to the app, a client that offers only subprotocols that the route does not speak is left to
+   * the other listeners too. If the route names no subprotocols, but has an `upgrade` hook, which may choose one, the
+   * app waits one turn of the event loop for the other listeners. So a route at `/` may stand beside Vite.
+   *
+   * A handshake that is left to the other listeners is refused after `handshakeTimeoutMs`, with 404, or with 400 at a
+   * path of the app, unless one of them has written to the connection, reads from it or has ended it by then. If one of
+   * them has to wait longer before it does any of these, raise `handshakeTimeoutMs`.
+   *
+   * An Upgrade header that does not name `websocket` is ignored, as RFC 9110 §7.8 allows: the request is then a plain
+   * one. Many clients send `Upgrade: h2c` or `Upgrade: TLS/1.2`. All other protocols are left to the other `upgrade`
+   * listeners, if there are any. Node can do so since 22.21 and 24.9; before, such a request is refused with 400.
    *
    * All `upgrade` listeners of a server see every handshake. Not all of them leave those of the app alone: `ws` with
    * `{ server }` or `{ server, path }`, `@fastify/websocket` and crossws respond to every handshake, in whichever order
@@ -270,6 +283,10 @@ export class App<Services extends object = object> {
    * themselves. All others use {@link App.attach} or {@link App.listen}.
    *
    * The app writes the response to the handshake: 101, or an HTTP error if the handshake is refused.
+   *
+   * A server with `upgrade` listeners emits the event for every request with an Upgrade header, and the app refuses one
+   * that does not name `websocket` with 400. The option `shouldUpgradeCallback` of `createServer` makes such requests
+   * plain ones, which `attach` and `listen` do by themselves.
    *
    * @param request the first argument of the `upgrade` event
    * @param socket its second argument, the connection

@@ -3,8 +3,27 @@ import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { hasPeerEnded } from "../platform.ts";
 import type { HandshakeError } from "../protocol/errors.ts";
-import type { UpgradeOffer } from "../protocol/handshake.ts";
+import { listsToken, type UpgradeOffer } from "../protocol/handshake.ts";
 import { acceptUpgrade, refuseUpgrade, type UpgradeExtras, writeRefusal } from "./handshake-response.ts";
+
+/**
+ * How well a handshake fits the routes of an app:
+ *
+ * - `"full"`: its path has a route.
+ * - `"hookDecides"`: its path has a route whose hook may choose one of the subprotocols that the client offers.
+ * - `"otherSubprotocols"`: its path has a route, but the client offers only subprotocols that the route does not speak.
+ * - `"none"`: its path has no route.
+ */
+export type HandshakeFit = "full" | "hookDecides" | "otherSubprotocols" | "none";
+
+/**
+ * Tells whether a request asks for a WebSocket, even if its handshake is wrong otherwise. A request that asks for
+ * another protocol only is a plain request, whose Upgrade header a server may ignore (RFC 9110 §7.8). Deno does not
+ * show an Upgrade header behind a thousand other headers: such a request counts as a handshake, and is refused as one.
+ */
+export function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade === undefined || listsToken(headers.upgrade, "websocket");
+}
 
 /**
  * The part of a handshake guard that an attempt needs. The guard watches the connection until a response is written.

@@ -132,8 +132,9 @@ const ROWS: Row[] = [
   [
     "another protocol",
     handshake("/chat", { headers: { Upgrade: "h2c" } }),
-    400,
-    "The Upgrade header must name websocket\n",
+    426,
+    "This is a WebSocket: connect with a WebSocket client\n",
+    { "Sec-WebSocket-Version": "13", Upgrade: "websocket" },
   ],
   [
     "another origin",

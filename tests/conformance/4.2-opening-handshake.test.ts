@@ -100,6 +100,22 @@ describe("accepts", () => {
   });
 });
 
+describe("ignores the Upgrade header, and asks for a WebSocket with 426 (RFC 9110 §7.8), given", () => {
+  test.each<[string, Headers]>([
+    ["an Upgrade to something else", { Upgrade: "example/2" }],
+    ["an Upgrade to h2c", { Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" }],
+    ["an Upgrade to TLS", { Upgrade: "TLS/1.2" }],
+    ["an Upgrade that only begins with websocket", { Upgrade: "websockets" }],
+    ["an Upgrade that only ends with websocket", { Upgrade: "x-websocket" }],
+    ["an Upgrade to a version of websocket", { Upgrade: "websocket/13" }],
+  ])("%s", async (_name, headers) => {
+    const response = await rawRequest(server.port, upgradeRequest("/", headers));
+    expect(statusOf(response), response).toBe(426);
+    expect(headerOf(response, "Upgrade")).toBe("websocket");
+    expect(headerOf(response, "Sec-WebSocket-Accept")).toBeUndefined();
+  });
+});
+
 describe("refuses with 400", () => {
   const key = "c3BhY2Vub2RlLWtleS0wMQ==";
 
@@ -110,11 +126,6 @@ describe("refuses with 400", () => {
     ["two Hosts in one line", { Host: "localhost, localhost" }],
     ["a Host with a user", { Host: "user@localhost" }],
     ["a Host with a path", { Host: "localhost/" }],
-    ["an Upgrade to something else", { Upgrade: "example/2" }],
-    ["an Upgrade to h2c", { Upgrade: "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__" }],
-    ["an Upgrade that only begins with websocket", { Upgrade: "websockets" }],
-    ["an Upgrade that only ends with websocket", { Upgrade: "x-websocket" }],
-    ["an Upgrade to a version of websocket", { Upgrade: "websocket/13" }],
     ["no key", { "Sec-WebSocket-Key": undefined }],
     ["an empty key", { "Sec-WebSocket-Key": "" }],
     ["a key of 15 bytes", { "Sec-WebSocket-Key": "c3BhY2Vub2RlLWtleS0w" }],

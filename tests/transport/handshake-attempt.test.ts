@@ -1,8 +1,9 @@
 import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { HandshakeError } from "../../src/protocol/errors.ts";
-import { HandshakeAttempt, type HandshakeClaims } from "../../src/transport/handshake-attempt.ts";
+import { asksForWebSocket, HandshakeAttempt, type HandshakeClaims } from "../../src/transport/handshake-attempt.ts";
 import { upgradeServer } from "../support/app.ts";
 import { headerOf, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
@@ -46,6 +47,21 @@ async function attempt<Result>(
   const response = await rawRequest(port, upgradeRequest());
   return { response, result: await acted.promise, calls: claims.calls };
 }
+
+test.each([
+  ["websocket", true],
+  ["WebSocket", true],
+  ["h2c, websocket", true],
+  ["h2c", false],
+  ["TLS/1.2", false],
+  ["websockets", false],
+  ["websocket/13", false],
+  ["", false],
+  // The runtime may have dropped the header behind many others.
+  [undefined, true],
+])("a request with the Upgrade header %o asks for a WebSocket: %o", (upgrade, expected) => {
+  expect(asksForWebSocket({ headers: { upgrade } } as IncomingMessage)).toBe(expected);
+});
 
 describe("a handshake", () => {
   test("that is accepted gets a 101, is claimed before and no longer watched afterwards", async () => {

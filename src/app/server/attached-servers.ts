@@ -1,44 +1,37 @@
 import type { Buffer } from "node:buffer";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket as RawSocket } from "node:net";
-import { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
+import { setImmediate } from "node:timers";
+import { HandshakeAttempt, type HandshakeFit } from "../../transport/handshake-attempt.ts";
 import { show } from "../common/show.ts";
 import { isObject } from "../common/validate.ts";
 import { HandshakeGuard } from "./handshake-guard.ts";
+import { SharedServer, type SharingApp } from "./shared-server.ts";
+import { UnclaimedHandshakes } from "./unclaimed-handshakes.ts";
 
 /** The functions of an app that attached servers call. */
 export interface AttachedServersHandlers {
-  /** Tells whether the path of a handshake belongs to the app. */
-  isOwned(message: IncomingMessage): boolean;
+  /** Tells how well a handshake fits the routes of the app. */
+  fitOf(message: IncomingMessage): HandshakeFit;
   /** Called for every handshake that the app has to respond to. */
   onHandshake(attempt: HandshakeAttempt): void;
+  /** Called for every handshake that was left to other listeners, none of which has responded in time. */
+  onUnclaimed(attempt: HandshakeAttempt): void;
 }
-
-/** A listener of a server's `upgrade` event. */
-type OnUpgrade = (message: IncomingMessage, raw: RawSocket, head: Buffer) => void;
-
-/** The number of `upgrade` listeners that an app adds to each server. */
-const OWN_LISTENERS = 2;
 
 /**
  * The HTTP servers that somebody else has made and that were given to `app.attach`, and the handshakes that were given
  * to `app.handleUpgrade`. The connections of both have a guard of their own.
  */
-export class AttachedServers {
+export class AttachedServers implements SharingApp {
   readonly #handlers: AttachedServersHandlers;
   readonly #guard: HandshakeGuard;
-  readonly #attached = new Map<Server, OnUpgrade>();
-
-  /**
-   * This listener and the next one are called before the other listeners of a server, because those may respond at
-   * once.
-   */
-  readonly #onArrival: OnUpgrade = (_message, raw) => this.#guard.noteHandshake(raw);
-  readonly #onRequest = (_message: IncomingMessage, response: ServerResponse): void =>
-    this.#guard.noteRequest(response);
+  readonly #unclaimed: UnclaimedHandshakes;
+  readonly #servers = new Set<Server>();
 
   constructor(handshakeTimeoutMs: number, handlers: AttachedServersHandlers) {
     this.#guard = new HandshakeGuard(handshakeTimeoutMs);
+    this.#unclaimed = new UnclaimedHandshakes(handshakeTimeoutMs, this.#guard, handlers.onUnclaimed);
     this.#handlers = handlers;
   }
 
@@ -51,18 +44,36 @@ export class AttachedServers {
     if (!isObject(server) || typeof server.on !== "function" || typeof server.listenerCount !== "function") {
       throw new TypeError(`attach takes a server of node:http or node:https; got ${show(server)}`);
     }
-    if (this.#attached.has(server)) return;
-    const onUpgrade: OnUpgrade = (message, raw, head) => {
-      // If there are other listeners, one of them may know a path that the app does not know.
-      if (server.listenerCount("upgrade") > OWN_LISTENERS && !this.#handlers.isOwned(message)) return;
-      // The response to an earlier request would go out behind the 101, into the middle of the WebSocket.
-      if (this.#guard.hasPendingResponse(message.socket)) raw.destroy();
-      else this.handleUpgrade(message, raw, head);
-    };
-    server.prependListener("request", this.#onRequest);
-    server.prependListener("upgrade", this.#onArrival);
-    server.on("upgrade", onUpgrade);
-    this.#attached.set(server, onUpgrade);
+    this.#servers.add(server);
+    SharedServer.add(server, this);
+  }
+
+  fitOf(message: IncomingMessage): HandshakeFit {
+    return this.#handlers.fitOf(message);
+  }
+
+  noteHandshake(message: IncomingMessage, raw: RawSocket): void {
+    this.#guard.noteHandshake(message, raw);
+  }
+
+  noteRequest(response: ServerResponse): void {
+    this.#guard.noteRequest(response);
+  }
+
+  take(message: IncomingMessage, raw: RawSocket, head: Buffer): void {
+    // The response to an earlier request would go out behind the 101, into the middle of the WebSocket.
+    if (this.#guard.hasPendingResponse(message.socket)) raw.destroy();
+    else this.handleUpgrade(message, raw, head);
+  }
+
+  takeAfterOthers(message: IncomingMessage, raw: RawSocket, head: Buffer): void {
+    setImmediate(() => {
+      if (!this.#guard.isTakenByOther(raw)) this.take(message, raw, head);
+    });
+  }
+
+  leaveToOthers(message: IncomingMessage, raw: RawSocket, head: Buffer): void {
+    this.#unclaimed.add(new HandshakeAttempt(message, raw, head, this.#guard));
   }
 
   /** Takes one handshake, with the arguments of a server's `upgrade` event. */
@@ -73,12 +84,8 @@ export class AttachedServers {
 
   /** Takes no more handshakes of any server, and refuses those that have no response yet. */
   close(): void {
-    for (const [server, onUpgrade] of this.#attached) {
-      server.off("request", this.#onRequest);
-      server.off("upgrade", this.#onArrival);
-      server.off("upgrade", onUpgrade);
-    }
-    this.#attached.clear();
+    for (const server of this.#servers) SharedServer.delete(server, this);
+    this.#servers.clear();
     this.#guard.refuseAll();
   }
 
@@ -87,7 +94,7 @@ export class AttachedServers {
     this.#guard.terminateAll();
   }
 
-  /** Stops all timers. */
+  /** Stops the timers of the handshakes that the app has to respond to. */
   stop(): void {
     this.#guard.stop();
   }

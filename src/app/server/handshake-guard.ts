@@ -19,11 +19,8 @@ export class HandshakeGuard implements HandshakeClaims {
    * TLS socket with the TCP socket below it.
    */
   readonly #belowTls = new Map<string, RawSocket>();
-  /**
-   * The bytes that had been written to a connection when its handshake came, for servers whose other listeners may
-   * respond too.
-   */
-  readonly #writtenBefore = new WeakMap<RawSocket, number>();
+  /** The connections whose handshakes may get a response from other listeners too, as they were when those came. */
+  readonly #arrivals = new WeakMap<RawSocket, Arrival>();
 
   /** This listener and the next one serve all connections, so that a connection needs no functions of its own. */
   readonly #onClose: (this: RawSocket) => void;
@@ -82,13 +79,15 @@ export class HandshakeGuard implements HandshakeClaims {
   }
 
   /**
-   * Notes how many bytes were written to a connection when a handshake came in by somebody else's server. Has to be
-   * called before any other listener of that server can respond to the handshake.
+   * Notes the state of a connection when a handshake came in by somebody else's server. Has to be called before any
+   * other listener of that server can respond to the handshake.
    */
-  noteHandshake(raw: RawSocket): void {
-    if (this.#writtenBefore.has(raw)) return;
+  noteHandshake({ socket }: IncomingMessage, raw: RawSocket): void {
+    if (this.#arrivals.has(raw)) return;
     raw.on("error", ignore);
-    this.#writtenBefore.set(raw, bytesWrittenTo(raw));
+    // While an earlier response is not complete, the bytes that are written may be those of this response.
+    const bytesWritten = this.hasPendingResponse(socket) ? Infinity : bytesWrittenTo(socket);
+    this.#arrivals.set(raw, { socket, bytesWritten, readers: readersOf(raw) });
   }
 
   /** Counts a request of somebody else's server until the response to the request is complete. */
@@ -98,8 +97,18 @@ export class HandshakeGuard implements HandshakeClaims {
 
   /** Tells whether another listener has responded to the handshake: something was written since `noteHandshake`. */
   isTakenByOther(raw: RawSocket): boolean {
-    const before = this.#writtenBefore.get(raw);
-    return before !== undefined && bytesWrittenTo(raw) > before;
+    const arrival = this.#arrivals.get(raw);
+    return arrival !== undefined && bytesWrittenTo(arrival.socket) > arrival.bytesWritten;
+  }
+
+  /**
+   * Tells whether another listener has responded to the handshake, or otherwise does something with the connection: has
+   * begun to read from it, as a proxy does before its target responds, or has ended it.
+   */
+  isInOtherHands(raw: RawSocket): boolean {
+    if (raw.destroyed || !raw.writable || this.isTakenByOther(raw)) return true;
+    const arrival = this.#arrivals.get(raw);
+    return arrival !== undefined && readersOf(raw) > arrival.readers;
   }
 
   /**
@@ -113,7 +122,7 @@ export class HandshakeGuard implements HandshakeClaims {
       this.unwatch(raw);
       return false;
     }
-    this.#writtenBefore.delete(raw);
+    this.#arrivals.delete(raw);
     return true;
   }
 
@@ -198,9 +207,23 @@ export class HandshakeGuard implements HandshakeClaims {
   }
 }
 
+/** The state of a connection before any listener could respond to its handshake. */
+interface Arrival {
+  /** The socket below the stream of the handshake; nearly always the stream itself. It counts the bytes of both. */
+  readonly socket: RawSocket;
+  /** The bytes that had been written. Infinite if bytes that are written later do not prove a response. */
+  readonly bytesWritten: number;
+  /** The number of listeners that read from the stream. */
+  readonly readers: number;
+}
+
 /** A stream that is not a socket does not count its bytes. */
 function bytesWrittenTo({ bytesWritten }: RawSocket): number {
   return bytesWritten ?? 0;
+}
+
+function readersOf(raw: RawSocket): number {
+  return raw.listenerCount("data") + raw.listenerCount("readable");
 }
 
 function peerOf({ remoteAddress, remotePort }: RawSocket): string {

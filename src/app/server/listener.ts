@@ -10,7 +10,7 @@ import {
 } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { needsFrontServer } from "../../platform.ts";
-import { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
+import { asksForWebSocket, HandshakeAttempt } from "../../transport/handshake-attempt.ts";
 import type { Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { HandshakeGuard } from "./handshake-guard.ts";
@@ -29,11 +29,15 @@ interface ListenerOptions {
   readonly logger: Logger;
 }
 
-/**
- * With this option, a header that came twice is joined. Node would otherwise drop the second one, and a second Host
- * header, say, could not be noticed.
- */
-const HTTP = { joinDuplicateHeaders: true };
+const HTTP = {
+  /** A header that came twice is joined. Node would otherwise drop the second one, such as a second Host header. */
+  joinDuplicateHeaders: true,
+  /**
+   * An offer of another protocol, such as `Upgrade: h2c`, is ignored: the request is then a plain one. Node has the
+   * option since 22.21 and 24.9.
+   */
+  shouldUpgradeCallback: asksForWebSocket,
+};
 
 /** An HTTP server that belongs to one app alone. A guard watches its connections from the first one on. */
 export class Listener {

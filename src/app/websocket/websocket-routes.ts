@@ -6,8 +6,9 @@ import type { IncomingMessage } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { HandshakeError } from "../../protocol/errors.ts";
 import { chooseSubprotocol, type UpgradeOffer, validateUpgrade } from "../../protocol/handshake.ts";
+import { splitList } from "../../protocol/tokens.ts";
 import { DeflateNegotiator } from "../../transport/deflate/negotiated-deflate.ts";
-import type { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
+import { asksForWebSocket, type HandshakeAttempt, type HandshakeFit } from "../../transport/handshake-attempt.ts";
 import type { UpgradeExtras } from "../../transport/handshake-response.ts";
 import { ConnectionTimers, type TimerOptions } from "../../transport/timers/connection-timers.ts";
 import type { Logger } from "../common/logger.ts";
@@ -130,12 +131,32 @@ export class WebSocketRoutes {
     return this.#routes.match(path) !== undefined;
   }
 
-  /** Tells whether the path of a request belongs to a WebSocket route, even if the request is wrong otherwise. */
-  owns(message: IncomingMessage): boolean {
+  /** Tells how well a handshake fits the routes, even if the handshake is wrong otherwise. */
+  fitOf(message: IncomingMessage): HandshakeFit {
+    const route = this.#routeOf(message);
+    if (route === undefined) return "none";
+    const offered = splitList(message.headers["sec-websocket-protocol"] ?? "");
+    if (offered.length === 0 || offered.some((name) => route.subprotocols.includes(name))) return "full";
+    return route.hook !== undefined && route.subprotocols.length === 0 ? "hookDecides" : "otherSubprotocols";
+  }
+
+  /** Refuses a handshake that was left to other listeners of its server, because none of them has responded. */
+  refuseUnclaimed(attempt: HandshakeAttempt): void {
+    const { message } = attempt;
+    if (!asksForWebSocket(message)) {
+      return this.refuse(attempt, new HandshakeError(400, "The Upgrade header names no protocol that is spoken here"));
+    }
+    const isOwned = this.#routeOf(message) !== undefined;
+    const error = isOwned ? new HandshakeError(400, "None of the offered subprotocols is spoken here") : notFound();
+    this.refuse(attempt, error);
+  }
+
+  /** The route at the path of a request, even if the request is wrong otherwise. */
+  #routeOf(message: IncomingMessage): SocketRoute | undefined {
     try {
-      return this.hasRoute(pathOf(message));
+      return this.#routes.match(pathOf(message))?.route;
     } catch {
-      return false;
+      return undefined;
     }
   }
 
@@ -199,7 +220,7 @@ export class WebSocketRoutes {
 
   #findRoute(path: string): RouteMatch<SocketRoute> {
     const match = this.#routes.match(path);
-    if (match === undefined) throw new HandshakeError(404, "There is no WebSocket at this path");
+    if (match === undefined) throw notFound();
     return match;
   }
 
@@ -274,4 +295,8 @@ export class WebSocketRoutes {
     this.#options.logger.error("SpaceNode: a handshake has failed:", error);
     return new HandshakeError(500, "The handshake has failed");
   }
+}
+
+function notFound(): HandshakeError {
+  return new HandshakeError(404, "There is no WebSocket at this path");
 }

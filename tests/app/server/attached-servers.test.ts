@@ -1,7 +1,6 @@
 /** Apps on the port of a server that somebody else has made, which keeps its own routes. */
 
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -15,6 +14,7 @@ import { type App, type AppOptions, createApp } from "../../../mod.ts";
 import { connectTo, recordingLogger } from "../../support/app.ts";
 import { certificate, connectSecurely } from "../../support/certificate.ts";
 import { close, text } from "../../support/frames.ts";
+import { listening, plainServer, portOfServer } from "../../support/other-server.ts";
 import { RawClient, rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 import { StreamClient } from "../../support/stream-client.ts";
 
@@ -27,27 +27,9 @@ async function echoApp(options: AppOptions = {}): Promise<App> {
   });
 }
 
-async function listening<AnyServer extends Server>(server: AnyServer): Promise<AnyServer> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return server;
-}
-
-function plainServer(listener: RequestListener = (_req, res) => res.end("theirs")): Promise<Server> {
-  return listening(createServer(listener));
-}
-
-function portOf(server: Server): number {
-  return (server.address() as AddressInfo).port;
-}
-
 /** The body of a server's response to a plain request. */
 async function get(server: Server, path: string): Promise<[number, string]> {
-  const response = await fetch(`http://127.0.0.1:${portOf(server)}${path}`, { headers: { Connection: "close" } });
+  const response = await fetch(`http://127.0.0.1:${portOfServer(server)}${path}`, { headers: { Connection: "close" } });
   return [response.status, await response.text()];
 }
 
@@ -90,7 +72,7 @@ describe("a framework keeps its routes, and the WebSockets of the app share its 
     const clients = [await connect(server, "/chat/tea"), await connect(server, "/chat/a%20b")];
     expect(await get(server, "/hello/Ada")).toEqual([200, `${name} greets Ada`]);
     expect([await echo(clients[0]), await echo(clients[1])]).toEqual(["tea: hello", "a b: hello"]);
-    const posted = await fetch(`http://127.0.0.1:${portOf(server)}/echo`, {
+    const posted = await fetch(`http://127.0.0.1:${portOfServer(server)}/echo`, {
       method: "POST",
       headers: { "Content-Type": "application/json", Connection: "close" },
       body: '{"a":1}',
@@ -98,7 +80,7 @@ describe("a framework keeps its routes, and the WebSockets of the app share its 
     expect(await posted.json()).toEqual({ a: 1 });
     // At a path without a route, the framework responds to requests, and the app to handshakes.
     expect((await get(server, "/nowhere"))[0]).toBe(404);
-    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/nowhere")))).toBe(404);
+    expect(statusOf(await rawRequest(portOfServer(server), upgradeRequest("/nowhere")))).toBe(404);
     expect(app.sockets.size).toBe(2);
 
     const closing = app.close();
@@ -139,7 +121,7 @@ describe("attach", () => {
   test("serves https as well", async () => {
     const server = await listening(createTlsServer(certificate(), (_req, res) => res.end("theirs")));
     (await echoApp()).attach(server);
-    const client = await StreamClient.connect(connectSecurely(portOf(server)), "/chat/tls");
+    const client = await StreamClient.connect(connectSecurely(portOfServer(server)), "/chat/tls");
     client.send(text("hello"));
     expect(await client.nextMessage()).toBe("tls: hello");
     client.send(close(1000));
@@ -169,7 +151,7 @@ describe("attach", () => {
     }).attach(server);
     await nextTurn();
     expect(made).toBe(0);
-    const connecting = [0, 1].map(() => RawClient.connect(portOf(server), { early: text("early") }));
+    const connecting = [0, 1].map(() => RawClient.connect(portOfServer(server), { early: text("early") }));
     await begun.promise;
     expect([made, seen.length]).toEqual([1, 0]);
     database.resolve({ name: "db" });
@@ -187,7 +169,7 @@ describe("attach", () => {
     const failure = new Error("no database");
     const app = await createApp({ logger, services: { database: () => Promise.reject(failure) } });
     app.ws("/", () => {}).attach(server);
-    const response = await rawRequest(portOf(server), upgradeRequest("/"));
+    const response = await rawRequest(portOfServer(server), upgradeRequest("/"));
     expect(statusOf(response)).toBe(500);
     expect(response).not.toContain("no database");
     expect(entries).toEqual([{ level: "error", args: [expect.any(String), failure] }]);
@@ -200,7 +182,7 @@ describe("attach", () => {
     const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
     onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
     app.ws("/", { upgrade: () => new Promise(() => {}) }, () => {}).attach(server);
-    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/")))).toBe(408);
+    expect(statusOf(await rawRequest(portOfServer(server), upgradeRequest("/")))).toBe(408);
   });
 
   test("after close is an error", async () => {
@@ -250,7 +232,7 @@ describe("other upgrade listeners", () => {
     };
     server.on("upgrade", other);
     const statusAt = async (path: string, headers = {}): Promise<number> =>
-      statusOf(await rawRequest(portOf(server), upgradeRequest(path, headers)));
+      statusOf(await rawRequest(portOfServer(server), upgradeRequest(path, headers)));
     expect(await statusAt("/nowhere")).toBe(418);
     expect(await statusAt("/%zz")).toBe(418);
     expect(await statusAt("/other", { Upgrade: "tea" })).toBe(418);
@@ -272,7 +254,7 @@ describe("other upgrade listeners", () => {
     expect(await (await connect(server, "/second")).nextMessage()).toBe("second");
     await first.close({ timeoutMs: 50 });
     expect(await (await connect(server, "/second")).nextMessage()).toBe("second");
-    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/first")))).toBe(404);
+    expect(statusOf(await rawRequest(portOfServer(server), upgradeRequest("/first")))).toBe(404);
     await second.close({ timeoutMs: 50 });
   });
 });
@@ -307,7 +289,7 @@ describe("close", () => {
         return new Promise(() => {});
       },
     }, () => {}).attach(server);
-    const response = rawRequest(portOf(server), upgradeRequest("/"));
+    const response = rawRequest(portOfServer(server), upgradeRequest("/"));
     await asked.promise;
     expect(await app.close({ timeoutMs: 1_000 })).toEqual({ closed: 0, terminated: 0 });
     expect(statusOf(await response)).toBe(503);
@@ -329,20 +311,20 @@ describe("handleUpgrade", () => {
       else app.handleUpgrade(request, raw, head);
     });
     for (const [name, app] of apps) {
-      const client = await RawClient.connect(portOf(server), { headers: { Host: `${name}.example` } });
+      const client = await RawClient.connect(portOfServer(server), { headers: { Host: `${name}.example` } });
       onTestFinished(() => client.terminate());
       expect(await client.nextMessage()).toBe(`a pot of ${name}`);
       expect(app.sockets.size).toBe(1);
     }
-    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/x", { Host: "tea.example" })))).toBe(404);
-    await expect(RawClient.connect(portOf(server), { headers: { Host: "milk.example" } })).rejects.toThrow();
+    expect(statusOf(await rawRequest(portOfServer(server), upgradeRequest("/x", { Host: "tea.example" })))).toBe(404);
+    await expect(RawClient.connect(portOfServer(server), { headers: { Host: "milk.example" } })).rejects.toThrow();
   });
 
   test("takes the bytes that came along with the handshake", async () => {
     const server = await plainServer();
     const app = await echoApp();
     server.on("upgrade", (request, raw, head) => app.handleUpgrade(request, raw as RawSocket, head));
-    const client = await RawClient.connect(portOf(server), { path: "/chat/early", early: text("bird") });
+    const client = await RawClient.connect(portOfServer(server), { path: "/chat/early", early: text("bird") });
     onTestFinished(() => client.terminate());
     expect(await client.nextMessage()).toBe("early: bird");
   });
@@ -352,6 +334,6 @@ describe("handleUpgrade", () => {
     const app = await echoApp();
     server.on("upgrade", (request, raw, head) => app.handleUpgrade(request, raw as RawSocket, head));
     await app.close();
-    expect(statusOf(await rawRequest(portOf(server), upgradeRequest("/chat/x")))).toBe(503);
+    expect(statusOf(await rawRequest(portOfServer(server), upgradeRequest("/chat/x")))).toBe(503);
   });
 });
