@@ -34,18 +34,42 @@ function decoders(bytes: Uint8Array): SliceDecoders {
   return bytes as Uint8Array & SliceDecoders;
 }
 
-/** Gives uninitialised memory, with headroom in front of it where a large payload can use that. */
-function allocate(byteLength: number): Buffer {
+/** Gives uninitialised memory, with headroom in front of it where a large text can use that. */
+function allocateForText(byteLength: number): Buffer {
   if (byteLength < HEADROOM_FROM_BYTES || byteLength > HEADROOM_TO_BYTES) return Buffer.allocUnsafe(byteLength);
   const bytes = Buffer.allocUnsafe(HEADROOM_BYTES + byteLength).subarray(HEADROOM_BYTES);
   noteHeadroom(bytes);
   return bytes;
 }
 
+/**
+ * From this size on a payload that fills its chunk stays there. On Bun, the view of a chunk costs more than a copy up
+ * to some size, because the view makes the engine give the chunk a real `ArrayBuffer`.
+ */
+const STAY_FROM_BYTES = runtime === "bun" ? 1024 : 0;
+/** Up to this size a loop copies faster than a call into native code. */
+const LOOP_UP_TO_BYTES = 64;
+
+/** See `Isolate`. `Buffer.allocUnsafe` would take memory that small buffers of the whole process share. */
+function isolate(bytes: Uint8Array, frameStart: number, start: number, end: number): Buffer {
+  const byteLength = end - start;
+  if (frameStart === 0 && byteLength >= STAY_FROM_BYTES && end === bytes.length && end === bytes.buffer.byteLength) {
+    const at = start & -8;
+    if (at < start) bytes.copyWithin(at, start, end);
+    return (bytes as Buffer).subarray(at, at + byteLength);
+  }
+  const own = Buffer.allocUnsafeSlow(byteLength);
+  if (byteLength > LOOP_UP_TO_BYTES) (bytes as Buffer).copy(own, 0, start, end);
+  else for (let i = 0; i < byteLength; i++) own[i] = bytes[start + i];
+  return own;
+}
+
 /** Memory and native text functions for the protocol. */
 export const codec: Codec = {
   isUtf8,
-  allocate,
+  isolate,
+  allocate: (byteLength) => Buffer.allocUnsafeSlow(byteLength),
+  allocateForText,
   free,
   decodeAscii: (bytes, start, end) => decoders(bytes).latin1Slice(start, end),
   decodeUtf8: (bytes, start, end) => decoders(bytes).utf8Slice(start, end),

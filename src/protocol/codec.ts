@@ -14,14 +14,32 @@ export type Allocate = (byteLength: number) => Uint8Array;
 
 /** Where the memory of payloads comes from and goes back to. */
 export interface Memory {
+  /** Gives memory that may be handed out: its `ArrayBuffer` has no bytes but these. */
   readonly allocate: Allocate;
+  /**
+   * Gives memory for a text that is sent on in these bytes. It has headroom, which is memory of the process, so it must
+   * not be handed out.
+   */
+  readonly allocateForText: Allocate;
   /** Gives allocated memory back sooner than the garbage collector would. Nothing may use the memory afterwards. */
   readonly free: (bytes: Uint8Array) => void;
 }
 
+/**
+ * Gives the payload of a frame as bytes that may be handed out: their `ArrayBuffer` has no bytes that are not of the
+ * same frame, and they begin at a multiple of eight. So an application may transfer or clone that `ArrayBuffer`. Where
+ * the frame fills the `ArrayBuffer` in which it came, its payload may stay there.
+ *
+ * @param bytes the memory in which the frame lies
+ * @param frameStart where the frame begins, which ends at `end`
+ * @param start where the unmasked payload begins
+ */
+export type Isolate = (bytes: Uint8Array, frameStart: number, start: number, end: number) => Uint8Array;
+
 /** The memory and the native text functions of a runtime. */
 export interface Codec extends Memory {
   readonly isUtf8: IsUtf8;
+  readonly isolate: Isolate;
   /** Decodes the bytes from `start` to before `end`, which must be ASCII. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** Decodes the bytes from `start` to before `end`, which must be valid UTF-8. A byte order mark is kept. */

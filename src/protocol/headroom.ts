@@ -1,7 +1,8 @@
 /**
- * Room for a frame header in front of large payloads that were received. When such a payload is sent on, the header is
- * written into that room, so that header and payload leave in one write without a copy. Nothing uses the bytes in that
- * room: they are the header with which the payload came in, or bytes that were allocated in front of the payload.
+ * Room for a frame header in front of the bytes of large texts that were received. When such a text is sent on, the
+ * header is written into that room, so that header and payload leave in one write without a copy. Nothing uses the
+ * bytes in that room: they are the header with which the payload came in, or bytes that were allocated in front of the
+ * payload. Payloads that an application gets have no such room, since it would show memory of the process.
  *
  * Module state: `payloads`, the set of the payloads that have such room. The set is weak: the garbage collector removes
  * a payload that nothing else refers to, so nothing has to reset the set.

@@ -99,9 +99,11 @@ export class PartialMessage {
     if (this.#validator?.isComplete === false) throw invalidText();
     if (this.#bytes === undefined) return this.#memory.allocate(0);
     if (this.#length === this.#bytes.length) return this.#bytes;
-    if (this.#length * 2 >= this.#bytes.length) return this.#bytes.subarray(0, this.#length);
-    // More than half of the memory was allocated for fragments that never came. A copy in less memory frees it.
-    return this.#moveTo(this.#memory.allocate(this.#length));
+    // Some memory was allocated for fragments that never came. Nothing was written to it, so it may have bytes of the
+    // process and must not be handed out.
+    const isHandedOut = !this.isText && !this.isCompressed;
+    if (!isHandedOut && this.#length * 2 >= this.#bytes.length) return this.#bytes.subarray(0, this.#length);
+    return this.#moveTo(this.#allocate(this.#length));
   }
 
   /** Gives the memory of the payload back, once the payload is of no more use. */
@@ -115,7 +117,12 @@ export class PartialMessage {
     if (this.#bytes !== undefined && byteLength <= this.#bytes.length) return this.#bytes;
     const generous = Math.max(byteLength * GROWTH, SMALLEST_BYTES);
     const most = this.#isWholeAnnounced ? this.#announced : this.#limits.maxMessageBytes;
-    return this.#moveTo(this.#memory.allocate(Math.max(byteLength, Math.min(generous, most))));
+    return this.#moveTo(this.#allocate(Math.max(byteLength, Math.min(generous, most))));
+  }
+
+  #allocate(byteLength: number): Uint8Array {
+    const { allocate, allocateForText } = this.#memory;
+    return this.isText && !this.isCompressed ? allocateForText(byteLength) : allocate(byteLength);
   }
 
   #moveTo(memory: Uint8Array): Uint8Array {

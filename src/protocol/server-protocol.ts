@@ -39,7 +39,7 @@ export class ServerProtocol {
   #unread: ByteQueue | undefined;
   /** True while frames are read, so that a call from inside a handler does not start to read a second time. */
   #isReading = false;
-  /** True when a payload that was handed out, or bytes that wait to be read, lie in the last received chunk. */
+  /** True when a payload that was handed out, or bytes that wait to be read, may lie in the last received chunk. */
   #isChunkKept = false;
   #isPaused = false;
   /** True while reading waits and will go on by itself, see `ProtocolHandler.onBusy`. */
@@ -128,9 +128,9 @@ export class ServerProtocol {
    * connection is suspended, the bytes wait to be read. After the connection has been closed, they are ignored.
    *
    * @param chunk bytes of the kind that `Codec.allocate` gives. The protocol owns them from now on: payloads are
-   * unmasked in place and may be handed out as views of the chunk.
+   * unmasked in place, and a message that is all of its chunk may be handed out as a view of the chunk.
    * @returns true when nothing refers to the chunk any more, so that its memory can be used again; false when a payload
-   * that was handed out, or bytes that wait to be read, lie in the chunk
+   * that was handed out, or bytes that wait to be read, may lie in the chunk
    */
   receive(chunk: Uint8Array): boolean {
     if (this.#state === "closed") return true;
@@ -356,16 +356,16 @@ export class ServerProtocol {
    * Reads a whole frame whose payload lies in the chunk, as is so for most frames. The payload is unmasked in place.
    */
   #readWhole(header: FrameHeader, bytes: Uint8Array, start: number, end: number): void {
-    const { opcode, payloadLength, maskingKey } = header;
+    const { opcode, payloadLength, maskingKey, byteLength } = header;
     if (!isControl(opcode)) checkMessageBytes(payloadLength, this.#limits, header.rsv1);
     const allBits = unmask(bytes, start, end, maskingKey);
     if (header.rsv1) return this.#inflate(opcode === Opcode.TEXT, bytes.subarray(start, end));
     if (opcode === Opcode.TEXT) return this.#readText(bytes, start, end, (allBits & 0x80) === 0);
-    // The handler may keep the payload. A view costs less than a copy, and keeps no more memory than the chunk.
-    const payload = bytes.subarray(start, end);
-    this.#isChunkKept = true;
+    const frameStart = start - byteLength;
+    const payload = this.#codec.isolate(bytes, frameStart, start, end);
+    // A frame that is the whole chunk may have left its payload there.
+    if (frameStart === 0 && end === bytes.length) this.#isChunkKept = true;
     if (opcode !== Opcode.BINARY) return this.#handleControl(opcode, payload);
-    noteHeadroom(payload);
     this.#completedUnits++;
     this.#handler.onBinary(payload);
   }
@@ -401,10 +401,12 @@ export class ServerProtocol {
   }
 
   #handOutInflated(isText: boolean, message: Uint8Array): void {
-    const text = isText ? this.#decode(message, 0, message.length, false) : undefined;
+    const { length } = message;
+    // zlib leaves a message in its own memory, where free bytes may lie behind the message.
+    const data = isText ? this.#decode(message, 0, length, false) : this.#codec.isolate(message, 0, 0, length);
     this.#completedUnits++;
-    if (text === undefined) this.#handler.onBinary(message);
-    else this.#handler.onText(text);
+    if (typeof data === "string") this.#handler.onText(data);
+    else this.#handler.onBinary(data);
   }
 
   /** Begins a frame that is a fragment, or whose payload is not yet in the chunk as a whole. */

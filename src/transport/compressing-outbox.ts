@@ -93,7 +93,10 @@ export class CompressingOutbox {
   #sendNow(data: string | Uint8Array, isCompressed: boolean): void | Promise<void> {
     if (!isCompressed) return this.#sendFrame(data, undefined);
     const deflated = this.#deflater.deflate(data);
-    if (deflated instanceof Promise) return deflated.then((payload) => this.#sendFrame(data, payload));
+    if (deflated instanceof Promise) {
+      const kept = this.#deflater.keep(data);
+      return deflated.then((payload) => this.#sendFrame(kept, payload));
+    }
     this.#sendFrame(data, deflated);
   }
 

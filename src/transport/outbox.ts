@@ -21,7 +21,9 @@
  * - `lastText`, `lastTextStart`, `lastTextEnd`: the newest text in the slab, and the range of its frame.
  * - `recent`, `oldest`: the newest payloads of bytes, with the ranges of their frames, and which of them is replaced
  *   next. `flushAll` resets the payloads.
- * - `lastLargeText`, `lastLargeFrame`: the newest large text, and its frame.
+ * - `lastLarge`, `lastLargeOpcode`, `lastLargeFrame`: the newest large message, its opcode, and its frame.
+ * - `largeMemory`, `largeReaders`: the memory of that frame, and the raw sockets that have still to read from it. The
+ *   memory is used for the next large frame when they have, and stays for the next turns.
  * - `view`, `viewStart`, `viewEnd`: the `Buffer` over the range that was written last. As with the text, the numbers
  *   are left as they are and mean nothing any more.
  * - `waiting`: the outboxes that have sent something in this turn.
@@ -40,13 +42,12 @@ import { type LentText, sourceBytesOf } from "./lent-text.ts";
 
 /** The size of the slab. When the frames of a turn do not fit, the waiting ones are written before the turn ends. */
 const SLAB_BYTES = 64 * 1024;
+/** The memory of larger frames is not kept for the next one. */
+const MAX_KEPT_BYTES = 1024 * 1024 + MAX_SERVER_HEADER_BYTES;
 /** A block of gathered frames begins with this size and doubles up to `MAX_BLOCK_BYTES`. A full block is written. */
 const MIN_BLOCK_BYTES = 512;
 const MAX_BLOCK_BYTES = 64 * 1024;
-/**
- * From this size on a payload is not copied into the slab. A payload with headroom gets its header in front and is
- * written in place; another one follows its header as a write of its own.
- */
+/** From this size on a payload is not copied into the slab, but into the memory of large frames. */
 export const LARGE_FROM_BYTES: number = HEADROOM_FROM_BYTES;
 /** Up to this length a loop encodes ASCII faster than a call into native code. */
 const LOOP_UP_TO_CHARS = 64;
@@ -78,7 +79,10 @@ const recent: readonly Encoded[] = Array.from(
 );
 let oldest = 0;
 
-let lastLargeText: string | undefined;
+let largeMemory: Buffer | undefined;
+const largeReaders: RawSocket[] = [];
+let lastLarge: string | Uint8Array | undefined;
+let lastLargeOpcode = 0;
 let lastLargeFrame: Buffer | undefined;
 /** Sockets with the same range share one `Buffer` over it. */
 let view: Buffer | undefined;
@@ -109,7 +113,7 @@ function flushAll(): void {
   slabEnd = 0;
   lastText = undefined;
   for (let i = 0; i < recent.length; i++) recent[i].payload = undefined;
-  lastLargeText = undefined;
+  lastLarge = undefined;
   lastLargeFrame = undefined;
   view = undefined;
 }
@@ -212,8 +216,9 @@ export class Outbox {
   }
 
   /**
-   * Sends a frame with a payload of bytes. `RSV1` may be added to the opcode. The caller must not change a payload of
-   * `LARGE_FROM_BYTES` and more until it has been taken; a smaller one may be changed at once.
+   * Sends a frame with a payload of bytes. `RSV1` may be added to the opcode. The payload is copied, so the caller may
+   * change it at once, or transfer its `ArrayBuffer`. A socket that has not taken all of a write goes on reading its
+   * memory, also when that memory has been transferred and freed: another one's bytes would leave in its place.
    */
   sendBytes(opcode: number, payload: Uint8Array): void {
     for (let i = 0; i < recent.length; i++) {
@@ -387,29 +392,31 @@ export class Outbox {
     return bytes;
   }
 
-  /** Encodes the frame into memory of its own, header in front, so that it goes out in one write. */
+  /** Encodes the frame, header in front, so that it goes out in one write. */
   #sendLargeText(text: string): void {
-    if (lastLargeFrame === undefined || text !== lastLargeText) {
-      const byteLength = Buffer.byteLength(text);
-      lastLargeFrame = Buffer.allocUnsafeSlow(headerBytes(byteLength) + byteLength);
-      lastLargeFrame.write(text, encodeHeader(lastLargeFrame, 0, Opcode.TEXT, byteLength));
-      lastLargeText = text;
-      scheduleFlush();
-    }
     this.writeAll();
-    this.#write(lastLargeFrame);
+    const isLast = lastLargeFrame !== undefined && text === lastLarge;
+    this.#writeLarge(isLast ? lastLargeFrame! : encodeLarge(Opcode.TEXT, text, Buffer.byteLength(text)));
   }
 
-  #sendLentText({ payload, readers }: LentText): void {
-    readers.push(this.#raw);
-    this.#sendLargeBytes(Opcode.TEXT, payload);
+  #sendLargeBytes(opcode: number, payload: Uint8Array): void {
+    this.writeAll();
+    this.#writeLarge(isLastLarge(opcode, payload) ? lastLargeFrame! : encodeLarge(opcode, payload, payload.length));
+  }
+
+  #writeLarge(frame: Buffer): void {
+    if (this.#mayKeepChunks) return this.#write(Buffer.from(frame));
+    this.#write(frame);
+    if (this.#isStalled) largeReaders.push(this.#raw);
   }
 
   /**
-   * Sends a large payload without a copy. A payload with headroom gets its header in front and leaves in one write. The
-   * header of another one joins the waiting frames, and the payload follows as a write of its own.
+   * Sends a text without a copy. A payload with headroom gets its header in front and leaves in one write. The header
+   * of another one joins the waiting frames, and the payload follows as a write of its own.
    */
-  #sendLargeBytes(opcode: number, payload: Uint8Array): void {
+  #sendLentText({ payload, readers }: LentText): void {
+    readers.push(this.#raw);
+    const opcode = Opcode.TEXT;
     if (this.#mayKeepChunks) {
       this.writeAll();
       return this.#write(frameInOwnMemory(opcode, payload));
@@ -445,6 +452,38 @@ function viewOf(start: number, end: number): Buffer {
     viewEnd = end;
   }
   return view;
+}
+
+/** Encodes the frame of a large message, and remembers it until the end of the turn. */
+function encodeLarge(opcode: number, data: string | Uint8Array, byteLength: number): Buffer {
+  const room = headerBytes(byteLength);
+  const frame = memoryForLarge(room + byteLength).subarray(0, room + byteLength);
+  encodeHeader(frame, 0, opcode, byteLength);
+  if (typeof data === "string") frame.write(data, room);
+  else frame.set(data, room);
+  lastLarge = data;
+  lastLargeOpcode = opcode;
+  lastLargeFrame = frame;
+  scheduleFlush();
+  return frame;
+}
+
+/** Returns memory for a large frame: that of the frame before it, if it is large enough and no socket reads it. */
+function memoryForLarge(byteLength: number): Buffer {
+  const isFree = largeMemory !== undefined && !largeReaders.some((raw) => raw.writableLength > 0);
+  largeReaders.length = 0;
+  if (isFree && byteLength <= largeMemory!.length) return largeMemory!;
+  const memory = Buffer.allocUnsafeSlow(byteLength);
+  largeMemory = byteLength <= MAX_KEPT_BYTES ? memory : undefined;
+  return memory;
+}
+
+/** True when the newest large frame is that of the payload. The array may have been filled anew, or resized, since. */
+function isLastLarge(opcode: number, payload: Uint8Array): boolean {
+  if (lastLargeFrame === undefined || payload !== lastLarge || opcode !== lastLargeOpcode) return false;
+  const { length } = payload;
+  const from = headerBytes(length);
+  return from + length === lastLargeFrame.length && lastLargeFrame.compare(payload, 0, length, from) === 0;
 }
 
 /**

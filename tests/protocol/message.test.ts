@@ -25,7 +25,7 @@ function begin(isText: boolean, limits: Partial<MessageLimits> = {}): Spied {
     freed.push(bytes.length);
     bytes.fill(0xdd);
   };
-  const memory = { allocate, free };
+  const memory = { allocate, allocateForText: allocate, free };
   return {
     message: new PartialMessage(isText, false, { ...defaultLimits, ...limits }, memory, isUtf8),
     allocated,

@@ -16,13 +16,30 @@ function spied(maxMessageBytes = defaultLimits.maxMessageBytes): Recording & { a
   return { ...record({ maxMessageBytes }, { allocate }), asked };
 }
 
+/** A frame in memory that has nothing else. */
+function alone(frame: Uint8Array): Buffer {
+  return Buffer.from(Uint8Array.from(frame).buffer);
+}
+
 describe("memory that is handed out", () => {
-  test("is the chunk itself for a binary message, so the chunk is not free", () => {
-    const { protocol, handler } = record();
-    const chunk = chunkOf(text("before"), binary("abc"), text("after"));
+  test("is the chunk itself for a binary message that is all of it, so the chunk is not free", () => {
+    const { protocol, handler, asked } = spied();
+    const chunk = alone(binary("a".repeat(2000)));
     expect(protocol.receive(chunk)).toBe(false);
-    expect(handler.messages[1]).toEqual(Buffer.from("abc"));
-    expect((handler.messages[1] as Uint8Array).buffer).toBe(chunk.buffer);
+    const [data] = handler.messages as [Uint8Array];
+    expect(data).toEqual(Buffer.alloc(2000, "a"));
+    expect(data.buffer).toBe(chunk.buffer);
+    expect(asked).toEqual([]);
+  });
+
+  test("is other memory for a binary message with others in its chunk, so the chunk is free", () => {
+    const { protocol, handler } = record();
+    const chunk = chunkOf(text("before"), binary("a".repeat(2000)), text("after"));
+    expect(protocol.receive(chunk)).toBe(true);
+    const data = handler.messages[1] as Uint8Array;
+    expect(data).toEqual(Buffer.alloc(2000, "a"));
+    expect(data.buffer).not.toBe(chunk.buffer);
+    expect(data.buffer.byteLength).toBe(2000);
   });
 
   test.each<[string, Uint8Array, boolean]>([
@@ -30,8 +47,9 @@ describe("memory that is handed out", () => {
     ["the start of a message", Buffer.from(binary("a".repeat(100)).subarray(0, 50)), true],
     ["the start of a header", Buffer.from(binary("a").subarray(0, 3)), true],
     ["fragments", chunkOf(...fragmented(opcodes.binary, ["a", "b"])), true],
-    ["a binary message", chunkOf(text("a"), binary("b")), false],
-    ["a Ping", chunkOf(ping("a")), false],
+    ["a binary message and a text", chunkOf(text("a"), binary("b")), true],
+    ["a Ping and a text", chunkOf(ping("a"), text("b")), true],
+    ["a binary message", alone(binary("b")), false],
   ])("is free again, or not, with the chunk of %s", (_name, chunk, isFree) => {
     expect(record().protocol.receive(chunk)).toBe(isFree);
   });
@@ -43,16 +61,6 @@ describe("memory that is handed out", () => {
     const pausing = record();
     pausing.handler.onHandedOut = () => pausing.protocol.pause();
     expect(pausing.protocol.receive(chunkOf(text("a"), text("b")))).toBe(false);
-  });
-
-  test("is not copied for a payload that is most of its chunk", () => {
-    const { protocol, handler, asked } = spied();
-    const chunk = chunkOf(binary("a".repeat(1000)), text("b"));
-    protocol.receive(chunk);
-    const [data] = handler.messages as [Uint8Array];
-    expect(data).toEqual(Buffer.alloc(1000, "a"));
-    expect(data.buffer).toBe(chunk.buffer);
-    expect(asked).toEqual([]);
   });
 
   test("is not changed by later chunks", () => {
@@ -82,7 +90,8 @@ describe("memory that is handed out", () => {
 describe("memory is freed", () => {
   test.each<[string, Uint8Array[], expected: number[]]>([
     ["of a text", fragmented(opcodes.text, ["a".repeat(5000), "é".repeat(5000)]), [20_000]],
-    ["not of a binary message", fragmented(opcodes.binary, ["a".repeat(5000), "b".repeat(5000)]), []],
+    ["not of a binary message in one frame", [binary(`${"a".repeat(5000)}${"b".repeat(5000)}`)], []],
+    ["that a binary message does not fill", fragmented(opcodes.binary, ["a".repeat(5000), "b".repeat(5000)]), [20_000]],
   ])("%s", (_name, chunks, expected) => {
     const freed: number[] = [];
     const free = (bytes: Uint8Array): void => {

@@ -137,9 +137,9 @@ test("bytes may be changed by their owner as soon as they are sent", async () =>
   expectSame(stream.messages(), sent.map(({ length }) => Buffer.alloc(length, "a")));
 });
 
-test("a payload that was received is left as it is, and so are the bytes in front", async () => {
+test("a payload with headroom is left as it is, and so are the bytes in front", async () => {
   const { stream, outbox } = keepingOutbox();
-  const payload = codec.allocate(20_000);
+  const payload = codec.allocateForText(20_000);
   payload.fill(1);
   const inFront = Buffer.from(payload.buffer as ArrayBuffer, payload.byteOffset - 8, 8);
   inFront.fill(7);

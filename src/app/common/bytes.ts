@@ -16,7 +16,7 @@ export function toBytes(data: unknown): Uint8Array {
 }
 
 /**
- * Binary data that can be sent as a message, or as the payload of a Ping or Pong: an ArrayBuffer or any view of one,
- * such as a `Buffer`.
+ * Binary data that can be sent as a message, or as the payload of a Ping or Pong: an `ArrayBuffer`, a
+ * `SharedArrayBuffer`, or any view of one, such as a `Buffer`.
  */
-export type BinaryData = ArrayBuffer | ArrayBufferView;
+export type BinaryData = ArrayBufferLike | ArrayBufferView;

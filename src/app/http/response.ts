@@ -109,7 +109,10 @@ function discard(body: HttpResponse["body"]): void {
 /** Makes a web `Response`, as `fetch` would return it. */
 export function toWebResponse({ status, headers, body }: HttpResponse, method: string): Response {
   const init = { status, headers: headers.map(([name, value]): [string, string] => [name, value]) };
-  if (method !== "HEAD") return new Response(body as BodyInit | undefined, init);
+  if (method !== "HEAD") {
+    // A Response does not take views of a SharedArrayBuffer.
+    return new Response((body instanceof Uint8Array ? Uint8Array.from(body) : body) as BodyInit | undefined, init);
+  }
   discard(body);
   return new Response(undefined, init);
 }

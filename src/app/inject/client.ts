@@ -1,7 +1,7 @@
 /** The client's end of a WebSocket connection in memory: it speaks the client's side of RFC 6455. */
 import { Buffer } from "node:buffer";
 import { randomBytes, randomFillSync } from "node:crypto";
-import { acceptKey } from "../../platform.ts";
+import { acceptKey, codec } from "../../platform.ts";
 import { CloseCode, decodeClose } from "../../protocol/close.ts";
 import { decodeServerHeader, encodeHeader, MAX_SERVER_HEADER_BYTES } from "../../protocol/frame-header.ts";
 import { unmask } from "../../protocol/mask.ts";
@@ -165,7 +165,7 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
       const start = at + header.byteLength;
       const end = start + header.payloadLength;
       if (bytes.length < end) break;
-      this.#handle(header.opcode, Buffer.from(bytes.subarray(start, end)));
+      this.#handle(header.opcode, codec.isolate(bytes, at, start, end) as Buffer);
       at = end;
     }
     this.#unread = bytes.subarray(at);

@@ -7,7 +7,11 @@ import type { SubscribeOptions } from "../pubsub/pubsub.ts";
 export interface SocketEvents {
   /**
    * A whole message has arrived. The data is a string for a text message, and a `Buffer` for a binary message. The
-   * `Buffer` belongs to the listener: SpaceNode does not use the memory again.
+   * `Buffer` belongs to the listener, together with its memory: keep it, change it, send it on, or hand it to a worker,
+   * copied or transferred (`worker.postMessage(data, [data.buffer])`). `data.buffer` has no bytes of anything else. It
+   * may be up to 14 bytes longer than the message, because the frame's own header is in front of it, so a view has to
+   * begin at `data.byteOffset`: `new Float32Array(data.buffer, data.byteOffset, data.length / 4)`. `data.byteOffset` is
+   * a multiple of eight, as such views need.
    */
   message: [data: string | Buffer, isBinary: boolean];
   /**
@@ -93,10 +97,10 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /**
    * Sends a message: a string as a text message, bytes as a binary message (RFC 6455 §5.6). All messages that are sent
-   * in one turn of the event loop leave in one write. Bytes of 16 KiB and more are not copied: do not change them
-   * until `drained()` has resolved.
+   * in one turn of the event loop leave in one write. Bytes are copied, so that their array may be filled anew, and its
+   * memory transferred, as soon as the call has returned.
    *
-   * @param data a string, a `Buffer`, an `ArrayBuffer`, or a view of an `ArrayBuffer`
+   * @param data a string, a `Buffer`, an `ArrayBuffer` or `SharedArrayBuffer`, or a view of one; of any realm
    * @param options see {@link SendOptions}
    * @returns true when the message is sent and there is room for more. False when more than `highWaterMark` bytes are
    * waiting: the message is queued all the same, and the sender should wait for `drain`. Also false when the message

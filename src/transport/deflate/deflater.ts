@@ -5,7 +5,6 @@
 import { Buffer } from "node:buffer";
 import { constants, type DeflateRaw, deflateRaw, deflateRawSync, type ZlibOptions } from "node:zlib";
 import { deflateWhole } from "../../platform.ts";
-import { HEADROOM_FROM_BYTES } from "../../protocol/headroom.ts";
 import { MIN_WINDOW_BITS } from "../../protocol/permessage-deflate.ts";
 import type { Deadlines } from "../timers/deadlines.ts";
 import { clearFinalBit } from "./clear-bfinal.ts";
@@ -25,6 +24,11 @@ export type Deflated = Uint8Array | undefined | Promise<Uint8Array | undefined>;
 
 export interface Deflater {
   deflate(data: string | Uint8Array): Deflated;
+  /**
+   * Returns what is sent in the place of data that were just given to `deflate`, if they turn out not to be worth it
+   * later: a copy, because the owner may change bytes, or transfer their memory, as soon as they are sent.
+   */
+  keep(data: string | Uint8Array): string | Uint8Array;
   /** Frees the memory of the deflater. */
   close(): void;
 }
@@ -51,9 +55,7 @@ const MAX_CHUNK_BYTES = 64 * 1024;
 export class MessageDeflater implements Deflater {
   readonly #effort: DeflateEffort;
   #lastData: string | Uint8Array | undefined;
-  /**
-   * A copy of the last bytes, since the array may have been filled anew. A large payload is not copied, see `deflate`.
-   */
+  /** A copy of the last bytes, since the array may have been filled anew. */
   #lastBytes: Uint8Array | undefined;
   #lastResult: Deflated;
 
@@ -64,20 +66,20 @@ export class MessageDeflater implements Deflater {
   deflate(data: string | Uint8Array): Deflated {
     if (this.#isLast(data)) return this.#lastResult;
     const isText = typeof data === "string";
-    const bytes = isText ? Buffer.from(data) : data;
+    const bytes = isText ? Buffer.from(data) : Buffer.from(data); // one call for each overload
     this.#lastData = data;
-    if (bytes.length < OFF_LOOP_FROM_BYTES) {
-      this.#lastBytes = isText ? undefined : Buffer.from(data);
-      return this.#lastResult = this.#deflateNow(bytes);
-    }
-    // No copy is needed: the caller must not change so many bytes before they are sent, and the result is forgotten
-    // before that.
     this.#lastBytes = isText ? undefined : bytes;
+    if (bytes.length < OFF_LOOP_FROM_BYTES) return this.#lastResult = this.#deflateNow(bytes);
     const result = this.#lastResult = deflateOffLoop(bytes, this.#options(bytes.length));
     void result.then(() => {
       if (this.#lastResult === result) this.#lastData = this.#lastBytes = this.#lastResult = undefined;
     });
     return result;
+  }
+
+  keep(data: string | Uint8Array): string | Uint8Array {
+    if (typeof data === "string" || data !== this.#lastData) return keepable(data);
+    return this.#lastBytes!;
   }
 
   close(): void {}
@@ -143,6 +145,10 @@ export class ContextDeflater implements Deflater {
     });
   }
 
+  keep(data: string | Uint8Array): string | Uint8Array {
+    return keepable(data);
+  }
+
   /** Frees the window, which RFC 7692 §7.1.1.1 allows at any time: the next message then refers to none before it. */
   close(): void {
     this.#idle.delete(this);
@@ -151,12 +157,9 @@ export class ContextDeflater implements Deflater {
   }
 }
 
-/**
- * Returns data that may be sent later. The owner of a small array may change it as soon as it is sent, so it is copied;
- * the owner of a large one must wait.
- */
+/** Returns data that may be sent later: a copy of bytes, since their owner may change them as soon as they are sent. */
 export function keepable(data: string | Uint8Array): string | Uint8Array {
-  return typeof data === "string" || data.length >= HEADROOM_FROM_BYTES ? data : Buffer.from(data);
+  return typeof data === "string" ? data : Buffer.from(data);
 }
 
 function deflateOffLoop(bytes: Uint8Array, options: ZlibOptions): Promise<Uint8Array | undefined> {

@@ -111,11 +111,22 @@ describe("ContextDeflater", () => {
   });
 });
 
-test("keepable copies small arrays only", () => {
-  const [small, large] = [Buffer.alloc(100, "a"), Buffer.alloc(16 * KiB, "a")];
+test.each([100, 16 * KiB, 200 * KiB])("keepable copies arrays, of any size: %i bytes", (size) => {
   expect(keepable("text")).toBe("text");
-  expect(keepable(large)).toBe(large);
-  const kept = keepable(small);
-  small.fill("b");
-  expect(kept).toEqual(Buffer.alloc(100, "a"));
+  const bytes = Buffer.alloc(size, "a");
+  const kept = keepable(bytes);
+  bytes.fill("b");
+  expect(Buffer.compare(kept as Buffer, Buffer.alloc(size, "a"))).toBe(0);
+});
+
+test("many connections without takeover keep one copy of a large array that is sent to all of them", async () => {
+  const deflater = new MessageDeflater(EFFORT);
+  const bytes = new Random(12).bytes(200 * KiB);
+  const expected = Buffer.from(bytes);
+  const results = [deflater.deflate(bytes), deflater.deflate(bytes)];
+  const kept = [deflater.keep(bytes), deflater.keep(bytes)];
+  bytes.fill(0);
+  expect(kept[0]).toBe(kept[1]);
+  expect(Buffer.compare(kept[0] as Buffer, expected)).toBe(0);
+  expect(await Promise.all(results)).toEqual([undefined, undefined]);
 });
