@@ -231,8 +231,12 @@ export class WebSocketRoutes {
     this.registry.add(socket);
     try {
       const result = route.handler(socket, request, services);
-      if (!isPromise(result)) return socket.start();
-      result.then(() => socket.start(), (error) => socket.onHandlerError("handler", error));
+      if (isPromise(result)) {
+        result.then(() => socket.onHandlerEnd(), (error) => socket.onHandlerError("handler", error));
+      } else {
+        socket.onHandlerEnd();
+      }
+      socket.start();
     } catch (error) {
       socket.onHandlerError("handler", error);
     }
