@@ -465,8 +465,8 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
    */
   #defers(event: "end" | "close"): boolean {
     const { state, isBusy, isSuspended, hasUnread } = this.#protocol;
-    // A pause counts for `end`, since `for await` pauses after each message. It does not count for a `close` without an
-    // `end` before it, which is a reset: that connection is gone at once.
+    // A pause counts for `end`, since the reader of the messages may only be slow. It does not count for a `close`
+    // without an `end` before it, which is a reset: that connection is gone at once.
     const waits = isBusy || (isSuspended && hasUnread && (event === "end" || this.#deferredEvent === "end"));
     if (!waits || state === "closed") return false;
     this.#deferredEvent = event;

@@ -90,7 +90,7 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     this.protocol = headers.get("sec-websocket-protocol") ?? "";
     this.#socket = socket;
     this.#unread = early;
-    this.#inbox = new Inbox({ pause() {}, resume() {} });
+    this.#inbox = new Inbox();
     const { promise, resolve } = Promise.withResolvers<InjectedClose>();
     this.closed = promise;
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));

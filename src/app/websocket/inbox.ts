@@ -1,12 +1,26 @@
-/** The queue between a socket and the loops over its messages. */
-import type { Buffer } from "node:buffer";
+/** The messages of a socket that wait for their reader, and the choice of who reads each of them. */
+import { Buffer } from "node:buffer";
 
 type Message = string | Buffer;
 
-/** The part of a socket that an inbox needs: to stop and to start the reading. */
-export interface Pausable {
-  pause(): void;
-  resume(): void;
+/**
+ * No more messages than this wait. The number bounds what small messages cost, which take more memory than their bytes.
+ */
+export const MAX_WAITING_MESSAGES = 1024;
+
+/** The part of a socket that its inbox needs. */
+export interface InboxOwner {
+  /** False from the first sign of the connection's end: the wire cannot be paused any more. */
+  readonly isOpen: boolean;
+  /** True when a message that nobody reads is dropped: the handler has ended, and has asked for no loop or stream. */
+  readonly dropsUnread: boolean;
+  /** The number of bytes that may wait. */
+  readonly maxWaitingBytes: number;
+  hasMessageListener(): boolean;
+  /** Gives a message to the `message` listeners. */
+  emitMessage(message: Message): void;
+  pauseWire(): void;
+  resumeWire(): void;
 }
 
 /** The promise of a call of `next()` for which no message has arrived yet. */
@@ -16,70 +30,163 @@ interface Waiter {
 }
 
 /**
- * The iterator behind `for await` over a socket. The socket is paused after each message until the loop asks for the
- * next one, so that at most one message waits in the inbox. All loops over a socket share its inbox: a message that one
- * loop has left is the first of the next loop.
+ * Hands the messages of a socket out in their order, each of them once: to the call of `next()` that has waited
+ * longest, and at the same moment to the `message` listeners. While a loop is busy with a message, the next ones wait
+ * for the loop. They go to the listeners alone when the loop is left, and when a listener is added while the loop is
+ * busy.
+ *
+ * While messages wait, the wire is read on, so that control frames are answered and the peer's Close is seen. Only when
+ * too many messages wait is the wire paused, until half of them have been taken.
+ *
+ * All loops over a socket share its inbox. Without an owner, an inbox is the iterator alone, and keeps what comes.
  */
 export class Inbox implements AsyncIterableIterator<Message, undefined> {
-  readonly #tap: Pausable;
+  readonly #owner: InboxOwner | undefined;
   readonly #messages: Message[] = [];
   readonly #waiters: Waiter[] = [];
+  /** The length of the messages that wait. A character counts as one byte. */
+  #waitingBytes = 0;
+  /** True from a call of `next()` until the loop is left. */
+  #isLooping = false;
+  /** True while nothing is handed out, because the application has paused the socket. */
+  #isPaused: boolean;
+  /** True from the moment when too much waits until half of it has been taken. */
+  #isFull = false;
+  /** True while messages are handed out, so that a call from inside a listener does not overtake. */
+  #isDraining = false;
   #isEnded = false;
   #error: Error | undefined;
 
-  constructor(tap: Pausable) {
-    this.#tap = tap;
+  constructor(owner?: InboxOwner, isPaused: boolean = false) {
+    this.#owner = owner;
+    this.#isPaused = isPaused;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** Whether a message waits for a loop. */
-  get isBehind(): boolean {
-    return this.#messages.length > 0;
+  /** True when no message waits. */
+  get isEmpty(): boolean {
+    return this.#messages.length === 0;
   }
 
   next(): Promise<IteratorResult<Message, undefined>> {
-    const value = this.#messages.shift();
-    if (value !== undefined) return Promise.resolve({ done: false, value });
-    if (this.#error !== undefined) return Promise.reject(this.#takeError());
-    if (this.#isEnded) return Promise.resolve({ done: true, value: undefined });
+    this.#isLooping = true;
     const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Message, undefined>>();
     this.#waiters.push({ resolve, reject });
-    this.#tap.resume();
+    this.drain();
     return promise;
   }
 
-  /** Called when a loop is left. Messages that wait stay for the next loop. */
+  /** Called when a loop is left. Messages that wait go to the listeners, or stay for the next reader. */
   return(): Promise<IteratorResult<Message, undefined>> {
+    this.takeFromLoop();
+    this.drain();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  /** Gives a message to the call of `next()` that has waited longest, or keeps the message. */
-  push(value: Message): void {
-    const waiter = this.#waiters.shift();
-    // The socket is paused also when a loop takes the message at once: a Close frame right behind the message must not
-    // be answered before the loop has worked on the message.
-    if (this.#waiters.length === 0) this.#tap.pause();
-    if (waiter === undefined) this.#messages.push(value);
-    else waiter.resolve({ done: false, value });
+  /** Takes the messages from a loop that has not asked for one, for a listener that has come after the loop. */
+  takeFromLoop(): void {
+    if (this.#waiters.length === 0) this.#isLooping = false;
   }
 
-  /** Ends the iteration when the socket is closed. After an unclean close, the loops throw `error`. */
+  /** Hands a message out, or keeps it until somebody reads. */
+  push(message: Message): void {
+    if (this.#messages.length === 0 && !this.#isDraining && this.#hasReader()) return this.#handOut(message);
+    // A socket that is closing reads on in any case, because the peer's Close has to be read. A peer that sends
+    // messages instead of its Close could fill the memory.
+    if (this.#isFull && this.#owner?.isOpen === false) return;
+    const kept = typeof message === "string" ? message : withOwnMemory(message);
+    this.#messages.push(kept);
+    this.#waitingBytes += kept.length;
+    if (this.#owner === undefined || this.#isFull || this.#fits(1)) return;
+    this.#isFull = true;
+    this.#owner.pauseWire();
+  }
+
+  /** Hands out the messages that wait, as far as somebody reads them. */
+  drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    while (this.#messages.length > 0 && this.#hasReader()) {
+      const message = this.#messages.shift()!;
+      this.#waitingBytes -= message.length;
+      this.#handOut(message);
+    }
+    this.#isDraining = false;
+    if (this.#isEnded && this.#messages.length === 0) this.#endWaiters();
+    if (!this.#isFull || !this.#fits(2)) return;
+    this.#isFull = false;
+    if (!this.#isPaused) this.#owner?.resumeWire();
+  }
+
+  /** Hands nothing out until `resume`. The caller pauses the wire. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Ends a pause: what waits is handed out, and then the wire is read, unless too much still waits. */
+  resume(): void {
+    this.endPause();
+    if (!this.#isFull && !this.#isPaused) this.#owner?.resumeWire();
+  }
+
+  /** Ends a pause, because the socket is closing. The caller lets the wire be read. */
+  endPause(): void {
+    this.#isPaused = false;
+    this.drain();
+  }
+
+  /** Drops the messages that wait. */
+  discard(): void {
+    this.#messages.length = 0;
+    this.#waitingBytes = 0;
+  }
+
+  /** Ends the iteration behind the messages that wait. After an unclean close, the loops throw `error`. */
   finish(error: Error | undefined): void {
     this.#isEnded = true;
     this.#error = error;
-    for (const waiter of this.#waiters.splice(0)) {
-      if (this.#error !== undefined) waiter.reject(this.#takeError()!);
-      else waiter.resolve({ done: true, value: undefined });
-    }
+    this.endPause();
   }
 
-  /** Gives the error only once: the call of `next()` after it is told that the iteration is over. */
-  #takeError(): Error | undefined {
-    const error = this.#error;
-    this.#error = undefined;
-    return error;
+  #hasReader(): boolean {
+    if (this.#isPaused) return false;
+    if (this.#waiters.length > 0) return true;
+    const owner = this.#owner;
+    return owner !== undefined && !this.#isLooping && (owner.hasMessageListener() || owner.dropsUnread);
   }
+
+  #handOut(message: Message): void {
+    this.#waiters.shift()?.resolve({ done: false, value: message });
+    this.#owner?.emitMessage(message);
+  }
+
+  /** True when what waits is no more than one part of what may wait, of that many. */
+  #fits(parts: number): boolean {
+    const maxWaitingBytes = this.#owner?.maxWaitingBytes ?? Infinity;
+    return this.#messages.length * parts <= MAX_WAITING_MESSAGES && this.#waitingBytes * parts <= maxWaitingBytes;
+  }
+
+  #endWaiters(): void {
+    for (const waiter of this.#waiters.splice(0)) {
+      // The error is thrown once: the calls of `next()` after it are told that the iteration is over.
+      const error = this.#error;
+      this.#error = undefined;
+      if (error === undefined) waiter.resolve({ done: true, value: undefined });
+      else waiter.reject(error);
+    }
+  }
+}
+
+/**
+ * A small payload is a view of a chunk. A copy waits in place of the view: one byte that waits would otherwise keep the
+ * whole chunk.
+ */
+function withOwnMemory(payload: Buffer): Buffer {
+  if (payload.length * 2 >= payload.buffer.byteLength) return payload;
+  const copy = Buffer.allocUnsafeSlow(payload.length);
+  copy.set(payload);
+  return copy;
 }

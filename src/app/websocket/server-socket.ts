@@ -13,12 +13,13 @@ import { show } from "../common/show.ts";
 import { checkNames, throwInvalidOption } from "../common/validate.ts";
 import type { Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
 import { checkClose } from "./close.ts";
-import { Inbox } from "./inbox.ts";
+import { Inbox, type InboxOwner } from "./inbox.ts";
 import type { SendOptions, Socket, SocketEvents } from "./socket.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
 const SEND_OPTIONS = ["compress"];
-const EVENTS = ["message", "close", "error", "ping", "pong", "drain"] as const;
+const CONNECTION_EVENTS = ["close", "error", "ping", "pong", "drain"] as const;
+const EVENTS = ["message", ...CONNECTION_EVENTS] as const;
 
 /** The parts of the app and the options of the route with which a socket works. */
 export interface ServerSocketSettings extends ConnectionSettings {
@@ -44,14 +45,19 @@ interface CloseDetails {
 }
 
 /** The socket that handlers get: the events and methods of {@link Socket} over a {@link Connection}. */
-export class ServerSocket extends Emitter<SocketEvents> implements Socket, Member, ConnectionHandler {
+export class ServerSocket extends Emitter<SocketEvents> implements Socket, Member, ConnectionHandler, InboxOwner {
   readonly protocol: string;
   readonly remoteAddress: string;
   data: unknown;
   /** The topics of this socket. `PubSub` makes the set at the first subscription, because most sockets have none. */
   subscriptions: Set<string> | undefined;
   #id: string | undefined;
+  /** Made when a loop or a stream is asked for, or when a message has to wait. Most sockets need none. */
   #inbox: Inbox | undefined;
+  /** True when the application has asked for a loop or a stream: messages wait for its next reader from then on. */
+  #isIterated = false;
+  /** True when the handler has returned, and its promise, if there is one, has settled. */
+  #isHandlerDone = false;
   #closeDetails: CloseDetails | undefined;
   /** The error that loops over the messages throw after an unclean close. */
   #closeError: Error | undefined;
@@ -161,6 +167,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 
   terminate(): void {
+    this.#inbox?.discard();
     this.#connection.terminate();
   }
 
@@ -173,11 +180,13 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 
   pause(): void {
+    if (this.isOpen) this.#inbox?.pause();
     this.#connection.pause();
   }
 
   resume(): void {
-    this.#connection.resume();
+    if (this.#inbox === undefined) this.#connection.resume();
+    else this.#inbox.resume();
   }
 
   ping(data: string | BinaryData = ""): void {
@@ -197,15 +206,6 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return waiter.promise;
   }
 
-  /**
-   * Ends the loops over the messages. Creating an Error is the most expensive part of closing a socket, so one is
-   * created only if there is a loop that throws the error.
-   */
-  #finishInbox(inbox: Inbox, { code, reason, wasClean }: CloseDetails): void {
-    if (!wasClean) this.#closeError = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
-    inbox.finish(this.#closeError);
-  }
-
   #send(data: string | Uint8Array, compress: boolean | undefined): SendResult {
     const result = this.#connection.send(data, compress);
     if (result !== "sent") this.#isDrainDue = true;
@@ -217,10 +217,21 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     listener: (...args: SocketEvents[Event]) => unknown,
   ): this {
     super.on(event, listener);
-    // Reading starts once there is a message listener, but not inside this call, because the handler may have more
-    // listeners to add.
-    if (event === "message" && !this.#connection.isStarted) queueMicrotask(() => this.start());
+    if (event === "message") this.#inbox?.takeFromLoop();
+    // Messages that wait are not handed out inside this call, because the handler may have more listeners to add.
+    if (event === "message" ? this.#inbox !== undefined : event === "close" && this.#closeDetails !== undefined) {
+      queueMicrotask(() => this.#catchUp());
+    }
     return this;
+  }
+
+  /** Gives listeners that were added late the messages that wait and the end of the connection. */
+  #catchUp(): void {
+    this.#inbox?.drain();
+    if (this.#closeDetails === undefined) return;
+    const { code, reason, wasClean } = this.#closeDetails;
+    this.emit("close", code, reason, wasClean);
+    this.removeListeners("close");
   }
 
   get readable(): ReadableStream<string | Buffer> {
@@ -232,16 +243,38 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
-    if (this.#inbox === undefined) {
-      this.#inbox = new Inbox(this);
-      if (this.#closeDetails !== undefined) this.#finishInbox(this.#inbox, this.#closeDetails);
-    }
+    this.#isIterated = true;
+    return this.#openInbox();
+  }
+
+  #openInbox(): Inbox {
+    if (this.#inbox !== undefined) return this.#inbox;
+    this.#inbox = new Inbox(this, this.isPaused);
+    if (this.#closeDetails !== undefined) this.#finishInbox(this.#closeDetails);
     return this.#inbox;
   }
 
-  /** Begins to read, because the handler is ready. Further calls have no effect. */
+  /**
+   * Ends the loops over the messages. Creating an Error is the most expensive part of closing a socket, so one is
+   * created only if there may be a loop that throws the error.
+   */
+  #finishInbox({ code, reason, wasClean }: CloseDetails): void {
+    if (!wasClean) this.#closeError = new Error(`The socket has ended with ${code} ${reason}`.trimEnd());
+    this.#inbox?.finish(this.#closeError);
+  }
+
+  /**
+   * Begins to read, because the handler has returned. Messages wait until there is a listener, a loop or a stream, or
+   * until the handler has ended without one. Further calls have no effect.
+   */
   start(): void {
     this.#connection.start();
+  }
+
+  /** The handler is done: messages wait no longer, unless a loop or a stream was asked for. */
+  onHandlerEnd(): void {
+    this.#isHandlerDone = true;
+    this.#inbox?.drain();
   }
 
   /**
@@ -254,8 +287,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     // the handler is not at fault.
     if (this.#closeError !== undefined && error === this.#closeError) return;
     this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
-    // One exception is enough: the message listeners do not get the messages that still arrive.
+    // One exception is enough: the message listeners do not get the messages that wait or still arrive.
     this.removeListeners("message");
+    this.onHandlerEnd();
     this.emit("error", error instanceof Error ? error : new Error(show(error), { cause: error }));
     this.#connection.close(CloseCode.INTERNAL_ERROR, "");
   }
@@ -266,14 +300,41 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     this.#settings.logger.error('SpaceNode: the listener of "error" has thrown:', error);
   }
 
+  // InboxOwner
+
+  get dropsUnread(): boolean {
+    return this.#isHandlerDone && !this.#isIterated;
+  }
+
+  get maxWaitingBytes(): number {
+    return Math.max(this.#settings.highWaterMark, this.#settings.maxMessageBytes);
+  }
+
+  hasMessageListener(): boolean {
+    return this.listenerCount("message") > 0;
+  }
+
+  emitMessage(message: string | Buffer): void {
+    this.emitPair("message", message, typeof message !== "string");
+  }
+
+  pauseWire(): void {
+    this.#connection.pause();
+  }
+
+  resumeWire(): void {
+    this.#connection.resume();
+  }
+
   // ConnectionHandler
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
-    // A socket that is closing cannot be paused any more, so a busy loop no longer slows the peer down. Messages that
-    // come while another message waits for the loop are dropped then, because a peer that goes on sending could
-    // otherwise fill the memory.
-    if (this.#connection.isOpen || !this.#inbox?.isBehind) this.#inbox?.push(data as string | Buffer);
-    this.emitPair("message", data as string | Buffer, isBinary);
+    // Most sockets have a listener and no inbox.
+    if (this.#inbox === undefined && (this.#isHandlerDone || this.hasMessageListener())) {
+      this.emitPair("message", data as string | Buffer, isBinary);
+    } else {
+      this.#openInbox().push(data as string | Buffer);
+    }
   }
 
   onPing(payload: Uint8Array): void {
@@ -293,6 +354,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
 
   onClosing(): void {
     if (this.subscriptions !== undefined) this.#settings.pubSub.leaveAll(this);
+    this.#inbox?.endPause();
   }
 
   onError(error: Error): void {
@@ -302,9 +364,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   onClose(code: number, reason: string, wasClean: boolean): void {
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
     this.#closeDetails = { code, reason, wasClean };
-    if (this.#inbox !== undefined) this.#finishInbox(this.#inbox, this.#closeDetails);
+    if (this.#inbox !== undefined) this.#finishInbox(this.#closeDetails);
     this.emit("close", code, reason, wasClean);
-    this.removeListeners();
+    // The message listeners stay while a loop still takes messages that came before the end.
+    if (this.#inbox?.isEmpty === false) { for (const event of CONNECTION_EVENTS) this.removeListeners(event); }
+    else this.removeListeners();
     this.#settings.onClosed(this, wasClean);
   }
 }

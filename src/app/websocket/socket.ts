@@ -12,13 +12,17 @@ export interface SocketEvents {
    * may be up to 14 bytes longer than the message, because the frame's own header is in front of it, so a view has to
    * begin at `data.byteOffset`: `new Float32Array(data.buffer, data.byteOffset, data.length / 4)`. `data.byteOffset` is
    * a multiple of eight, as such views need.
+   *
+   * While a loop or a stream reads the messages too, the event comes at the moment at which the loop takes the message;
+   * see {@link Socket}.
    */
   message: [data: string | Buffer, isBinary: boolean];
   /**
-   * The connection is over. This event comes exactly once. The code and the reason are those of the peer's Close
-   * frame, with 1005 for a Close frame without a code. Without a Close frame of the peer the code is 1006, or the code
-   * with which the server failed the connection because of a fault. `wasClean` is true when Close frames went both
-   * ways (RFC 6455 §7.1.4).
+   * The connection is over. This event comes exactly once, and does not wait for messages that nobody has taken yet. A
+   * listener that is added after the end is called soon after, also exactly once. The code and the reason are those of
+   * the peer's Close frame, with 1005 for a Close frame without a code. Without a Close frame of the peer the code is
+   * 1006, or the code with which the server failed the connection because of a fault. `wasClean` is true when Close
+   * frames went both ways (RFC 6455 §7.1.4).
    */
   close: [code: number, reason: string, wasClean: boolean];
   /**
@@ -27,8 +31,9 @@ export interface SocketEvents {
    */
   error: [error: Error];
   /**
-   * A Ping has arrived. SpaceNode answers the Ping by itself, also without a listener. While the peer does not read,
-   * SpaceNode answers only the newest of its Pings (RFC 6455 §5.5.3).
+   * A Ping has arrived. The event does not wait for messages that came before the Ping and that nobody has taken yet.
+   * SpaceNode answers the Ping by itself, also without a listener. While the peer does not read, SpaceNode answers only
+   * the newest of its Pings (RFC 6455 §5.5.3).
    */
   ping: [payload: Buffer];
   /** A Pong has arrived, as the answer to a Ping or unasked (RFC 6455 §5.5.3). */
@@ -49,6 +54,29 @@ export interface SendOptions {
 
 /**
  * The server's end of one WebSocket connection. The handler of a route gets one for each client.
+ *
+ * **Who gets a message.** Messages are read with `message` listeners, with `for await`, or as the stream `readable`.
+ * Each message is handed out once, in the order of arrival:
+ *
+ * - With listeners alone, they get every message at once.
+ * - While a loop or a stream reads, it gets every message, and the listeners get the same message at the same moment.
+ *   While the loop is busy, the next messages wait for it.
+ * - When the loop is left, the listeners go on with the next message. A listener that is added while the loop is busy
+ *   gets the next messages too, until the loop asks again: so a listener inside a loop can wait for "stop".
+ * - While nobody reads, messages wait for the next listener, loop or stream. When the handler has ended without ever
+ *   having asked for a loop or a stream, messages without a listener are dropped.
+ *
+ * **While messages wait**, because the handler is still setting itself up or a loop is busy, everything else goes on:
+ * Pings are answered, the heartbeat finds a dead peer, and the peer's Close is replied to and changes `readyState`. The
+ * messages that came before the Close stay, and the loop ends behind them. At most 1,024 messages wait, and no more
+ * bytes than one message may have (`maxMessageBytes`, or `highWaterMark` if that is more). When more come, the
+ * connection is paused until half of them have been taken. During such a pause, TCP slows the peer down, and nothing is
+ * heard of it: no Ping is answered, its Close is not seen, and the heartbeat does not judge it. A handler that runs
+ * long and wants no messages adds a listener that does nothing, so that none waits.
+ *
+ * **AsyncLocalStorage.** A loop keeps the store in which it runs. A listener has no store of its own: it runs in that
+ * of whatever has caused the event, which for a message is mostly none. `AsyncLocalStorage.bind(listener)` of
+ * `node:async_hooks` gives a listener the store in which it was added.
  *
  * @example
  * ```ts
@@ -87,7 +115,7 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   readonly extensions: string;
   /** The number of bytes, frame headers included, that were sent but that the operating system has not taken yet. */
   readonly bufferedAmount: number;
-  /** True while reading is paused: by `pause()`, or because a `for await` loop is busy with a message. */
+  /** True while reading is paused: by `pause()`, or because too many messages wait for a reader. */
   readonly isPaused: boolean;
   /**
    * The application's own value for this connection. It begins as the value that the route's `upgrade` hook has
@@ -112,8 +140,9 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /**
    * Starts the closing handshake (RFC 6455 §7.1.2). All messages that were sent before are delivered first. Messages
-   * that the peer sends before its own Close frame still reach the `message` listeners. If the connection is not over
-   * after `closeTimeoutMs`, it is cut. On a socket that is not open, the call has no effect.
+   * that the peer sends before its own Close frame still reach the listeners and loops, but are dropped while as many
+   * messages wait as may wait. If the connection is not over after `closeTimeoutMs`, it is cut. On a socket that is not
+   * open, the call has no effect.
    *
    * @param code 1000 by default; a registered code that may be sent (1001–1003, 1007–1014), or a code of your own
    * from 3000 to 4999. 1005 sends a Close frame without a code
@@ -123,17 +152,21 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    */
   close(code?: number, reason?: string): void;
 
-  /** Cuts the TCP connection now, without a Close frame. Bytes that have not been written yet are lost. */
+  /**
+   * Cuts the TCP connection now, without a Close frame. Bytes that have not been written yet are lost, and messages
+   * that wait for a reader are dropped.
+   */
   terminate(): void;
 
   /**
-   * Stops reading: no messages, Pings or Pongs are emitted until `resume()`. A peer that goes on sending is slowed
-   * down by TCP itself, and messages that have already arrived wait. `close()` ends a pause, because the peer's Close
-   * frame has to be read.
+   * Stops reading: no messages, Pings or Pongs are emitted until `resume()`, and loops and streams get nothing. A peer
+   * that goes on sending is slowed down by TCP itself, and messages that have already arrived wait. Nothing is heard of
+   * the peer: its Pings are not answered, its Close is not seen, and the heartbeat does not judge it. `close()` ends a
+   * pause, because the peer's Close frame has to be read.
    */
   pause(): void;
 
-  /** Starts reading again after `pause()`. */
+  /** Starts reading again after `pause()`. Does not end a pause that lasts because too many messages wait. */
   resume(): void;
 
   /**
@@ -200,8 +233,9 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * Adds a listener. If a listener throws, or returns a promise that rejects, the error is logged and emitted as
    * `error`, and this socket is closed with 1011.
    *
-   * The server begins to read from the connection when the route's handler has returned and its promise, if there is
-   * one, has settled, or when the first `message` listener is added. No message is lost before that.
+   * No message is lost before a listener is added, as long as the route's handler has not ended: the handler has
+   * returned, and its promise, if there is one, has settled. See {@link Socket} for messages that wait, and for
+   * AsyncLocalStorage.
    *
    * @throws TypeError for an event that does not exist or a listener that is no function
    */
@@ -221,9 +255,9 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /**
    * The messages as a web stream. The stream is made when this property is first read. While nobody reads from the
-   * stream, the connection is paused. The stream closes after a clean close, and fails after an unclean one.
-   * Cancelling the stream closes the socket. The stream and `for await` share the messages: each message goes to one
-   * of them.
+   * stream, messages wait, and the connection is paused when too many do; see {@link Socket}. The stream closes after a
+   * clean close, and fails after an unclean one, in both cases behind the messages that wait. Cancelling the stream
+   * closes the socket. The stream and `for await` share the messages: each message goes to one of them.
    */
   readonly readable: ReadableStream<string | Buffer>;
 
@@ -235,9 +269,24 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   readonly writable: WritableStream<string | BinaryData>;
 
   /**
-   * The messages one by one, for `for await`. The connection is paused while the loop is busy with a message. It stays
-   * paused when the loop is left, so that another loop can go on where this one has stopped. The loop ends after a
-   * clean close. After an unclean close the loop throws an Error with the code and the reason.
+   * The messages one by one, for `for await`. While the loop is busy with a message, the next ones wait, and the
+   * connection is paused when too many do; see {@link Socket}. When the loop is left, the next loop, stream or
+   * `message` listener goes on with the next message. The loop ends after a clean close. After an unclean close the
+   * loop throws an Error with the code and the reason. Both come behind the messages that wait.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.ws("/chat", async (socket) => {
+   *   for await (const name of socket) {
+   *     socket.data = name;
+   *     break;
+   *   }
+   *   socket.on("message", (data) => socket.send(`${socket.data}: ${data}`));
+   * });
+   * ```
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer>;
 }

@@ -3,10 +3,7 @@ import type { Buffer } from "node:buffer";
 import type { BinaryData } from "../common/bytes.ts";
 import type { Socket } from "./socket.ts";
 
-/**
- * The messages of a socket as a web stream. The stream has no buffer of its own: while nobody reads from it, the socket
- * is paused.
- */
+/** The messages of a socket as a web stream. The stream has no buffer of its own: messages wait in the socket. */
 export function readableOf(socket: Socket): ReadableStream<string | Buffer> {
   const messages = socket[Symbol.asyncIterator]();
   return new ReadableStream({
@@ -16,6 +13,7 @@ export function readableOf(socket: Socket): ReadableStream<string | Buffer> {
       else controller.enqueue(result.value);
     },
     cancel() {
+      void messages.return!();
       socket.close();
     },
   }, { highWaterMark: 0 });

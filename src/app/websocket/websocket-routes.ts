@@ -264,8 +264,12 @@ export class WebSocketRoutes {
       // A framework that the hook has called may have put its own parts in place of those of the URL.
       view.restore(["ip", "protocol", "host"]);
       const result = route.handler(socket, view.request, services);
-      if (!isPromise(result)) return socket.start();
-      result.then(() => socket.start(), (error) => socket.onHandlerError("handler", error));
+      if (isPromise(result)) {
+        result.then(() => socket.onHandlerEnd(), (error) => socket.onHandlerError("handler", error));
+      } else {
+        socket.onHandlerEnd();
+      }
+      socket.start();
     } catch (error) {
       socket.onHandlerError("handler", error);
     }

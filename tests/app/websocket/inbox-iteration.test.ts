@@ -7,8 +7,8 @@ import { connect as connectTcp } from "node:net";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { App, AppOptions, Socket } from "../../../mod.ts";
-import { connectTo, eventOf, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
-import { binary, close, continuation, text } from "../../support/frames.ts";
+import { connectTo, eventOf, listeningApp, portOf, recordingLogger, until } from "../../support/app.ts";
+import { binary, close, continuation, opcodes, text } from "../../support/frames.ts";
 import { usedBytes } from "../../support/memory.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { flood, StreamClient, untilStill } from "../../support/stream-client.ts";
@@ -109,12 +109,20 @@ describe("backpressure", () => {
     expect((await client.closed()).code).toBe(1000);
   });
 
-  test("does not make the heartbeat cut a peer: a slow loop is not a dead peer", async () => {
-    const { app, ended } = await loopingApp(() => delay(60), { heartbeat: { intervalMs: 20, timeoutMs: 50 } });
+  test("does not make the heartbeat cut a peer: while the wire is paused, a peer that answers cannot be heard", async () => {
+    const released = Promise.withResolvers<void>();
+    const { app, ended } = await loopingApp(() => released.promise, { heartbeat: { intervalMs: 20, timeoutMs: 50 } });
     const client = await connectTo(app);
-    for (let i = 0; i < 6; i++) client.send(text(String(i)));
+    const texts = Array.from({ length: 3_000 }, (_, i) => String(i));
+    client.send(Buffer.concat(texts.map((each) => text(each))));
+    const [socket] = app.sockets;
+    await until(() => socket.isPaused);
+    // Many more Pings than a silent peer is sent.
+    for (let i = 0; i < 12; i++) expect((await client.nextFrame()).opcode).toBe(opcodes.ping);
+    expect(socket.readyState).toBe(socket.OPEN);
     client.send(close(1000));
-    expect(await ended).toEqual({ messages: ["0", "1", "2", "3", "4", "5"], error: undefined });
+    released.resolve();
+    expect(await ended).toEqual({ messages: texts, error: undefined });
   });
 });
 
@@ -168,7 +176,7 @@ describe("leaving a loop", () => {
     expect((await client.closed()).code).toBe(1000);
   });
 
-  test("leaves the wire paused until the next", async () => {
+  test("leaves the wire paused, once too much waits, until the next", async () => {
     const left = Promise.withResolvers<Socket>();
     const { app } = await loopingApp((_message, socket) => {
       left.resolve(socket);

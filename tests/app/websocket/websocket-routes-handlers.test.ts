@@ -5,7 +5,7 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { Socket } from "../../../mod.ts";
+import type { Socket, SocketEvents } from "../../../mod.ts";
 import {
   connectPair,
   connectTo,
@@ -17,7 +17,8 @@ import {
   waitingApp,
   watch,
 } from "../../support/app.ts";
-import { close, text } from "../../support/frames.ts";
+import { close, ping, text } from "../../support/frames.ts";
+import type { RawClient } from "../../support/raw-client.ts";
 
 describe("nothing is lost while a handler sets itself up", () => {
   const early = Buffer.concat([text("0"), text("1")]);
@@ -38,6 +39,8 @@ describe("nothing is lost while a handler sets itself up", () => {
     const client = await connectTo(app, { early });
     client.send(text("2"), text("3"), close(1000));
     await ended.promise;
+    // The end does not wait for a handler that is not ready.
+    await until(() => messages.length >= all.length);
     return messages;
   }
 
@@ -94,14 +97,58 @@ describe("nothing is lost while a handler sets itself up", () => {
     expect(second).toEqual(all);
   });
 
-  test("a client that goes away meanwhile is noticed when the handler is ready", async () => {
+  test.each<[string, (client: RawClient) => void, SocketEvents["close"]]>([
+    ["with a Close", (client) => client.send(text("bye"), close(4000)), [4000, "", true]],
+    ["with a FIN", (client) => (client.send(text("bye")), client.end()), [1006, "", false]],
+  ])(
+    "a client that goes away %s is noticed meanwhile, and its messages still reach a listener",
+    async (_name, go, end) => {
+      const { app, arrived, ready } = await waitingApp();
+      const client = await connectTo(app);
+      const socket = await arrived;
+      go(client);
+      expect(await eventOf(socket, "close")).toEqual(end);
+      expect(app.sockets.size).toBe(0);
+      const order: unknown[] = [];
+      socket.on("message", (data) => order.push(data));
+      socket.on("close", (...args) => order.push(args));
+      await until(() => order.length === 2);
+      expect(order).toEqual(["bye", end]);
+      ready();
+    },
+  );
+
+  test("a close listener that is added after the end is called once, unless it is removed at once", async () => {
+    const { socket, client, seen } = await connectPair();
+    client.send(close(4000));
+    await seen.closed;
+    const calls: unknown[] = [];
+    const removed = (): unknown => calls.push("removed");
+    socket.on("close", removed);
+    socket.off("close", removed);
+    socket.on("close", (code) => calls.push(code));
+    socket.once("close", (code) => calls.push(`once ${code}`));
+    expect(calls).toEqual([]);
+    await nextTurn();
+    expect(calls).toEqual([4000, "once 4000"]);
+    expect(socket.listenerCount("close")).toBe(0);
+  });
+
+  test("messages that nobody wants are dropped when the handler has ended: they never pause the wire", async () => {
     const { app, arrived, ready } = await waitingApp();
     const client = await connectTo(app);
-    const closed = eventOf(await arrived, "close");
-    client.send(close(4000));
+    const socket = await arrived;
+    const some = Buffer.concat(Array.from({ length: 2_000 }, (_, i) => text(`${i}`)));
+    client.send(some);
+    await until(() => socket.isPaused);
     ready();
-    expect(await closed).toEqual([4000, "", true]);
-    expect(app.sockets.size).toBe(0);
+    client.send(some, ping("still there?"));
+    expect((await client.nextFrame()).payload.toString()).toBe("still there?");
+    expect(socket.isPaused).toBe(false);
+    const seen = watch(socket);
+    client.send(text("new"), close(1000));
+    await seen.closed;
+    expect(seen.messages).toEqual(["new"]);
   });
 });
 
