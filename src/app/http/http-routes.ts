@@ -1,6 +1,6 @@
 /** From an HTTP request to its controller, and from the controller's result to the response. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { type BodyLimits, bodyOf } from "./body.ts";
 import type { Controller, Method } from "./controller.ts";
@@ -59,7 +59,7 @@ export class HttpRoutes {
     } catch (error) {
       // A client that has disconnected is not worth a log line.
       if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") {
-        this.#options.logger.error(`SpaceNode: the answer to ${describe(message)} was cut:`, error);
+        this.#options.logger.error(entryOf(`SpaceNode: the answer to ${describe(message)} was cut`, error));
       }
       response.destroy();
     }
@@ -100,7 +100,7 @@ export class HttpRoutes {
 
   #toHttpError(error: unknown, message: IncomingMessage): HttpError {
     if (isHttpError(error)) return error;
-    this.#options.logger.error(`SpaceNode: the controller of ${describe(message)} has thrown:`, error);
+    this.#options.logger.error(entryOf(`SpaceNode: the controller of ${describe(message)} has thrown`, error));
     return new HttpError(500, "Something went wrong on the server");
   }
 }

@@ -11,7 +11,7 @@ import {
 import { createServer as createTlsServer } from "node:tls";
 import { needsFrontServer } from "../../platform.ts";
 import { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { HandshakeGuard } from "./handshake-guard.ts";
 import type { ListenOptions } from "./listen-options.ts";
@@ -69,7 +69,9 @@ export class Listener {
     front.off("error", reject);
     // An error after that, such as too many open files, concerns one connection. The next connection may be accepted
     // again.
-    front.on("error", (error) => this.#options.logger.error("SpaceNode: a connection could not be accepted:", error));
+    front.on("error", (error) => {
+      this.#options.logger.error(entryOf("SpaceNode: a connection could not be accepted", error));
+    });
   }
 
   /** The address at which the server listens. Undefined while it does not listen, and for a unix socket. */

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { compileOrigins, isSameOrigin, type WsOrigins } from "../../../src/app/websocket/origins.ts";
-import { connectTo, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
+import { connectTo, errorEntry, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 
 const HOST = "mysite.com";
@@ -239,6 +239,6 @@ describe("on the wire", () => {
     const response = await rawRequest(portOf(app), upgradeRequest("/", { Origin: "https://mysite.com" }));
     expect(statusOf(response)).toBe(500);
     expect(response).not.toContain("database");
-    expect(entries).toEqual([{ level: "error", args: [expect.any(String), broken] }]);
+    expect(entries).toEqual([errorEntry("", broken)]);
   });
 });
