@@ -407,11 +407,27 @@ export class App<Services extends object = object> {
    * services are disposed of, for which they have `timeoutMs` again, but at least one second. After these times the
    * promise resolves in any case.
    *
+   * Each HTTP request that a controller has got has `timeoutMs` for its response, also the one whose controller calls
+   * this method. That controller should return instead of waiting for the promise: its own request is among those that
+   * the app waits for, so that the promise would only resolve after `timeoutMs`. A controller that does wait has one
+   * more second for its response then.
+   *
    * A second call returns the promise of the first call.
    *
    * @param options see {@link CloseOptions}
    * @returns a promise of how many connections were closed and how many were cut
    * @throws TypeError or RangeError, at once and not through the promise, if an option is not valid
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.post("/shutdown", () => {
+   *   void app.close(); // not awaited: the response below is a part of what the app waits for
+   *   return { closing: true };
+   * });
+   * await app.listen({ port: 3000, host: "127.0.0.1" });
+   * ```
    */
   close(options: CloseOptions = {}): Promise<CloseResult> {
     const resolved = resolveClose(options, this.#options.closeTimeoutMs);

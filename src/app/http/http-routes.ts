@@ -1,5 +1,6 @@
 /** From an HTTP request to its controller, and from the controller's result to the response. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket as RawSocket } from "node:net";
 import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { type BodyLimits, bodyOf } from "./body.ts";
@@ -21,6 +22,8 @@ export class HttpRoutes {
   readonly #routes = new Map<string, Router<AnyController>>();
   readonly #options: HttpRoutesOptions;
   readonly #isWebSocket: (path: string) => boolean;
+  /** The response to the newest request of each connection: a client may send several requests at once. */
+  readonly #newest = new WeakMap<RawSocket, ServerResponse>();
   #isClosing = false;
 
   /**
@@ -42,20 +45,20 @@ export class HttpRoutes {
     router.add(path, controller);
   }
 
-  /** Makes each response from now on the last of its connection. */
+  /** Makes the response to the newest request of each connection the last of the connection. */
   close(): void {
     this.#isClosing = true;
   }
 
   /** Calls the controller of a request and sends its response. Never rejects. */
   async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
+    this.#newest.set(message.socket, response);
     const httpResponse = await this.respond(message, services);
     try {
-      const isLast = this.#isClosing;
+      // This header ends the connection, and with it the responses that are to come behind this one.
+      const isLast = this.#isClosing && this.#newest.get(message.socket) === response;
       if (isLast) response.setHeader("Connection", "close");
       await sendResponse(response, httpResponse);
-      // The app began to close while the response was being sent: too late for a `Connection` header.
-      if (this.#isClosing && !isLast) message.socket.end();
     } catch (error) {
       // A client that has disconnected is not worth a log line.
       if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") {

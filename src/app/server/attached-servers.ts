@@ -79,7 +79,7 @@ export class AttachedServers {
       server.off("upgrade", onUpgrade);
     }
     this.#attached.clear();
-    this.#guard.refuseAll();
+    this.#guard.close();
   }
 
   /** Cuts the connections whose handshakes have no response yet. */

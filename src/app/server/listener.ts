@@ -98,12 +98,22 @@ export class Listener {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (this.#front?.listening) this.#front.close(() => resolve());
     else resolve();
-    this.#http?.closeIdleConnections();
-    this.#guard.refuseAll();
+    this.#guard.close();
     return promise.then(() => this.#guard.stop());
   }
 
-  /** Cuts all connections except WebSockets, which do not belong to the HTTP server any more. */
+  /**
+   * Cuts all connections, except WebSockets, which do not belong to the HTTP server any more, and except those on which
+   * a response has not begun.
+   *
+   * @returns true if there was no exception
+   */
+  terminate(): boolean {
+    this.#guard.terminateAll();
+    return this.#guard.terminateResponses();
+  }
+
+  /** Cuts all connections except WebSockets. */
   terminateAll(): void {
     this.#http?.closeAllConnections();
     this.#guard.terminateAll();
@@ -126,14 +136,18 @@ export class Listener {
     const http = this.#http = tls === undefined || hasFront
       ? createHttpServer(HTTP)
       : createHttpsServer({ ...tls, ...HTTP });
-    http.on("request", this.#handlers.onRequest);
     http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
       this.#guard.watchUpgrade(message, raw);
       // The response to an earlier request would go out behind the 101, into the middle of the WebSocket.
       if (this.#guard.hasPendingResponse(message.socket)) raw.destroy();
       else this.#handlers.onHandshake(new HandshakeAttempt(message, raw, head, this.#guard));
     });
+    // The guard hears of a request before the controller does, which may close the app at once.
     this.#guard.protect(http, tls !== undefined && !hasFront);
+    http.on("request", this.#handlers.onRequest);
+    // Node and Bun would also cut a connection on which a whole response waits for a client that reads slowly. The
+    // guard closes the idle connections instead.
+    http.closeIdleConnections = () => {};
     if (!hasFront) return http;
     const handOver = (raw: RawSocket): boolean => http.emit("connection", raw);
     if (tls === undefined) return createNetServer(handOver);
