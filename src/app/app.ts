@@ -167,6 +167,25 @@ export class App<Services extends object = object> {
   }
 
   /**
+   * Adds a controller for OPTIONS requests, such as the preflights of CORS. Without one, the app answers an OPTIONS
+   * request at a path that has other controllers with 204 and the header Allow. The parameters, the return value and
+   * the errors are those of {@link App.get}.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const cors = { "Access-Control-Allow-Origin": "https://mysite.com", "Access-Control-Allow-Methods": "GET, PUT" };
+   * const app = await createApp();
+   * app.options("/*", () => new Response(null, { status: 204, headers: cors }));
+   * app.get("/notes", () => Response.json([], { headers: cors }));
+   * ```
+   */
+  options<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
+    return this.#route("OPTIONS", path, controller);
+  }
+
+  /**
    * Adds a service: a value that handlers and controllers receive by its name. A function counts as a factory of the
    * service. The factory runs once, before the app listens, and receives the services that were added before it.
    *

@@ -86,10 +86,12 @@ export class HttpRoutes {
   }
 
   #findRoute({ method = "GET", path }: AppRequest): RouteMatch<AnyController> | HttpResponse {
-    if (path === "*") return options([...this.#routes.keys()]);
+    if (path === "*") return options([...this.#routes.keys()].filter((name) => name !== "OPTIONS"));
     const match = this.#routes.get(method === "HEAD" ? "GET" : method)?.match(path);
     if (match !== undefined) return match;
-    const methods = [...this.#routes].filter(([, router]) => router.match(path) !== undefined).map(([name]) => name);
+    // OPTIONS alone makes no resource of a path: a controller of "/*" may serve the preflights of all paths.
+    const methods = [...this.#routes].filter(([name, router]) => name !== "OPTIONS" && router.match(path) !== undefined)
+      .map(([name]) => name);
     if (methods.length > 0) {
       if (method === "OPTIONS") return options(methods);
       throw new HttpError(405, `${method} is not possible here`, { Allow: allow(methods) });
