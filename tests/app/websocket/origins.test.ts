@@ -24,6 +24,14 @@ describe("one origin", () => {
     ["http://localhost:3000", "http://localhost:3000", true],
     ["http://[::1]:3000", "http://[0:0:0:0:0:0:0:1]:3000", true],
     ["chrome-extension://abcdef", "chrome-extension://abcdef", true],
+    ["tauri://localhost", "tauri://localhost", true],
+    ["capacitor://localhost/", "capacitor://localhost", true],
+    ["app://.", "app://.", true],
+    ["app://", "app://", true],
+    ["app://notes:8080", "app://notes:8080", true],
+    ["file://", "file://", true],
+    ["file:///", "file://", true],
+    ["null", "null", true],
 
     ["https://mysite.com", "http://mysite.com", false],
     ["https://mysite.com", "https://mysite.com:8443", false],
@@ -38,6 +46,23 @@ describe("one origin", () => {
     ["https://mysite.com", "mysite.com", false],
     ["https://mysite.com", "https://", false],
     ["chrome-extension://abcdef", "chrome-extension://ghijkl", false],
+    ["chrome-extension://abcdef", "moz-extension://abcdef", false],
+    ["tauri://localhost", "http://localhost", false],
+    ["tauri://localhost", "tauri://localhost.evil.com", false],
+    ["tauri://localhost", "tauri://localhost:1", false],
+    ["tauri://localhost", "tauri://evil@localhost", false],
+    ["tauri://localhost", "tauri://localhost/evil", false],
+    ["app://", "app://evil", false],
+    ["app://", "app:", false],
+    ["file://", "null", false],
+    ["file://", "file:///etc/passwd", false],
+    ["file://", "file://evil.com", false],
+    ["file://", "file:", false],
+    ["null", "file://", false],
+    ["null", "", false],
+    ["null", "NULL", false],
+    ["null", "null, https://evil.com", false],
+    ["null", "https://null", false],
   ])("%s lets %s in: %s", (allowed, origin, expected) => {
     expect(allows(allowed, origin)).toBe(expected);
   });
@@ -90,6 +115,9 @@ describe("same-origin", () => {
     ["https://mysite.com", "evil@mysite.com", false],
     ["null", "mysite.com", false],
     ["null", "null", false],
+    ["file://", "", false],
+    ["app://", "", false],
+    ["app://mysite.com", "mysite.com", false],
   ])("%s at the host %s: %s", (origin, host, expected) => {
     expect(isSameOrigin(origin, host)).toBe(expected);
     expect(allows("same-origin", origin, host)).toBe(expected);
@@ -171,7 +199,14 @@ test.each<[unknown, RegExp]>([
   ["https://www.*.com", /got/],
   ["*.mysite.com", /got "\*\.mysite\.com"/],
   ["https://*.mysite.com/chat", /got/],
-  ["null", /got "null"/],
+  ["app://*", /got "app:\/\/\*"/],
+  ["tauri:localhost", /got "tauri:localhost"/],
+  ["mailto:x", /got "mailto:x"/],
+  ["file", /got "file"/],
+  ["file:///home/ada/page.html", /got/],
+  ["tauri://localhost/index.html", /got/],
+  ["NULL", /got "NULL"/],
+  [" null", /got " null"/],
 ])("what is no origin is refused at once: %o", (allowed, given) => {
   const attempt = (): unknown => compileOrigins(allowed as WsOrigins);
   expect(attempt).toThrow(TypeError);
@@ -195,6 +230,18 @@ describe("on the wire", () => {
     await connectTo(app, { headers: { Origin: "http://localhost:81", Host: "localhost:81" } });
     await connectTo(app);
     expect(app.stats()).toMatchObject({ accepted: 3, refused: 4 });
+  });
+
+  test("pages of apps, of files and without an origin get in where they are named", async () => {
+    const app = await listeningApp(
+      { wsOrigins: ["tauri://localhost", "file://"] },
+      (app) => app.ws("/", () => {}).ws("/sandbox", { wsOrigins: "null" }, () => {}),
+    );
+    for (const Origin of ["tauri://localhost", "file://"]) await connectTo(app, { headers: { Origin } });
+    await connectTo(app, { path: "/sandbox", headers: { Origin: "null" } });
+    await app.inject("/sandbox", { headers: { Origin: "null" } });
+    const refused = upgradeRequest("/", { Origin: "null" });
+    expect(statusOf(await rawRequest(portOf(app), refused))).toBe(403);
   });
 
   test("without wsOrigins every origin gets in, and the first one of another host is logged, once", async () => {
