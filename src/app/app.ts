@@ -220,7 +220,7 @@ export class App<Services extends object = object> {
    * Makes the services, and then listens for connections.
    *
    * @param where the port, where 0 stands for any free port; or `{ port, host, reusePort }`; or `{ path }` for a Unix
-   *   socket
+   *   socket; or `{ fd }` for a socket that listens already, see {@link ListenOptions}
    * @returns a promise of the app, which resolves once the app listens
    * @throws TypeError or RangeError if the port or another option is not valid; Error if the app listens already or has
    *   been closed, or, with the port in its message, if the port is in use; and the error of a service's factory, if

@@ -54,10 +54,10 @@ export class Listener {
   /**
    * Begins to listen, and resolves once the server listens.
    *
-   * @throws Error that names the port or the path, when the server cannot listen there
+   * @throws Error that names the port, the path or the fd, when the server cannot listen there
    */
   async listen(options: ListenOptions): Promise<void> {
-    const front = this.#front = this.#createServers(options.reusePort ?? false);
+    const front = this.#front = this.#createServers(options);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     front.once("error", reject);
     front.listen({ ...options }, resolve);
@@ -130,9 +130,9 @@ export class Listener {
    * Creates the HTTP server and, where the runtime needs one, the server in front of it. Gives the one that has to
    * listen.
    */
-  #createServers(reusePort: boolean): NetServer {
+  #createServers({ reusePort = false, fd }: ListenOptions): NetServer {
     const { tls } = this.#options;
-    const hasFront = needsFrontServer(tls !== undefined, reusePort);
+    const hasFront = needsFrontServer(tls !== undefined, reusePort || fd !== undefined);
     const http = this.#http = tls === undefined || hasFront
       ? createHttpServer(HTTP)
       : createHttpsServer({ ...tls, ...HTTP });
@@ -157,9 +157,14 @@ export class Listener {
   }
 }
 
-/** Makes an error that names the port or the path, because the errors of some runtimes do not. */
-function explain(error: NodeJS.ErrnoException, { port, host, path }: ListenOptions): Error {
+/** Makes an error that names the port, the path or the fd, because the errors of some runtimes do not. */
+function explain(error: NodeJS.ErrnoException, { port, host, path, fd }: ListenOptions): Error {
   const { code } = error;
+  if (fd !== undefined) {
+    const message = `The fd ${fd} cannot be listened at: ${error.message}. It must be a listening socket that this ` +
+      "process has inherited, and the operating system must be able to pass one on, which Windows is not";
+    return Object.assign(new Error(message, { cause: error }), { code, fd });
+  }
   const where = path !== undefined
     ? `The path ${show(path)}`
     : `Port ${port}${host === undefined ? "" : ` of ${host}`}`;
