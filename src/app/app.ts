@@ -25,6 +25,7 @@ import { PubSub } from "./pubsub/pubsub.ts";
 import { AttachedServers } from "./server/attached-servers.ts";
 import { type ListenOptions, resolveListen } from "./server/listen-options.ts";
 import { Listener } from "./server/listener.ts";
+import { renewTls, type TlsOptions, type TlsRenewal } from "./server/tls.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
 import { shutDown } from "./shutdown.ts";
 import type { AppStats, CloseResult } from "./stats.ts";
@@ -62,6 +63,7 @@ export class App<Services extends object = object> {
   readonly #httpRoutes: HttpRoutes;
   readonly #attachedServers: AttachedServers;
   #services: object | undefined;
+  #tls: TlsOptions | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
   readonly #onSignal = (): void => void this.close();
@@ -69,6 +71,7 @@ export class App<Services extends object = object> {
   /** Use {@link createApp} instead: it takes the same options. */
   constructor(options: AppOptions<Services>) {
     this.#options = resolveOptions(options as AppOptions);
+    this.#tls = this.#options.tls;
     this.#registry = new ServiceRegistry(this.#options.services, this.#options.logger);
     this.#pubSub = new PubSub(this.id, this.#options);
     this.#webSocketRoutes = new WebSocketRoutes(this.#options, this.#pubSub);
@@ -230,7 +233,7 @@ export class App<Services extends object = object> {
     const options = resolveListen(where);
     this.#checkOpen();
     if (this.#listener !== undefined) throw new Error(`The app is listening already${this.url && `, at ${this.url}`}`);
-    const listener = this.#listener = new Listener(this.#options, {
+    const listener = this.#listener = new Listener({ ...this.#options, tls: this.#tls }, {
       onRequest: (message, response) => void this.#httpRoutes.handle(message, response, this.#services!),
       onHandshake: (attempt) => this.#onHandshake(attempt),
     });
@@ -244,6 +247,37 @@ export class App<Services extends object = object> {
       listener.abort();
       throw error;
     }
+    return this;
+  }
+
+  /**
+   * Renews the certificate of an app with the option `tls`, without a restart. Connections that begin from now on get
+   * the new certificate, and open ones stay as they are. If the app does not listen yet, it will listen with the new
+   * certificate. The owner of a server that was given to {@link App.attach} renews it with `server.setSecureContext`.
+   *
+   * @param renewal `key` and `cert`, or `pfx`, and if needed `passphrase`, `ca` and `crl`. All that is not set here
+   *   stays as the option `tls` has it
+   * @returns the app, so that calls can be chained
+   * @throws TypeError if a value is not valid, or if the key does not belong to the certificate: the app goes on with
+   *   the old one; Error if the app has no option `tls`, has been closed, or runs on a runtime that cannot do this,
+   *   which Node, Deno and Bun can
+   * @example
+   * ```ts
+   * import { readFile } from "node:fs/promises";
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const read = async () => ({ key: await readFile("key.pem"), cert: await readFile("cert.pem") });
+   * const app = await createApp({ tls: await read() });
+   * await app.listen(443);
+   * process.on("SIGHUP", async () => app.renewTls(await read()));
+   * ```
+   */
+  renewTls(renewal: TlsRenewal): this {
+    this.#checkOpen();
+    if (this.#tls === undefined) throw new Error("The app has no certificate to renew: createApp takes one as tls");
+    const renewed = renewTls(this.#tls, renewal);
+    this.#listener?.renewTls(renewed);
+    this.#tls = renewed;
     return this;
   }
 

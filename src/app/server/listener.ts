@@ -8,7 +8,7 @@ import {
   type Server as NetServer,
   type Socket as RawSocket,
 } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { needsFrontServer } from "../../platform.ts";
 import { HandshakeAttempt } from "../../transport/handshake-attempt.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
@@ -39,6 +39,7 @@ const HTTP = { joinDuplicateHeaders: true };
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #handlers: ListenerHandlers;
+  #tls: TlsOptions | undefined;
   readonly #guard: HandshakeGuard;
   /** The server that speaks HTTP. */
   #http: Server | undefined;
@@ -47,6 +48,7 @@ export class Listener {
 
   constructor(options: ListenerOptions, handlers: ListenerHandlers) {
     this.#options = options;
+    this.#tls = options.tls;
     this.#handlers = handlers;
     this.#guard = new HandshakeGuard(options.handshakeTimeoutMs);
   }
@@ -86,7 +88,23 @@ export class Listener {
     if (address === undefined) return "";
     const isAny = address.address === "::" || address.address === "0.0.0.0";
     const host = isAny ? "localhost" : address.address.includes(":") ? `[${address.address}]` : address.address;
-    return `${this.#options.tls === undefined ? "http" : "https"}://${host}:${address.port}`;
+    return `${this.#tls === undefined ? "http" : "https"}://${host}:${address.port}`;
+  }
+
+  /**
+   * Makes connections from now on get another certificate.
+   *
+   * @throws Error if the runtime cannot exchange the certificate of a server that listens
+   */
+  renewTls(tls: TlsOptions): void {
+    const front = this.#front as Partial<TlsServer> | undefined;
+    if (front !== undefined && typeof front.setSecureContext !== "function") {
+      throw new Error(
+        "This runtime cannot renew the certificate of a server that listens: start the app again instead",
+      );
+    }
+    front?.setSecureContext?.(tls);
+    this.#tls = tls;
   }
 
   /**
@@ -131,7 +149,7 @@ export class Listener {
    * listen.
    */
   #createServers({ reusePort = false, fd }: ListenOptions): NetServer {
-    const { tls } = this.#options;
+    const tls = this.#tls;
     const hasFront = needsFrontServer(tls !== undefined, reusePort || fd !== undefined);
     const http = this.#http = tls === undefined || hasFront
       ? createHttpServer(HTTP)
