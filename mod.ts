@@ -35,7 +35,7 @@ export type { Present } from "./src/app/pubsub/presence.ts";
 export { isTopic, type SubscribeOptions } from "./src/app/pubsub/pubsub.ts";
 export type { BrokerStats } from "./src/app/pubsub/relay.ts";
 export type { ListenOptions } from "./src/app/server/listen-options.ts";
-export type { TlsOptions } from "./src/app/server/tls.ts";
+export type { TlsOptions, TlsRenewal } from "./src/app/server/tls.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { AppStats, CloseResult } from "./src/app/stats.ts";
 export type { CompressionOptions } from "./src/app/websocket/compression-options.ts";

@@ -193,11 +193,14 @@ export function free(bytes: Uint8Array): void {
 
 /**
  * True when an HTTP server needs a plain `net` or `tls` server in front of it, which accepts the TCP connections and
- * passes them on. Bun's HTTP server ignores `reusePort`. Under TLS, it does not tell of a connection before the TLS
- * handshake is done, so that the time for the handshake could not be limited.
+ * passes them on. Bun's HTTP server ignores `reusePort`, and listens at a port of its own when it is given the `fd` of
+ * a socket. Under TLS, it does not tell of a connection before the TLS handshake is done, so that the time for the
+ * handshake could not be limited.
+ *
+ * @param sharesPort whether the server has one of the options `reusePort` and `fd`
  */
-export function needsFrontServer(isTls: boolean, reusePort: boolean): boolean {
-  return runtime === "bun" && (isTls || reusePort);
+export function needsFrontServer(isTls: boolean, sharesPort: boolean): boolean {
+  return runtime === "bun" && (isTls || sharesPort);
 }
 
 /** True when a write of no bytes breaks the connection. Under TLS, such a write fails on Deno with EPERM. */

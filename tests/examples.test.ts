@@ -53,6 +53,27 @@ async function expectCleanExit({ program }: Running, ...clients: RawClient[]): P
   expect(program.errors).toBe("");
 }
 
+test("cors.ts lets pages of the named origins read its responses and send requests with a preflight", async () => {
+  const running = await start("cors.ts", { ORIGINS: "https://a.com,https://b.com" });
+  const ask = async (origin: string, method: string, body?: string): Promise<[number, string | null]> => {
+    const { status, headers } = await fetch(`${running.url}/notes`, {
+      method,
+      headers: { Origin: origin },
+      body: body ?? null,
+    });
+    expect(headers.get("vary")).toBe("Origin");
+    return [status, headers.get("access-control-allow-origin")];
+  };
+  for (const origin of ["https://a.com", "https://b.com"]) {
+    expect(await ask(origin, "OPTIONS")).toEqual([204, origin]);
+    expect(await ask(origin, "PUT", '"hello"')).toEqual([200, origin]);
+    expect(await ask(origin, "PUT", "42")).toEqual([400, origin]);
+    expect(await ask(origin, "GET")).toEqual([200, origin]);
+  }
+  for (const method of ["OPTIONS", "GET"]) expect((await ask("https://c.com", method))[1]).toBe(null);
+  await expectCleanExit(running);
+});
+
 test("auth-by-cookie.ts accepts users who have signed in, and closes their sockets when they sign out", async () => {
   const running = await start("auth-by-cookie.ts");
   const { url, port } = running;

@@ -25,6 +25,7 @@ import { PubSub } from "./pubsub/pubsub.ts";
 import { AttachedServers } from "./server/attached-servers.ts";
 import { type ListenOptions, resolveListen } from "./server/listen-options.ts";
 import { Listener } from "./server/listener.ts";
+import { renewTls, type TlsOptions, type TlsRenewal } from "./server/tls.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
 import { shutDown } from "./shutdown.ts";
 import type { AppStats, CloseResult } from "./stats.ts";
@@ -62,6 +63,7 @@ export class App<Services extends object = object> {
   readonly #httpRoutes: HttpRoutes;
   readonly #attachedServers: AttachedServers;
   #services: object | undefined;
+  #tls: TlsOptions | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
   readonly #onSignal = (): void => void this.close();
@@ -69,6 +71,7 @@ export class App<Services extends object = object> {
   /** Use {@link createApp} instead: it takes the same options. */
   constructor(options: AppOptions<Services>) {
     this.#options = resolveOptions(options as AppOptions);
+    this.#tls = this.#options.tls;
     this.#registry = new ServiceRegistry(this.#options.services, this.#options.logger);
     this.#pubSub = new PubSub(this.id, this.#options);
     this.#webSocketRoutes = new WebSocketRoutes(this.#options, this.#pubSub);
@@ -168,6 +171,25 @@ export class App<Services extends object = object> {
   }
 
   /**
+   * Adds a controller for OPTIONS requests, such as the preflights of CORS. Without one, the app answers an OPTIONS
+   * request at a path that has other controllers with 204 and the header Allow. The parameters, the return value and
+   * the errors are those of {@link App.get}.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const cors = { "Access-Control-Allow-Origin": "https://mysite.com", "Access-Control-Allow-Methods": "GET, PUT" };
+   * const app = await createApp();
+   * app.options("/*", () => new Response(null, { status: 204, headers: cors }));
+   * app.get("/notes", () => Response.json([], { headers: cors }));
+   * ```
+   */
+  options<Path extends string>(path: Path, controller: Controller<Services, ParamsOf<Path>>): this {
+    return this.#route("OPTIONS", path, controller);
+  }
+
+  /**
    * Adds a service: a value that handlers and controllers receive by its name. A function counts as a factory of the
    * service. The factory runs once, before the app listens, and receives the services that were added before it.
    *
@@ -202,7 +224,7 @@ export class App<Services extends object = object> {
    * Makes the services, and then listens for connections.
    *
    * @param where the port, where 0 stands for any free port; or `{ port, host, reusePort }`; or `{ path }` for a Unix
-   *   socket
+   *   socket; or `{ fd }` for a socket that listens already, see {@link ListenOptions}
    * @returns a promise of the app, which resolves once the app listens
    * @throws TypeError or RangeError if the port or another option is not valid; Error if the app listens already or has
    *   been closed, or, with the port in its message, if the port is in use; and the error of a service's factory, if
@@ -212,7 +234,7 @@ export class App<Services extends object = object> {
     const options = resolveListen(where);
     this.#checkOpen();
     if (this.#listener !== undefined) throw new Error(`The app is listening already${this.url && `, at ${this.url}`}`);
-    const listener = this.#listener = new Listener(this.#options, {
+    const listener = this.#listener = new Listener({ ...this.#options, tls: this.#tls }, {
       onRequest: (message, response) => void this.#httpRoutes.handle(message, response, this.#services!),
       onHandshake: (attempt) => this.#onHandshake(attempt),
     });
@@ -226,6 +248,37 @@ export class App<Services extends object = object> {
       listener.abort();
       throw error;
     }
+    return this;
+  }
+
+  /**
+   * Renews the certificate of an app with the option `tls`, without a restart. Connections that begin from now on get
+   * the new certificate, and open ones stay as they are. If the app does not listen yet, it will listen with the new
+   * certificate. The owner of a server that was given to {@link App.attach} renews it with `server.setSecureContext`.
+   *
+   * @param renewal `key` and `cert`, or `pfx`, and if needed `passphrase`, `ca` and `crl`. All that is not set here
+   *   stays as the option `tls` has it
+   * @returns the app, so that calls can be chained
+   * @throws TypeError if a value is not valid, or if the key does not belong to the certificate: the app goes on with
+   *   the old one; Error if the app has no option `tls`, has been closed, or runs on a runtime that cannot do this,
+   *   which Node, Deno and Bun can
+   * @example
+   * ```ts
+   * import { readFile } from "node:fs/promises";
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const read = async () => ({ key: await readFile("key.pem"), cert: await readFile("cert.pem") });
+   * const app = await createApp({ tls: await read() });
+   * await app.listen(443);
+   * process.on("SIGHUP", async () => app.renewTls(await read()));
+   * ```
+   */
+  renewTls(renewal: TlsRenewal): this {
+    this.#checkOpen();
+    if (this.#tls === undefined) throw new Error("The app has no certificate to renew: createApp takes one as tls");
+    const renewed = renewTls(this.#tls, renewal);
+    this.#listener?.renewTls(renewed);
+    this.#tls = renewed;
     return this;
   }
 
@@ -443,11 +496,27 @@ export class App<Services extends object = object> {
    * services are disposed of, for which they have `timeoutMs` again, but at least one second. After these times the
    * promise resolves in any case.
    *
+   * Each HTTP request that a controller has got has `timeoutMs` for its response, also the one whose controller calls
+   * this method. That controller should return instead of waiting for the promise: its own request is among those that
+   * the app waits for, so that the promise would only resolve after `timeoutMs`. A controller that does wait has one
+   * more second for its response then.
+   *
    * A second call returns the promise of the first call.
    *
    * @param options see {@link CloseOptions}
    * @returns a promise of how many connections were closed and how many were cut
    * @throws TypeError or RangeError, at once and not through the promise, if an option is not valid
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.post("/shutdown", () => {
+   *   void app.close(); // not awaited: the response below is a part of what the app waits for
+   *   return { closing: true };
+   * });
+   * await app.listen({ port: 3000, host: "127.0.0.1" });
+   * ```
    */
   close(options: CloseOptions = {}): Promise<CloseResult> {
     const resolved = resolveClose(options, this.#options.closeTimeoutMs);

@@ -125,7 +125,10 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
    * `{ intervalMs: 5_000, timeoutMs: 15_000 }`.
    */
   presence?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | undefined;
-  /** Where the app writes its log. `false` turns logging off. Default: `console`. */
+  /**
+   * Where the app writes its log: any object with `debug`, `info`, `warn` and `error`, such as a logger of pino or
+   * winston. See {@link Logger} for what it gets. `false` turns logging off. Default: `console`.
+   */
   logger?: Logger | false | undefined;
 }
 

@@ -1,5 +1,5 @@
 /** The services of an app: how they are declared, made, handed to handlers and disposed of. */
-import type { Logger } from "./common/logger.ts";
+import { entryOf, type Logger } from "./common/logger.ts";
 import { show } from "./common/show.ts";
 import { isPromise } from "./common/validate.ts";
 
@@ -85,7 +85,7 @@ export class ServiceRegistry {
       try {
         await findDispose(service)?.call(service);
       } catch (error) {
-        this.#logger.error(`SpaceNode: the service ${show(name)} has failed to dispose of itself:`, error);
+        this.#logger.error(entryOf(`SpaceNode: the service ${show(name)} has failed to dispose of itself`, error));
       }
     }
     this.#ready.clear();

@@ -25,6 +25,8 @@ export interface ShutdownParts {
 const LAST_EVENTS_MS = 250;
 /** Services have at least this long to dispose of themselves, however short the time of the sockets is. */
 const MIN_DISPOSE_MS = 1_000;
+/** How long a response that had not begun in time may take once the app has closed. */
+const LAST_RESPONSES_MS = 1_000;
 
 /**
  * Closes an app. The order of the steps matters:
@@ -35,9 +37,12 @@ const MIN_DISPOSE_MS = 1_000;
  *    close.
  * 3. The topics close when the last connection has ended, because a socket that closes still tells other processes that
  *    it has left. The topics close before the services, because a service may own the client of the broker.
- * 4. Connections that are still open after `timeoutMs` are cut. Their `close` events come a moment later.
+ * 4. Connections that are still open after `timeoutMs` are cut. Their `close` events come a moment later. A request
+ *    whose response has not begun is left: its controller may wait for the app to close, and would wait for itself.
  * 5. All timers stop, because no connection is left for which they could run.
  * 6. The services are disposed of last: until then, handlers and their `close` listeners may use them.
+ * 7. Controllers that have waited for the app to close have a moment for their responses. Then the last connections are
+ *    cut.
  */
 export async function shutDown(parts: ShutdownParts, options: Required<CloseOptions>): Promise<CloseResult> {
   const { listener, attachedServers, httpRoutes, webSocketRoutes, pubSub } = parts;
@@ -57,15 +62,18 @@ export async function shutDown(parts: ShutdownParts, options: Required<CloseOpti
 
   if (!await settlesWithin(areTopicsClosed, timeoutMs)) {
     for (const socket of registry) socket.terminate();
-    listener?.terminateAll();
+    const isEveryoneCut = listener?.terminate() ?? true;
     attachedServers.terminateAll();
-    if (!await settlesWithin(hasEveryoneLeft, LAST_EVENTS_MS)) void pubSub.close();
+    await settlesWithin(isEveryoneCut ? hasEveryoneLeft : registry.whenEmpty(), LAST_EVENTS_MS);
+    void pubSub.close();
   }
 
   attachedServers.stop();
   webSocketRoutes.stop();
 
   await disposeServices(parts, Math.max(timeoutMs, MIN_DISPOSE_MS));
+  const cut = setTimeout(() => listener?.terminateAll(), LAST_RESPONSES_MS);
+  void Promise.resolve(isListenerClosed).then(() => clearTimeout(cut));
   return {
     closed: registry.closed - closed,
     terminated: registry.terminated - terminated + registry.size,

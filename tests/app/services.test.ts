@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, createApp } from "../../mod.ts";
-import { ask, connectTo, listeningApp, recordingLogger } from "../support/app.ts";
+import { ask, connectTo, errorEntry, listeningApp, recordingLogger } from "../support/app.ts";
 import { close } from "../support/frames.ts";
 
 /** An app that does not listen yet. */
@@ -129,8 +129,8 @@ describe("mistakes", () => {
     expect((await ask(app, "/")).status).toBe(500);
     const client = await connectTo(app);
     expect((await client.nextFrame()).payload.readUInt16BE(0)).toBe(1011);
-    expect(entries.map(({ args }) => String(args[1]))).toEqual(
-      Array(2).fill('TypeError: There is no service "chat"; there are none'),
+    expect(entries.map(({ args }) => String(args[0]))).toEqual(
+      Array(2).fill(expect.stringMatching(/: TypeError: There is no service "chat"; there are none$/)),
     );
   });
 
@@ -285,10 +285,9 @@ describe("disposing", () => {
     await app.close();
     // Values were ready before any factory had run, so that factories could use them: they go last.
     expect(steps).toEqual(["later begins", "later is done", "fails", "now", "plain"]);
-    const logged = ["fails", "rejects"].map((name) => ({
-      level: "error",
-      args: [expect.stringContaining(`service "${name}" has failed to dispose of itself`), failure],
-    }));
+    const logged = ["fails", "rejects"].map((name) =>
+      errorEntry(`service "${name}" has failed to dispose of itself`, failure)
+    );
     expect(entries).toEqual(logged);
     await app.close();
     expect(steps.length).toBe(5);

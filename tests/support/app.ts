@@ -14,8 +14,10 @@ import {
 import type { AddressInfo, Socket as RawSocket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { onTestFinished } from "vitest";
+import { inspect } from "node:util";
+import { expect, onTestFinished } from "vitest";
 import { type App, type AppOptions, createApp, type Logger, type Socket, type SocketEvents } from "../../mod.ts";
+import { isError } from "../../src/app/common/validate.ts";
 import { acceptUpgrade } from "../../src/transport/handshake-response.ts";
 import { type ConnectOptions, RawClient } from "./raw-client.ts";
 import { actualRuntime } from "./runtime.ts";
@@ -162,6 +164,25 @@ export function recordingLogger(): { readonly logger: Logger; readonly entries: 
     error: record("error"),
   };
   return { logger, entries };
+}
+
+/**
+ * The entry that `recordingLogger` has of an error, for `expect(entries).toEqual(…)`.
+ *
+ * @param text a part of the text about what has failed
+ * @param error the value that was thrown: the entry tells it to its end, and an Error with its stack
+ */
+export function errorEntry(text: string, error: unknown): LogEntry {
+  const [reason, frames] = isError(error)
+    ? [String(error), error.stack!.slice(error.stack!.indexOf("\n    at "))]
+    : [inspect(error), ""];
+  const pattern = (end: string): RegExp => new RegExp(`^(Error: )?SpaceNode: .*${escape(text)}.*: ${escape(end)}$`);
+  const [message, stack] = [reason, reason + frames].map((end): string => expect.stringMatching(pattern(end)));
+  return { level: "error", args: [expect.objectContaining({ message, stack })] };
+}
+
+function escape(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
 /** A response to an HTTP request. */

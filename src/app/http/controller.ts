@@ -24,5 +24,8 @@ export type Controller<Services, Params = PathParams> = (request: HttpRequest<Pa
 /** The request that a controller gets: an {@link AppRequest} with the methods of {@link RequestBody}. */
 export type HttpRequest<Params = PathParams> = AppRequest<Params> & RequestBody;
 
-/** The HTTP methods that can have controllers. The controllers of GET also serve HEAD. */
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+/**
+ * The HTTP methods that can have controllers. The controllers of GET also serve HEAD. OPTIONS needs no controller: the
+ * app answers it by itself.
+ */
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";

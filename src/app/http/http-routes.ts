@@ -1,6 +1,7 @@
 /** From an HTTP request to its controller, and from the controller's result to the response. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Logger } from "../common/logger.ts";
+import type { Socket as RawSocket } from "node:net";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { BODY_METHODS, type BodyLimits, bodyOf } from "./body.ts";
 import type { Controller, Method } from "./controller.ts";
@@ -28,6 +29,8 @@ export class HttpRoutes {
   readonly #routes = new Map<string, Router<AnyController>>();
   readonly #options: HttpRoutesOptions;
   readonly #isWebSocket: (path: string) => boolean;
+  /** The response to the newest request of each connection: a client may send several requests at once. */
+  readonly #newest = new WeakMap<RawSocket, ServerResponse>();
   #isClosing = false;
 
   /**
@@ -49,24 +52,24 @@ export class HttpRoutes {
     router.add(path, controller);
   }
 
-  /** Makes each response from now on the last of its connection. */
+  /** Makes the response to the newest request of each connection the last of the connection. */
   close(): void {
     this.#isClosing = true;
   }
 
   /** Calls the controller of a request and sends its response. Never rejects. */
   async handle(message: IncomingMessage, response: ServerResponse, services: object): Promise<void> {
+    this.#newest.set(message.socket, response);
     const httpResponse = await this.respond(message, services);
     try {
-      const isLast = this.#isClosing;
+      // This header ends the connection, and with it the responses that are to come behind this one.
+      const isLast = this.#isClosing && this.#newest.get(message.socket) === response;
       if (isLast) response.setHeader("Connection", "close");
       await sendResponse(response, httpResponse);
-      // The app began to close while the response was being sent: too late for a `Connection` header.
-      if (this.#isClosing && !isLast) message.socket.end();
     } catch (error) {
       // A client that has disconnected is not worth a log line.
       if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") {
-        this.#options.logger.error(`SpaceNode: the answer to ${describe(message)} was cut:`, error);
+        this.#options.logger.error(entryOf(`SpaceNode: the answer to ${describe(message)} was cut`, error));
       }
       response.destroy();
     }
@@ -91,10 +94,12 @@ export class HttpRoutes {
   }
 
   #findRoute({ method = "GET" }: IncomingMessage, path: string): RouteMatch<AnyController> | HttpResponse {
-    if (path === "*") return options([...this.#routes.keys()]);
+    if (path === "*") return options([...this.#routes.keys()].filter((name) => name !== "OPTIONS"));
     const match = this.#routes.get(method === "HEAD" ? "GET" : method)?.match(path);
     if (match !== undefined) return match;
-    const methods = [...this.#routes].filter(([, router]) => router.match(path) !== undefined).map(([name]) => name);
+    // OPTIONS alone makes no resource of a path: a controller of "/*" may serve the preflights of all paths.
+    const methods = [...this.#routes].filter(([name, router]) => name !== "OPTIONS" && router.match(path) !== undefined)
+      .map(([name]) => name);
     if (methods.length > 0) {
       if (method === "OPTIONS") return options(methods);
       throw new HttpError(405, `${method} is not possible here`, { Allow: allow(methods) });
@@ -108,7 +113,7 @@ export class HttpRoutes {
 
   #toHttpError(error: unknown, message: IncomingMessage): HttpError {
     if (isHttpError(error)) return error;
-    this.#options.logger.error(`SpaceNode: the controller of ${describe(message)} has thrown:`, error);
+    this.#options.logger.error(entryOf(`SpaceNode: the controller of ${describe(message)} has thrown`, error));
     return new HttpError(500, "Something went wrong on the server");
   }
 }

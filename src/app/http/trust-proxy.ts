@@ -7,7 +7,7 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 import { BlockList, isIP } from "node:net";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { isPromise, isTrue, throwInvalidOption } from "../common/validate.ts";
 import { HttpError } from "./http-error.ts";
 import { type Part, partsOfForwarded, partsOfXForwarded } from "./forwarded.ts";
@@ -93,7 +93,9 @@ function familyName(family: number): "ipv4" | "ipv6" {
 function guard(predicate: ProxyPredicate, logger: Logger): ProxyPredicate {
   let hasLogged = false;
   const log = (error: unknown): void => {
-    if (!hasLogged) logger.error("SpaceNode: the trustProxy function has failed, and a proxy is not trusted:", error);
+    if (!hasLogged) {
+      logger.error(entryOf("SpaceNode: the trustProxy function has failed, and a proxy is not trusted", error));
+    }
     hasLogged = true;
   };
   return (address, hop) => {

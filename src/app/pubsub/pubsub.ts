@@ -1,7 +1,7 @@
 /** The topics of an app: subscribing, publishing and presence, with and without a broker. */
 import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { checkNames } from "../common/validate.ts";
 import type { Broker } from "./broker.ts";
@@ -154,7 +154,7 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   }
 
   protected onListenerError(event: keyof PubSubEvents<Socket>, error: unknown): void {
-    this.#settings.logger.error(`SpaceNode: a listener of "${event}" has thrown:`, error);
+    this.#settings.logger.error(entryOf(`SpaceNode: a listener of "${event}" has thrown`, error));
   }
 
   async #close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** The link between the topics of this process and a broker. */
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import type { Broker, BrokerStatus } from "./broker.ts";
 import { decodeEnvelope, encodeEntry, encodePrefix } from "./envelope.ts";
@@ -199,7 +199,10 @@ export class Relay {
     const count = countOf(topic, batch.parts.length - 1);
     if (this.#inFlightBytes + byteLength > MAX_IN_FLIGHT_BYTES) {
       this.#dropped += count;
-      return this.#warn("slow", `the broker is too slow: ${this.#inFlightBytes} bytes are on their way to it`);
+      return this.#warn(
+        "slow",
+        `SpaceNode: the broker is too slow: ${this.#inFlightBytes} bytes are on their way to it`,
+      );
     }
     const bytes = Buffer.concat(batch.parts, byteLength);
     this.#inFlightBytes += byteLength;
@@ -219,7 +222,7 @@ export class Relay {
       return true;
     } catch (error) {
       // While the link is down all calls fail, and that it is down has been logged already.
-      if (this.#isConnected) this.#warn(method, `the broker could not ${method}:`, error);
+      if (this.#isConnected) this.#warn(method, entryOf(`SpaceNode: the broker could not ${method}`, error));
       return false;
     }
   }
@@ -230,7 +233,7 @@ export class Relay {
     if (envelope === undefined) {
       return this.#warn(
         "garbage",
-        `the broker has brought ${bytes.length} bytes that are not from an app, at ${show(topic)}`,
+        `SpaceNode: the broker has brought ${bytes.length} bytes that are not from an app, at ${show(topic)}`,
       );
     }
     if (envelope.origin === this.#origin || !this.#events.isWanted(topic)) return;
@@ -261,15 +264,15 @@ export class Relay {
   #logAway(wasConnected: boolean, error: unknown): void {
     if (this.#hasLoggedAway || (!wasConnected && error === undefined)) return;
     this.#hasLoggedAway = true;
-    const reason = error === undefined ? [] : [error];
-    this.#logger.warn("SpaceNode: the broker is away; messages reach this process only.", ...reason);
+    const text = "SpaceNode: the broker is away; messages reach this process only";
+    this.#logger.warn(error === undefined ? `${text}.` : entryOf(text, error));
   }
 
   /** Logs a warning, once for each kind until the link is up again. */
-  #warn(kind: string, ...message: [string, ...unknown[]]): void {
+  #warn(kind: string, entry: string | Error): void {
     if (this.#warnings.has(kind)) return;
     this.#warnings.add(kind);
-    this.#logger.warn(`SpaceNode: ${message[0]}`, ...message.slice(1));
+    this.#logger.warn(entry);
   }
 }
 

@@ -86,7 +86,7 @@ export class AttachedServers implements SharingApp {
   close(): void {
     for (const server of this.#servers) SharedServer.delete(server, this);
     this.#servers.clear();
-    this.#guard.refuseAll();
+    this.#guard.close();
   }
 
   /** Cuts the connections whose handshakes have no response yet. */

@@ -21,6 +21,7 @@ export class HandshakeGuard implements HandshakeClaims {
   readonly #belowTls = new Map<string, RawSocket>();
   /** The connections whose handshakes may get a response from other listeners too, as they were when those came. */
   readonly #arrivals = new WeakMap<RawSocket, Arrival>();
+  #isClosing = false;
 
   /** This listener and the next one serve all connections, so that a connection needs no functions of its own. */
   readonly #onClose: (this: RawSocket) => void;
@@ -146,16 +147,28 @@ export class HandshakeGuard implements HandshakeClaims {
     return this.#pendingResponses.has(raw);
   }
 
-  /** Refuses each connection whose handshake is awaited with 503, because the server is going away. */
-  refuseAll(): void {
+  /**
+   * Closes idle connections, and each other one when the last of its responses is complete, because the server is going
+   * away. A connection whose first request or whose handshake is awaited is refused with 503.
+   */
+  close(): void {
+    this.#isClosing = true;
     for (const raw of this.#handshakes) {
-      if (raw.writable && this.claim(raw)) this.#refuse(raw, 503, "The server is going away");
+      // A client that has ended its side still gets its response.
+      if (this.hasPendingResponse(raw) || !raw.writable || !this.claim(raw)) continue;
+      if (this.#pendingResponses.isIdle(raw)) destroyAfterWrites(raw);
+      else this.#refuse(raw, 503, "The server is going away");
     }
   }
 
   /** Cuts all connections that are still watched. */
   terminateAll(): void {
     for (const raw of this.#handshakes) if (this.claim(raw)) raw.destroy();
+  }
+
+  /** Cuts connections in the middle of a response, see {@link PendingResponses.terminateBegun}. */
+  terminateResponses(): boolean {
+    return this.#pendingResponses.terminateBegun();
   }
 
   /** Stops all timers. */
@@ -203,7 +216,11 @@ export class HandshakeGuard implements HandshakeClaims {
     response.on("error", ignore);
     response.req.on("error", ignore);
     this.#handshakes.delete(response.req.socket);
-    this.#pendingResponses.bound(response, (raw) => this.#expect(raw));
+    this.#pendingResponses.bound(response, (raw) => {
+      this.#expect(raw);
+      // The response could have begun too early for a header `Connection: close`.
+      if (this.#isClosing) raw.end();
+    });
   }
 }
 

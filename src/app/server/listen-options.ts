@@ -1,9 +1,10 @@
 /** The argument of `app.listen`: its type and its check. */
 import { show } from "../common/show.ts";
-import { checkNames, isObject } from "../common/validate.ts";
+import { checkNames, inRange, isObject } from "../common/validate.ts";
 
 /**
- * The place at which an app listens: a port, or the path of a unix socket. One of `port` and `path` has to be set.
+ * The place at which an app listens: a port, the path of a unix socket, or a socket that listens already. One of
+ * `port`, `path` and `fd` has to be set.
  *
  * @example
  * ```ts
@@ -25,23 +26,46 @@ export interface ListenOptions {
   reusePort?: boolean | undefined;
   /** The path of a unix socket, instead of a port and a host. */
   path?: string | undefined;
+  /**
+   * The number of a file descriptor, instead of a port and a host: a listening socket that this process has inherited.
+   * With socket activation, systemd opens the sockets of a service and passes them on from 3 on, so that no connection
+   * is refused while the service starts anew:
+   *
+   * ```ini
+   * # chat.socket
+   * [Socket]
+   * ListenStream=443
+   * ```
+   *
+   * The program then calls `app.listen({ fd: 3 })`, or `app.listen(process.env.LISTEN_FDS ? { fd: 3 } : 3000)`. Windows
+   * passes no sockets on.
+   */
+  fd?: number | undefined;
 }
 
-const LISTEN_OPTION_NAMES = ["port", "host", "reusePort", "path"];
+const LISTEN_OPTION_NAMES = ["port", "host", "reusePort", "path", "fd"];
 
 /**
  * Checks the argument of `app.listen`.
  *
  * @param where a port, or options
- * @throws TypeError for a value that is neither, for an unknown name or a wrong type, or for a path together with a
- * port or a host
- * @throws RangeError for a port out of range
+ * @throws TypeError for a value that is neither, for an unknown name or a wrong type, or for a path or an fd together
+ * with a port or a host
+ * @throws RangeError for a port or an fd out of range
  */
 export function resolveListen(where: unknown): ListenOptions {
   const options = (typeof where === "number" ? { port: where } : where) as ListenOptions;
-  if (!isObject(options)) throw new TypeError(`listen takes a port, or { port, host }; got ${show(where)}`);
+  if (!isObject(options)) {
+    throw new TypeError(`listen takes a port, or { port, host }, { path } or { fd }; got ${show(where)}`);
+  }
   checkNames("listen", options, LISTEN_OPTION_NAMES);
-  const { port, host, reusePort, path } = options;
+  const { port, host, reusePort, path, fd } = options;
+  if (fd !== undefined) {
+    if (port !== undefined || host !== undefined || path !== undefined || reusePort !== undefined) {
+      throw new TypeError("listen takes either an fd, or a path, or a port and a host");
+    }
+    return { fd: inRange("fd", fd, 0, 0, 2 ** 31 - 1) };
+  }
   if (path !== undefined) {
     if (typeof path !== "string" || path === "") {
       throw new TypeError(`path must be the path of a unix socket; got ${show(path)}`);

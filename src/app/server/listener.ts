@@ -8,10 +8,10 @@ import {
   type Server as NetServer,
   type Socket as RawSocket,
 } from "node:net";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { needsFrontServer } from "../../platform.ts";
 import { asksForWebSocket, HandshakeAttempt } from "../../transport/handshake-attempt.ts";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { HandshakeGuard } from "./handshake-guard.ts";
 import type { ListenOptions } from "./listen-options.ts";
@@ -43,6 +43,7 @@ const HTTP = {
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #handlers: ListenerHandlers;
+  #tls: TlsOptions | undefined;
   readonly #guard: HandshakeGuard;
   /** The server that speaks HTTP. */
   #http: Server | undefined;
@@ -51,6 +52,7 @@ export class Listener {
 
   constructor(options: ListenerOptions, handlers: ListenerHandlers) {
     this.#options = options;
+    this.#tls = options.tls;
     this.#handlers = handlers;
     this.#guard = new HandshakeGuard(options.handshakeTimeoutMs);
   }
@@ -58,10 +60,10 @@ export class Listener {
   /**
    * Begins to listen, and resolves once the server listens.
    *
-   * @throws Error that names the port or the path, when the server cannot listen there
+   * @throws Error that names the port, the path or the fd, when the server cannot listen there
    */
   async listen(options: ListenOptions): Promise<void> {
-    const front = this.#front = this.#createServers(options.reusePort ?? false);
+    const front = this.#front = this.#createServers(options);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     front.once("error", reject);
     front.listen({ ...options }, resolve);
@@ -73,7 +75,9 @@ export class Listener {
     front.off("error", reject);
     // An error after that, such as too many open files, concerns one connection. The next connection may be accepted
     // again.
-    front.on("error", (error) => this.#options.logger.error("SpaceNode: a connection could not be accepted:", error));
+    front.on("error", (error) => {
+      this.#options.logger.error(entryOf("SpaceNode: a connection could not be accepted", error));
+    });
   }
 
   /** The address at which the server listens. Undefined while it does not listen, and for a unix socket. */
@@ -88,7 +92,23 @@ export class Listener {
     if (address === undefined) return "";
     const isAny = address.address === "::" || address.address === "0.0.0.0";
     const host = isAny ? "localhost" : address.address.includes(":") ? `[${address.address}]` : address.address;
-    return `${this.#options.tls === undefined ? "http" : "https"}://${host}:${address.port}`;
+    return `${this.#tls === undefined ? "http" : "https"}://${host}:${address.port}`;
+  }
+
+  /**
+   * Makes connections from now on get another certificate.
+   *
+   * @throws Error if the runtime cannot exchange the certificate of a server that listens
+   */
+  renewTls(tls: TlsOptions): void {
+    const front = this.#front as Partial<TlsServer> | undefined;
+    if (front !== undefined && typeof front.setSecureContext !== "function") {
+      throw new Error(
+        "This runtime cannot renew the certificate of a server that listens: start the app again instead",
+      );
+    }
+    front?.setSecureContext?.(tls);
+    this.#tls = tls;
   }
 
   /**
@@ -100,12 +120,22 @@ export class Listener {
     const { promise, resolve } = Promise.withResolvers<void>();
     if (this.#front?.listening) this.#front.close(() => resolve());
     else resolve();
-    this.#http?.closeIdleConnections();
-    this.#guard.refuseAll();
+    this.#guard.close();
     return promise.then(() => this.#guard.stop());
   }
 
-  /** Cuts all connections except WebSockets, which do not belong to the HTTP server any more. */
+  /**
+   * Cuts all connections, except WebSockets, which do not belong to the HTTP server any more, and except those on which
+   * a response has not begun.
+   *
+   * @returns true if there was no exception
+   */
+  terminate(): boolean {
+    this.#guard.terminateAll();
+    return this.#guard.terminateResponses();
+  }
+
+  /** Cuts all connections except WebSockets. */
   terminateAll(): void {
     this.#http?.closeAllConnections();
     this.#guard.terminateAll();
@@ -122,20 +152,24 @@ export class Listener {
    * Creates the HTTP server and, where the runtime needs one, the server in front of it. Gives the one that has to
    * listen.
    */
-  #createServers(reusePort: boolean): NetServer {
-    const { tls } = this.#options;
-    const hasFront = needsFrontServer(tls !== undefined, reusePort);
+  #createServers({ reusePort = false, fd }: ListenOptions): NetServer {
+    const tls = this.#tls;
+    const hasFront = needsFrontServer(tls !== undefined, reusePort || fd !== undefined);
     const http = this.#http = tls === undefined || hasFront
       ? createHttpServer(HTTP)
       : createHttpsServer({ ...tls, ...HTTP });
-    http.on("request", this.#handlers.onRequest);
     http.on("upgrade", (message: IncomingMessage, raw: RawSocket, head: Buffer) => {
       this.#guard.watchUpgrade(message, raw);
       // The response to an earlier request would go out behind the 101, into the middle of the WebSocket.
       if (this.#guard.hasPendingResponse(message.socket)) raw.destroy();
       else this.#handlers.onHandshake(new HandshakeAttempt(message, raw, head, this.#guard));
     });
+    // The guard hears of a request before the controller does, which may close the app at once.
     this.#guard.protect(http, tls !== undefined && !hasFront);
+    http.on("request", this.#handlers.onRequest);
+    // Node and Bun would also cut a connection on which a whole response waits for a client that reads slowly. The
+    // guard closes the idle connections instead.
+    http.closeIdleConnections = () => {};
     if (!hasFront) return http;
     const handOver = (raw: RawSocket): boolean => http.emit("connection", raw);
     if (tls === undefined) return createNetServer(handOver);
@@ -145,9 +179,14 @@ export class Listener {
   }
 }
 
-/** Makes an error that names the port or the path, because the errors of some runtimes do not. */
-function explain(error: NodeJS.ErrnoException, { port, host, path }: ListenOptions): Error {
+/** Makes an error that names the port, the path or the fd, because the errors of some runtimes do not. */
+function explain(error: NodeJS.ErrnoException, { port, host, path, fd }: ListenOptions): Error {
   const { code } = error;
+  if (fd !== undefined) {
+    const message = `The fd ${fd} cannot be listened at: ${error.message}. It must be a listening socket that this ` +
+      "process has inherited, and the operating system must be able to pass one on, which Windows is not";
+    return Object.assign(new Error(message, { cause: error }), { code, fd });
+  }
   const where = path !== undefined
     ? `The path ${show(path)}`
     : `Port ${port}${host === undefined ? "" : ` of ${host}`}`;

@@ -25,10 +25,30 @@ interface Pipeline {
 /** Counts, for each connection, the requests whose responses are not complete. */
 export class PendingResponses {
   readonly #pipelines = new WeakMap<RawSocket, Pipeline>();
+  /** The responses of this app's own server that are not complete. */
+  readonly #own = new Set<ServerResponse>();
 
   /** Tells whether a response on this connection is not complete. */
   has(raw: RawSocket): boolean {
     return (this.#pipelines.get(raw)?.pending ?? 0) > 0;
+  }
+
+  /** Tells whether a connection has had a response, and has none that is not complete. */
+  isIdle(raw: RawSocket): boolean {
+    return this.#pipelines.get(raw)?.pending === 0;
+  }
+
+  /**
+   * Cuts the connections of this app's own server whose responses have all begun, and are not complete. A request
+   * without any response may belong to a controller that waits for the end of the app.
+   *
+   * @returns true if there was no such request
+   */
+  terminateBegun(): boolean {
+    const others = new Set<RawSocket>();
+    for (const { headersSent, req } of this.#own) if (!headersSent) others.add(req.socket);
+    for (const { req } of this.#own) if (!others.has(req.socket)) req.socket.destroy();
+    return others.size === 0;
   }
 
   /** Counts a response of somebody else's server. This app must not pause or cut the connections of such a server. */
@@ -50,7 +70,9 @@ export class PendingResponses {
     pipeline.pending++;
     if (pipeline.pending > MAX_PENDING) return void raw.destroy();
     if (pipeline.pending >= PAUSE_FROM) pauseReading(raw, pipeline);
+    this.#own.add(response);
     response.once("close", () => {
+      this.#own.delete(response);
       pipeline.pending--;
       if (pipeline.pending <= RESUME_AT) resumeReading(raw, pipeline);
       if (pipeline.pending === 0 && !raw.destroyed) onIdle(raw);

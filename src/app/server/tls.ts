@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { ServerOptions } from "node:https";
 import { show } from "../common/show.ts";
-import { isObject } from "../common/validate.ts";
+import { checkNames, isObject } from "../common/validate.ts";
 
 /**
  * The options of a TLS server: `cert`, `key`, and all other options that a server of `node:https` takes. Either `key`
@@ -29,6 +29,25 @@ export function checkTls(tls: unknown): void {
   const certificate = readPem("cert", () => new X509Certificate(cert));
   const privateKey = readPem("key", () => createPrivateKey({ key, ...(passphrase !== undefined && { passphrase }) }));
   if (!certificate.checkPrivateKey(privateKey)) throw new TypeError("tls.key is not the key of tls.cert");
+}
+
+/** The argument of `app.renewTls`: the options of {@link TlsOptions} that have to do with certificates. */
+export type TlsRenewal = Pick<TlsOptions, "key" | "cert" | "pfx" | "passphrase" | "ca" | "crl">;
+
+const RENEWAL_NAMES = ["key", "cert", "pfx", "passphrase", "ca", "crl"];
+
+/**
+ * Puts a new certificate in the place of the one in the options of a server. The other options stay as they were.
+ *
+ * @throws TypeError that names the wrong option
+ */
+export function renewTls({ key, cert, pfx, ...others }: TlsOptions, renewal: TlsRenewal): TlsOptions {
+  if (!isObject(renewal)) throw new TypeError(`renewTls takes an object such as { key, cert }; got ${show(renewal)}`);
+  checkNames("renewTls", renewal, RENEWAL_NAMES);
+  const hasPair = renewal.key !== undefined || renewal.cert !== undefined || renewal.pfx !== undefined;
+  const renewed = { ...others, ...(!hasPair && { key, cert, pfx }), ...renewal };
+  checkTls(renewed);
+  return renewed;
 }
 
 function readPem<Result>(name: string, read: () => Result): Result {

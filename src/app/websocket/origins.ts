@@ -9,8 +9,13 @@ import { isTrue } from "../common/validate.ts";
  *
  * - A string is one origin, such as `"https://mysite.com"`. `"https://*.mysite.com"` stands for every subdomain, of one
  *   or more labels, but not for `mysite.com` itself.
- * - `"same-origin"` stands for pages that were loaded from the host and port to which they connect. Behind proxies, the
- *   option `trustProxy` makes the host, and the protocol, those that the trusted proxies name.
+ * - `"same-origin"` stands for pages that were loaded over http or https from the host and port to which they connect.
+ *   Behind proxies, the option `trustProxy` makes the host, and the protocol, those that the trusted proxies name.
+ * - Pages of an app have the origin of its scheme, such as `"tauri://localhost"`, `"capacitor://localhost"`,
+ *   `"app://."`, or `"chrome-extension://"` and the id of the extension. Scheme and host must be the same.
+ * - `"file://"` stands for pages that were opened from a file, in browsers that say so. Others send `"null"`.
+ * - `"null"` stands for all pages without an origin of their own: files, frames with `sandbox`, and `data:` addresses.
+ *   Any site can make such a frame, so `"null"` is no more secure than to allow every origin.
  * - A RegExp is tested against the origin as the browser has sent it.
  * - A function is an {@link OriginPredicate}.
  * - An array allows each of its origins. An empty array allows none.
@@ -44,6 +49,7 @@ export function compileOrigins(allowed: WsOrigins): OriginCheck {
 
 function compileOrigin(allowed: unknown): OriginCheck {
   if (allowed === "same-origin") return isSameOrigin;
+  if (allowed === "null") return (origin) => origin === "null";
   if (typeof allowed === "string") return allowed.includes("*") ? compileWildcard(allowed) : compileExact(allowed);
   if (allowed instanceof RegExp) {
     // A RegExp with the flag g or y starts where its last match has ended. A copy without these flags always starts at
@@ -91,28 +97,31 @@ function splitScheme(origin: string): [scheme: string, host: string] {
  */
 export function isSameOrigin(origin: string, host: string, protocol?: "http" | "https" | undefined): boolean {
   const page = normalise(origin);
-  if (page === undefined) return false;
+  // A page of another scheme was not loaded from a server, whatever its host is called.
+  if (page === undefined || !/^https?:/.test(page)) return false;
   return page === normalise(`${protocol ?? splitScheme(page)[0]}://${host}`);
 }
 
 /**
- * Writes scheme, host and port of an origin as every browser does. Gives undefined for a value that is no origin, such
- * as "null".
+ * Writes scheme, host and port of an origin as every browser does. The host is empty in "file://", and may be so with
+ * the scheme of an app. Gives undefined for a value that is no origin, such as "null" or "mailto:x".
  */
 function normalise(origin: string): string | undefined {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(origin)) return undefined;
   let url: URL;
   try {
     url = new URL(origin);
   } catch {
     return undefined;
   }
-  const isBare = url.host !== "" && url.username === "" && url.password === "" && url.pathname.length <= 1 &&
+  const isBare = url.username === "" && url.password === "" && url.pathname.length <= 1 &&
     url.search === "" && url.hash === "";
   return isBare ? `${url.protocol}//${url.host}` : undefined;
 }
 
 function refuse(allowed: string): never {
   throw new TypeError(
-    `wsOrigins must have origins like "https://mysite.com" or "https://*.mysite.com"; got ${show(allowed)}`,
+    'wsOrigins must have origins like "https://mysite.com", "https://*.mysite.com", "tauri://localhost", "file://" or ' +
+      `"null"; got ${show(allowed)}`,
   );
 }

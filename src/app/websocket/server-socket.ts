@@ -8,7 +8,7 @@ import { Connection } from "../../transport/connection.ts";
 import type { NegotiatedDeflate } from "../../transport/deflate/negotiated-deflate.ts";
 import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { checkNames, throwInvalidOption } from "../common/validate.ts";
 import type { Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
@@ -286,7 +286,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     // A loop over the messages has thrown because of an unclean close. The `close` event has reported that already, and
     // the handler is not at fault.
     if (this.#closeError !== undefined && error === this.#closeError) return;
-    this.#settings.logger.error(`SpaceNode: the ${where} has thrown, its socket is closed with 1011:`, error);
+    this.#settings.logger.error(entryOf(`SpaceNode: the ${where} has thrown, its socket is closed with 1011`, error));
     // One exception is enough: the message listeners do not get the messages that wait or still arrive.
     this.removeListeners("message");
     this.onHandlerEnd();
@@ -297,7 +297,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   protected onListenerError(event: keyof SocketEvents, error: unknown): void {
     // An `error` listener that throws must not be called with its own exception.
     if (event !== "error") return this.onHandlerError(`listener of "${event}"`, error);
-    this.#settings.logger.error('SpaceNode: the listener of "error" has thrown:', error);
+    this.#settings.logger.error(entryOf('SpaceNode: the listener of "error" has thrown', error));
   }
 
   // InboxOwner

@@ -11,7 +11,7 @@ import { DeflateNegotiator } from "../../transport/deflate/negotiated-deflate.ts
 import { asksForWebSocket, type HandshakeAttempt, type HandshakeFit } from "../../transport/handshake-attempt.ts";
 import type { UpgradeExtras } from "../../transport/handshake-response.ts";
 import { ConnectionTimers, type TimerOptions } from "../../transport/timers/connection-timers.ts";
-import type { Logger } from "../common/logger.ts";
+import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { isPromise } from "../common/validate.ts";
 import { isHttpError } from "../http/http-error.ts";
@@ -202,7 +202,7 @@ export class WebSocketRoutes {
    * any more.
    */
   #cut(raw: RawSocket, error: unknown): void {
-    this.#options.logger.error("SpaceNode: a connection could not be set up:", error);
+    this.#options.logger.error(entryOf("SpaceNode: a connection could not be set up", error));
     raw.destroy();
   }
 
@@ -296,7 +296,7 @@ export class WebSocketRoutes {
   #toHandshakeError(error: unknown): HandshakeError {
     if (error instanceof HandshakeError) return error;
     if (isHttpError(error)) return new HandshakeError(error.status, error.message, error.headers);
-    this.#options.logger.error("SpaceNode: a handshake has failed:", error);
+    this.#options.logger.error(entryOf("SpaceNode: a handshake has failed", error));
     return new HandshakeError(500, "The handshake has failed");
   }
 }

@@ -24,3 +24,9 @@ test.each<[string, unknown]>([
 ])("shows %s", (expected, value) => {
   expect(show(value)).toBe(expected);
 });
+
+test("shows a proxy that was revoked", () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  expect(show(proxy)).toBe("an object");
+});

@@ -52,6 +52,39 @@ describe("methods", () => {
     expect([status, body]).toEqual([204, ""]);
     expect(headers.allow).toBe("GET, POST, HEAD, OPTIONS");
   });
+
+  test("a controller of OPTIONS answers instead, with the params of its path", async () => {
+    const app = await listeningApp(
+      {},
+      (app) =>
+        app.get("/room/:id", () => "room").options(
+          "/room/:id",
+          ({ params }) =>
+            new Response(null, { status: 204, headers: { "Access-Control-Allow-Methods": `GET ${params.id}` } }),
+        ),
+    );
+    const { status, headers, body } = await ask(app, "/room/7", "OPTIONS");
+    expect([status, body, headers["access-control-allow-methods"], headers.allow]).toEqual([
+      204,
+      "",
+      "GET 7",
+      undefined,
+    ]);
+    expect((await ask(app, "/room/7", "PUT")).headers.allow).toBe("GET, HEAD, OPTIONS");
+    const injected = await app.inject(new Request("http://localhost/room/8", { method: "OPTIONS" }));
+    expect(injected.headers.get("access-control-allow-methods")).toBe("GET 8");
+  });
+
+  test("a controller of OPTIONS for all paths changes no other response", async () => {
+    const app = await listeningApp(
+      {},
+      (app) => app.options("/*", () => "yes").get("/page", () => "page").ws("/socket", () => {}),
+    );
+    for (const path of ["/page", "/socket", "/nothing"]) expect((await ask(app, path, "OPTIONS")).body).toBe("yes");
+    const statuses = ["/page", "/socket", "/nothing"].map(async (path) => (await ask(app, path)).status);
+    expect(await Promise.all(statuses)).toEqual([200, 426, 404]);
+    expect(await ask(app, "/page", "PUT")).toMatchObject({ status: 405, headers: { allow: "GET, HEAD, OPTIONS" } });
+  });
 });
 
 describe("paths", () => {

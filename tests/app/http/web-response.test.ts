@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { createContext, runInContext } from "node:vm";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { HttpError } from "../../../mod.ts";
-import { ask, listeningApp, portOf, recordingLogger, until } from "../../support/app.ts";
+import { ask, errorEntry, listeningApp, portOf, recordingLogger, until } from "../../support/app.ts";
 import { foreignResponses, OtherStream, replaceGlobalResponse } from "../../support/foreign-response.ts";
 import { headerOf, rawRequest, statusOf } from "../../support/raw-client.ts";
 import { appWith, bodyOf, handshake, type Hook } from "../../support/upgrade-hook.ts";
@@ -92,7 +92,7 @@ describe("an upgrade hook that returns a Response", () => {
       const response = await handshake(app);
       expect([statusOf(response), bodyOf(response)]).toEqual([500, "The handshake has failed\n"]);
       expect(response).not.toContain("X-Evil");
-      expect(entries.map(({ args }) => String(args[1]))).toEqual([expect.stringMatching(message)]);
+      expect(entries.map(({ args }) => String(args[0]))).toEqual([expect.stringMatching(message)]);
       expect(app.stats()).toMatchObject({ accepted: 0, refused: 1, connections: 0 });
     }
   });
@@ -174,7 +174,7 @@ describe("a controller that returns a Response", () => {
       }));
     const response = await rawRequest(portOf(app), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     expect(response).not.toMatch(/\r\n0\r\n\r\n$/);
-    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining('GET "/"'), failure] }]);
+    expect(entries).toEqual([errorEntry('GET "/"', failure)]);
   });
 
   test.each<[string, unknown]>([
@@ -186,7 +186,7 @@ describe("a controller that returns a Response", () => {
     const { logger, entries } = recordingLogger();
     const app = await listeningApp({ logger }, (app) => app.get("/", () => response));
     expect((await ask(app, "/")).status).toBe(500);
-    expect(entries.map(({ args }) => String(args[1]))).toEqual([expect.stringContaining(`599; got ${status}`)]);
+    expect(entries.map(({ args }) => String(args[0]))).toEqual([expect.stringContaining(`599; got ${status}`)]);
   });
 });
 
@@ -282,5 +282,5 @@ test("an Error of another realm counts as thrown", async () => {
   app.get("/page", () => error);
   expect(statusOf(await handshake(app))).toBe(500);
   expect(await ask(app, "/page")).toMatchObject({ status: 500, body: "Something went wrong on the server\n" });
-  expect(entries.map(({ args }) => args[1])).toEqual([error, error]);
+  expect(entries).toEqual([errorEntry("a handshake", error), errorEntry('GET "/page"', error)]);
 });

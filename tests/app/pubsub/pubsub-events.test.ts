@@ -80,10 +80,7 @@ describe("join and leave", () => {
     expect(changes.map(({ event }) => event)).toEqual(["join", "leave"]);
     expect(entries.map(({ level }) => level)).toEqual(["error", "error"]);
     for (const [i, event] of ["join", "leave"].entries()) {
-      expect(entries[i].args).toEqual([
-        expect.stringContaining(event),
-        expect.objectContaining({ message: "listener at fault" }),
-      ]);
+      expect(String(entries[i].args)).toMatch(new RegExp(`"${event}" has thrown: Error: listener at fault$`));
     }
     expect([errors, one.socket.readyState]).toEqual([[], one.socket.OPEN]);
   });

@@ -76,7 +76,7 @@ describe("while the broker is away", () => {
       await hub.settle();
     }
     expect(report(a.entries)).toEqual([expect.stringMatching(/^warn: .*broker/)]);
-    expect(a.entries[0].args).toContain(error);
+    expect(String(a.entries[0].args)).toMatch(/: Error: (cable pulled|broker at fault)$/);
     a.broker.reconnect();
     a.broker.tell({ isConnected: true });
     await hub.settle();
@@ -144,7 +144,7 @@ describe("a broker's method that", () => {
     await hub.settle();
     expect(a.app.stats().broker).toMatchObject({ isConnected: true, published: 0, dropped: 3 });
     expect(report(a.entries)).toEqual([expect.stringMatching(/^(warn|error): .*broker.*publish/)]);
-    expect(a.entries[0].args).toContain(error);
+    expect(String(a.entries[0].args)).toMatch(/: Error: (cable pulled|broker at fault)$/);
   });
 });
 

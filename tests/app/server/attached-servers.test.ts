@@ -11,7 +11,7 @@ import { Hono } from "hono";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { type App, type AppOptions, createApp } from "../../../mod.ts";
-import { connectTo, recordingLogger } from "../../support/app.ts";
+import { connectTo, errorEntry, recordingLogger } from "../../support/app.ts";
 import { certificate, connectSecurely } from "../../support/certificate.ts";
 import { close, text } from "../../support/frames.ts";
 import { listening, plainServer, portOfServer } from "../../support/other-server.ts";
@@ -172,7 +172,7 @@ describe("attach", () => {
     const response = await rawRequest(portOfServer(server), upgradeRequest("/"));
     expect(statusOf(response)).toBe(500);
     expect(response).not.toContain("no database");
-    expect(entries).toEqual([{ level: "error", args: [expect.any(String), failure] }]);
+    expect(entries).toEqual([errorEntry("", failure)]);
     expect(await get(server, "/")).toEqual([200, "theirs"]);
     await app.close();
   });

@@ -7,13 +7,14 @@ describe("where to listen", () => {
     ["any port", 0, { port: 0 }],
     ["the last port", 65_535, { port: 65_535 }],
     ["a port and a host", { port: 3000, host: "127.0.0.1" }, { port: 3000, host: "127.0.0.1" }],
+    ["an fd", { fd: 3 }, { fd: 3 }],
     ["a port and no host", { port: 3000, host: undefined }, { port: 3000 }],
   ])("%s", (_name, where, expected) => {
     expect(resolveListen(where)).toEqual(expected);
   });
 
   test.each<[unknown, ErrorConstructor, RegExp]>([
-    ["x", TypeError, /listen takes a port, or \{ port, host \}; got "x"/],
+    ["x", TypeError, /listen takes a port, or \{ port, host \}, \{ path \} or \{ fd \}; got "x"/],
     ["3000", TypeError, /listen takes a port.*got "3000"/],
     [undefined, TypeError, /listen takes a port.*got undefined/],
     [null, TypeError, /listen takes a port.*got null/],
@@ -25,6 +26,15 @@ describe("where to listen", () => {
     [80.5, RangeError, /got 80\.5/],
     [NaN, RangeError, /got NaN/],
     [Infinity, RangeError, /got Infinity/],
+    [{ fd: -1 }, RangeError, /fd must be a whole number from 0 to 2147483647; got -1/],
+    [{ fd: 3.5 }, RangeError, /fd must be .*got 3\.5/],
+    [{ fd: "3" }, TypeError, /fd must be .*got "3"/],
+    [{ fd: null }, TypeError, /fd must be .*got null/],
+    ...[{ port: 3000 }, { host: "a" }, { path: "/a" }, { reusePort: true }].map(
+      (
+        more,
+      ): [unknown, ErrorConstructor, RegExp] => [{ fd: 3, ...more }, TypeError, /either an fd, or a path, or a port/],
+    ),
     [{ port: 3000, host: 42 }, TypeError, /host must be a string; got 42/],
     [{ port: 3000, hostname: "a" }, TypeError, /listen has no option "hostname"; it has port, host/],
   ])("%o is refused", (where, kind, message) => {

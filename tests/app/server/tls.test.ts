@@ -3,13 +3,15 @@
  * handshake, and wrong options.
  */
 
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { request as startRequest } from "node:https";
 import { connect as connectTcp, type Socket as RawSocket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type App, type AppOptions, createApp, type Socket } from "../../../mod.ts";
+import { type App, type AppOptions, createApp, type Socket, type TlsRenewal } from "../../../mod.ts";
 import { eventOf, listeningApp, portOf } from "../../support/app.ts";
 import { certificate, connectSecurely, makeCertificate } from "../../support/certificate.ts";
 import { binary, close, ping, text } from "../../support/frames.ts";
@@ -308,5 +310,87 @@ describe("wrong tls options are an error that says what is wrong", () => {
     await expect(createApp({ tls: { key: makeCertificate().key, cert } })).rejects.toThrow(
       /tls\.key is not the key of tls\.cert/,
     );
+  });
+});
+
+describe("renewTls", () => {
+  /** The certificate that a new connection gets. */
+  async function certificateOf(app: App): Promise<string> {
+    const client = connectTls({ port: portOf(app), host: "127.0.0.1", rejectUnauthorized: false });
+    onTestFinished(() => void client.destroy());
+    await once(client, "secureConnect");
+    return client.getPeerCertificate().fingerprint256;
+  }
+
+  const fingerprint = ({ cert }: { cert: string }): string => new X509Certificate(cert).fingerprint256;
+
+  test("gives new connections the new certificate, and leaves open ones as they are", async () => {
+    const app = await secureApp({}, (app) => app.ws("/", echo).get("/", () => "page"));
+    const before = await connect(app);
+    const renewal = makeCertificate();
+    expect(app.renewTls(renewal)).toBe(app);
+    expect(await certificateOf(app)).toBe(fingerprint(renewal));
+    const after = await StreamClient.connect(connectSecurely(portOf(app), renewal.cert));
+    for (const client of [before, after]) {
+      client.send(text("still here"));
+      expect(await client.nextMessage()).toBe("still here");
+    }
+    expect(app.sockets.size).toBe(2);
+    app.renewTls(certificate());
+    expect(await ask(app, "/")).toEqual({ status: 200, body: "page" });
+  });
+
+  test("may come before listen", async () => {
+    const app = await createApp({ tls: certificate() });
+    onTestFinished(async () => void await app.close());
+    const renewal = makeCertificate();
+    await app.renewTls(renewal).listen({ port: 0, host: "127.0.0.1" });
+    expect(await certificateOf(app)).toBe(fingerprint(renewal));
+  });
+
+  test("keeps the other options of TLS", async () => {
+    const app = await secureApp(
+      { tls: { ...certificate(), ALPNProtocols: ["http/1.1"], maxVersion: "TLSv1.2" } },
+      () => {},
+    );
+    app.renewTls(makeCertificate());
+    const client = connectTls({
+      port: portOf(app),
+      host: "127.0.0.1",
+      rejectUnauthorized: false,
+      ALPNProtocols: ["http/1.1"],
+    });
+    onTestFinished(() => void client.destroy());
+    await once(client, "secureConnect");
+    expect([client.getProtocol(), client.alpnProtocol]).toEqual(["TLSv1.2", "http/1.1"]);
+  });
+
+  const other = makeCertificate();
+
+  test.each<[string, unknown, RegExp]>([
+    ["nothing", undefined, /renewTls takes an object such as \{ key, cert \}; got undefined/],
+    ["a text", "cert.pem", /renewTls takes .*got "cert\.pem"/],
+    [
+      "an option that cannot change",
+      { ...other, SNICallback() {} },
+      /renewTls has no option "SNICallback"; it has key, /,
+    ],
+    ["a certificate without its key", { cert: other.cert }, /tls needs key and cert/],
+    ["the key of another certificate", { ...other, key: certificate().key }, /tls\.key is not the key of tls\.cert/],
+    ["a certificate that cannot be read", { ...other, cert: "none" }, /tls\.cert cannot be read/],
+  ])("refuses %s, and the app goes on with its certificate", async (_name, renewal, message) => {
+    const app = await secureApp({}, () => {});
+    const attempt = (): unknown => app.renewTls(renewal as TlsRenewal);
+    expect(attempt).toThrow(TypeError);
+    expect(attempt).toThrow(message);
+    expect(await certificateOf(app)).toBe(fingerprint(certificate()));
+  });
+
+  test("refuses an app without TLS, and one that has been closed", async () => {
+    const plain = await listeningApp({}, () => {});
+    expect(() => plain.renewTls(certificate())).toThrow(/no certificate to renew: createApp takes one as tls/);
+    const closed = await secureApp({}, () => {});
+    await closed.close();
+    expect(() => closed.renewTls(certificate())).toThrow(/closed/);
   });
 });

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { compileOrigins, isSameOrigin, type WsOrigins } from "../../../src/app/websocket/origins.ts";
-import { connectTo, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
+import { connectTo, errorEntry, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 
 const HOST = "mysite.com";
@@ -25,6 +25,14 @@ describe("one origin", () => {
     ["http://localhost:3000", "http://localhost:3000", true],
     ["http://[::1]:3000", "http://[0:0:0:0:0:0:0:1]:3000", true],
     ["chrome-extension://abcdef", "chrome-extension://abcdef", true],
+    ["tauri://localhost", "tauri://localhost", true],
+    ["capacitor://localhost/", "capacitor://localhost", true],
+    ["app://.", "app://.", true],
+    ["app://", "app://", true],
+    ["app://notes:8080", "app://notes:8080", true],
+    ["file://", "file://", true],
+    ["file:///", "file://", true],
+    ["null", "null", true],
 
     ["https://mysite.com", "http://mysite.com", false],
     ["https://mysite.com", "https://mysite.com:8443", false],
@@ -39,6 +47,23 @@ describe("one origin", () => {
     ["https://mysite.com", "mysite.com", false],
     ["https://mysite.com", "https://", false],
     ["chrome-extension://abcdef", "chrome-extension://ghijkl", false],
+    ["chrome-extension://abcdef", "moz-extension://abcdef", false],
+    ["tauri://localhost", "http://localhost", false],
+    ["tauri://localhost", "tauri://localhost.evil.com", false],
+    ["tauri://localhost", "tauri://localhost:1", false],
+    ["tauri://localhost", "tauri://evil@localhost", false],
+    ["tauri://localhost", "tauri://localhost/evil", false],
+    ["app://", "app://evil", false],
+    ["app://", "app:", false],
+    ["file://", "null", false],
+    ["file://", "file:///etc/passwd", false],
+    ["file://", "file://evil.com", false],
+    ["file://", "file:", false],
+    ["null", "file://", false],
+    ["null", "", false],
+    ["null", "NULL", false],
+    ["null", "null, https://evil.com", false],
+    ["null", "https://null", false],
   ])("%s lets %s in: %s", (allowed, origin, expected) => {
     expect(allows(allowed, origin)).toBe(expected);
   });
@@ -91,6 +116,9 @@ describe("same-origin", () => {
     ["https://mysite.com", "evil@mysite.com", false],
     ["null", "mysite.com", false],
     ["null", "null", false],
+    ["file://", "", false],
+    ["app://", "", false],
+    ["app://mysite.com", "mysite.com", false],
   ])("%s at the host %s: %s", (origin, host, expected) => {
     expect(isSameOrigin(origin, host)).toBe(expected);
     expect(allows("same-origin", origin, host)).toBe(expected);
@@ -194,7 +222,14 @@ test.each<[unknown, RegExp]>([
   ["https://www.*.com", /got/],
   ["*.mysite.com", /got "\*\.mysite\.com"/],
   ["https://*.mysite.com/chat", /got/],
-  ["null", /got "null"/],
+  ["app://*", /got "app:\/\/\*"/],
+  ["tauri:localhost", /got "tauri:localhost"/],
+  ["mailto:x", /got "mailto:x"/],
+  ["file", /got "file"/],
+  ["file:///home/ada/page.html", /got/],
+  ["tauri://localhost/index.html", /got/],
+  ["NULL", /got "NULL"/],
+  [" null", /got " null"/],
 ])("what is no origin is refused at once: %o", (allowed, given) => {
   const attempt = (): unknown => compileOrigins(allowed as WsOrigins);
   expect(attempt).toThrow(TypeError);
@@ -218,6 +253,18 @@ describe("on the wire", () => {
     await connectTo(app, { headers: { Origin: "http://localhost:81", Host: "localhost:81" } });
     await connectTo(app);
     expect(app.stats()).toMatchObject({ accepted: 3, refused: 4 });
+  });
+
+  test("pages of apps, of files and without an origin get in where they are named", async () => {
+    const app = await listeningApp(
+      { wsOrigins: ["tauri://localhost", "file://"] },
+      (app) => app.ws("/", () => {}).ws("/sandbox", { wsOrigins: "null" }, () => {}),
+    );
+    for (const Origin of ["tauri://localhost", "file://"]) await connectTo(app, { headers: { Origin } });
+    await connectTo(app, { path: "/sandbox", headers: { Origin: "null" } });
+    await app.inject("/sandbox", { headers: { Origin: "null" } });
+    const refused = upgradeRequest("/", { Origin: "null" });
+    expect(statusOf(await rawRequest(portOf(app), refused))).toBe(403);
   });
 
   test("without wsOrigins every origin gets in, and the first one of another host is logged, once", async () => {
@@ -262,6 +309,6 @@ describe("on the wire", () => {
     const response = await rawRequest(portOf(app), upgradeRequest("/", { Origin: "https://mysite.com" }));
     expect(statusOf(response)).toBe(500);
     expect(response).not.toContain("database");
-    expect(entries).toEqual([{ level: "error", args: [expect.any(String), broken] }]);
+    expect(entries).toEqual([errorEntry("", broken)]);
   });
 });

@@ -62,7 +62,7 @@ describe("subprotocols", () => {
       const response = await handshake(app, headers);
       expect(statusOf(response)).toBe(500);
       expect(response).not.toContain("v9");
-      expect(entries.map(({ args }) => String(args[1]))).toEqual([expect.stringContaining(message)]);
+      expect(entries.map(({ args }) => String(args[0]))).toEqual([expect.stringContaining(message)]);
     },
   );
 });
@@ -97,7 +97,7 @@ describe("headers of the 101", () => {
     const { logger, entries } = recordingLogger();
     const response = await handshake(await appWith(setting(name, () => "7"), { logger }));
     expect(statusOf(response)).toBe(500);
-    expect(entries.map(({ args }) => String(args[1]))).toEqual([
+    expect(entries.map(({ args }) => String(args[0]))).toEqual([
       expect.stringContaining(`set the header "${name.toLowerCase()}", which is the server's`),
     ]);
   });

@@ -9,9 +9,9 @@ import type { Socket, SocketEvents } from "../../../mod.ts";
 import {
   connectPair,
   connectTo,
+  errorEntry,
   eventOf,
   listeningApp,
-  type LogEntry,
   recordingLogger,
   until,
   waitingApp,
@@ -202,7 +202,7 @@ describe("an exception is logged, emitted as error, and closes its socket with 1
     expect(await client.closed()).toEqual({ code: 1011, reason: "", ended: "fin" });
     expect(await closed.promise).toEqual([1011, "", true]);
     expect(errors).toEqual([failure]);
-    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining("1011"), failure] }]);
+    expect(entries).toEqual([errorEntry("1011", failure)]);
     bystander.send(text("still there?"));
     expect(await bystander.nextMessage()).toBe("still there?");
     expect(app.sockets.size).toBe(1);
@@ -220,7 +220,7 @@ describe("an exception is logged, emitted as error, and closes its socket with 1
     client.send(text("bad", { rsv: 1 }));
     expect(await seen.closed).toEqual([1002, expect.any(String), false]);
     expect(calls).toBe(1);
-    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining('"error"'), failure] }]);
+    expect(entries).toEqual([errorEntry('"error"', failure)]);
   });
 
   test("in a close listener, it is logged, the other listeners are called, and no socket is left over", async () => {
@@ -236,7 +236,7 @@ describe("an exception is logged, emitted as error, and closes its socket with 1
     await nextTurn();
     expect(app.sockets.size).toBe(0);
     expect(seen.errors).toEqual([failure]);
-    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining('"close"'), failure] }]);
+    expect(entries).toEqual([errorEntry('"close"', failure)]);
   });
 
   test("after the socket is closed, it is only logged", async () => {
@@ -256,7 +256,7 @@ describe("an exception is logged, emitted as error, and closes its socket with 1
     await seen.closed;
     ready.resolve();
     await until(() => entries.length > 0);
-    expect(entries).toEqual([{ level: "error", args: [expect.any(String), failure] }]);
+    expect(entries).toEqual([errorEntry("", failure)]);
     expect(seen.closes.length).toBe(1);
   });
 
@@ -286,7 +286,7 @@ describe("an exception is logged, emitted as error, and closes its socket with 1
       await client.closed();
     }
     expect(errors.map((error) => [error instanceof Error, error.cause])).toEqual([[true, thrown], [true, thrown]]);
-    expect(entries.map(({ args }: LogEntry) => args[1])).toEqual([thrown, thrown]);
+    expect(entries).toEqual([errorEntry("1011", thrown), errorEntry("1011", thrown)]);
   });
 
   test("happens once: a listener that fails at every message is not called any more when its socket is closing", async () => {
