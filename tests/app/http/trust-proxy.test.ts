@@ -66,17 +66,20 @@ describe("the proxies that are trusted", () => {
     expect(asked).toEqual([["", 0], ["3.3.3.3", 1], ["2.2.2.2", 2], ["1.1.1.1", 3]]);
   });
 
-  test.each<[string, () => unknown, unknown]>([
+  test.each<[string, () => unknown, RegExp]>([
     ["throws", () => {
       throw new Error("no database");
-    }, new Error("no database")],
-    ["is async", () => Promise.resolve(true), expect.objectContaining({ name: "TypeError" })],
-    ["is async and rejects", () => Promise.reject(new Error("x")), expect.objectContaining({ name: "TypeError" })],
-  ])("a function that %s trusts nobody, and is logged once", (_name, isTrusted, error) => {
+    }, /trustProxy.*: Error: no database$/],
+    ["is async", () => Promise.resolve(true), /trustProxy.*: TypeError: .*a promise$/],
+    ["is async and rejects", () => Promise.reject(new Error("x")), /trustProxy.*: TypeError: .*a promise$/],
+  ])("a function that %s trusts nobody, and is logged once", (_name, isTrusted, message) => {
     const { logger, entries } = recordingLogger();
     const check = compileTrustProxy(isTrusted as never, logger)!;
     for (let i = 0; i < 3; i++) expect(readClient("10.0.0.1", { forwarded: "for=1.1.1.1" }, check).ip).toBe("10.0.0.1");
-    expect(entries).toEqual([{ level: "error", args: [expect.stringContaining("trustProxy"), error] }]);
+    expect(entries).toEqual([{
+      level: "error",
+      args: [expect.objectContaining({ message: expect.stringMatching(message) })],
+    }]);
   });
 
   test.each<[unknown, string]>([
