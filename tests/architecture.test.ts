@@ -1,26 +1,18 @@
 /** The description of the architecture names every file of the source, and only files and functions that exist. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, sep } from "node:path";
-import { parseSync } from "vite";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { parseScript, read, repositoryFiles, root } from "./support/repository.ts";
+import { isNode, type Node, nodesIn } from "./support/source-files.ts";
 
-const root = join(import.meta.dirname, "..");
-const page = readFileSync(join(root, "docs/architecture.md"), "utf8");
-const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
-  .map((path) => path.replaceAll(sep, "/"))
-  .filter((path) => path.endsWith(".ts"));
+const page = read("docs/architecture.md");
+const sources = repositoryFiles().filter((path) => /^src\/.*\.ts$/.test(path)).map((path) => path.slice("src/".length));
 
 /** What the page may name: the functions of a file, and the methods of its classes and interfaces. */
 interface Declarations {
   /** `name` of functions and methods, and `Owner.name` of methods. */
   readonly callable: Set<string>;
   readonly exported: Set<string>;
-}
-
-type Node = { type: string } & Record<string, unknown>;
-
-function isNode(value: unknown): value is Node {
-  return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
 }
 
 function nameOf(node: unknown): string {
@@ -39,11 +31,9 @@ function readDeclarations(path: string): Declarations {
       for (const { id } of declared) found.exported.add(nameOf(id));
     }
     const isOwner = node.type === "ClassDeclaration" || node.type === "TSInterfaceDeclaration";
-    for (const child of Object.values(node).flat()) {
-      if (isNode(child)) visit(child, isOwner ? nameOf(node.id) : owner);
-    }
+    for (const child of Object.values(node).flatMap(nodesIn)) visit(child, isOwner ? nameOf(node.id) : owner);
   };
-  visit(parseSync(path, readFileSync(path, "utf8")).program as unknown as Node, "");
+  visit(parseScript(path).program as unknown as Node, "");
   return found;
 }
 
@@ -59,7 +49,7 @@ function blocksOf(text: string): string[] {
 }
 
 function pathOf(name: string): string {
-  return join(root, /^(bench|docs|src|tests)\/|^mod\.ts$/.test(name) ? name : `src/${name}`);
+  return /^(bench|docs|src|tests)\/|^mod\.ts$/.test(name) ? name : `src/${name}`;
 }
 
 /** The files and folders that a page names and that do not exist, and the functions that their file does not have. */
@@ -68,7 +58,7 @@ function unknownNames(text: string): string[] {
     let file = "";
     return [...block.matchAll(/`([^`]+)`/g)].flatMap(([, name]) => {
       if (/^[\w.-]+(\/[\w.-]+)*(\.ts|\/)$/.test(name!)) {
-        if (!existsSync(pathOf(name!))) return [name!];
+        if (!existsSync(join(root, pathOf(name!)))) return [name!];
         if (name!.endsWith(".ts")) file = name!;
       } else if (/^(\w+\.)?\w+\(\)$/.test(name!)) {
         const isKnown = file !== "" && readDeclarations(pathOf(file)).callable.has(name!.slice(0, -2));

@@ -60,16 +60,14 @@ function violations(file: SourceFile): string[] {
   return [...wrongImports(file, room), ...wrongNames(file, room), ...wrongState(file, room)];
 }
 
-function wrongImports({ imports, importedFiles }: SourceFile, room: string): string[] {
+function wrongImports({ imports }: SourceFile, room: string): string[] {
   const found: string[] = [];
-  const files = [...importedFiles];
-  for (const specifier of imports) {
-    const isRelative = /^\.\.?\//.test(specifier);
-    const target = isRelative ? roomOf(files.shift()!) : undefined;
-    if (!isRelative && !specifier.startsWith("node:")) found.push(`imports the package ${specifier}`);
-    else if (!isRelative && room === "protocol") found.push(`imports ${specifier} into the protocol`);
-    else if (isRelative && !specifier.endsWith(".ts")) found.push(`imports ${specifier} without its .ts`);
-    else if (isRelative && target !== room && !rooms[room]!.imports.includes(target!)) {
+  for (const { specifier, file } of imports) {
+    const target = file === undefined ? undefined : roomOf(file);
+    if (file === undefined && !specifier.startsWith("node:")) found.push(`imports the package ${specifier}`);
+    else if (file === undefined && room === "protocol") found.push(`imports ${specifier} into the protocol`);
+    else if (file !== undefined && !specifier.endsWith(".ts")) found.push(`imports ${specifier} without its .ts`);
+    else if (file !== undefined && target !== room && !rooms[room]!.imports.includes(target!)) {
       found.push(`imports ${specifier}, an arrow from ${room} to ${target ?? "outside"}`);
     }
   }

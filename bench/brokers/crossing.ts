@@ -36,7 +36,7 @@ async function openPair(topic: string, publisherPort: number, receiverPorts: num
  * no message is under way any more.
  */
 async function meet(publisher: Connection, receivers: Connection[]): Promise<void> {
-  const heard = receivers.map((receiver) => {
+  const listening = receivers.map((receiver) => {
     const state = { text: "" };
     receiver.onBytes = (bytes) => void (state.text = (state.text + Buffer.from(bytes).toString("latin1")).slice(-100));
     return state;
@@ -47,7 +47,7 @@ async function meet(publisher: Connection, receivers: Connection[]): Promise<voi
     publisher.write(maskedFrame(OPCODE.text, Buffer.from(probe)));
     for (const sentAt = performance.now(); performance.now() - sentAt < PROBE_MS; await delay(1)) {
       // Messages come in order: an earlier probe has come before this one, or it never comes.
-      if (heard.every(({ text }) => text.endsWith(probe))) return;
+      if (listening.every(({ text }) => text.endsWith(probe))) return;
     }
     if (performance.now() - startedAt > PATIENCE_MS) {
       throw new Error("no message came from the publisher to the subscribers");

@@ -62,9 +62,9 @@ function trafficsOf({ workload, raw }: Target): Traffic[] | Promise<Traffic[]> {
 
 /** Sends each batch once from one connection, and checks the replies that each of `receivers` gets. */
 async function verify(sender: Connection, receivers: Connection[], traffic: Traffic): Promise<void> {
-  const heard = receivers.map((connection) => ({ connection, expected: traffic.expect(), chunks: [] as Buffer[] }));
+  const listening = receivers.map((connection) => ({ connection, expected: traffic.expect(), chunks: [] as Buffer[] }));
   for (const batch of traffic.batches) {
-    const replies = heard.map(({ connection, expected, chunks }) =>
+    const replies = listening.map(({ connection, expected, chunks }) =>
       new Promise<void>((resolve, reject) => {
         expected.begin();
         connection.onFault = reject;
@@ -77,7 +77,7 @@ async function verify(sender: Connection, receivers: Connection[], traffic: Traf
     sender.write(batch);
     await Promise.all(replies);
   }
-  for (const { chunks } of heard) traffic.verify(Buffer.concat(chunks));
+  for (const { chunks } of listening) traffic.verify(Buffer.concat(chunks));
 }
 
 function destroyAll(connections: Connection[]): void {

@@ -58,7 +58,10 @@ function onData(this: RawSocket, chunk: Buffer): void {
   (this as OwnedSocket)[CONNECTION].receive(chunk);
 }
 
-/** For a stream that is no socket of the operating system, and whose chunks may belong to somebody else. */
+/**
+ * For a stream that is no socket of the operating system: chunks are unmasked in place and their memory is freed, while
+ * somebody else may refer to the chunks of such a stream.
+ */
 function onForeignData(this: RawSocket, chunk: Buffer): void {
   (this as OwnedSocket)[CONNECTION].receive(Buffer.from(chunk));
 }
@@ -96,8 +99,6 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
    * and one turn of the event loop may bring thousands of them.
    */
   readonly #timedFromBytes: number;
-  /** True when nobody else refers to the raw socket's chunks: they are unmasked in place, and their memory is freed. */
-  readonly #ownsChunks: boolean;
   /** An event of the raw socket that waits until all bytes that came before it have been read. See `#defers`. */
   #deferredEvent: "end" | "close" | undefined;
   #bytesReadAtPause = 0;
@@ -135,11 +136,10 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     // A TLS socket would otherwise end its own side with the peer's, before the last messages are read and answered.
     raw.allowHalfOpen = true;
     this.#timedFromBytes = (raw as Partial<TLSSocket>).encrypted === true ? 0 : TIMED_FROM_BYTES;
-    this.#ownsChunks = isOperatingSystemSocket(raw);
     raw.on("end", onEnd);
     raw.on("close", onClose);
     this.#protocol.pause();
-    if (head.length > 0) this.#protocol.receive(this.#ownsChunks ? head : Buffer.from(head));
+    if (head.length > 0) this.#protocol.receive(isOperatingSystemSocket(raw) ? head : Buffer.from(head));
     settings.timers.heartbeat?.add(this);
   }
 
@@ -488,7 +488,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   #begin(): void {
     if (this.isStarted) return;
     this.isStarted = true;
-    this.#raw.on("data", this.#ownsChunks ? onData : onForeignData);
+    this.#raw.on("data", isOperatingSystemSocket(this.#raw) ? onData : onForeignData);
   }
 
   /**

@@ -6,14 +6,15 @@ import { STATUS_CODES } from "node:http";
 import type { Socket as RawSocket } from "node:net";
 import { acceptKey, hasPeerEnded } from "../platform.ts";
 import type { HandshakeError } from "../protocol/errors.ts";
-import { encodeHandshakeResponse, encodeHeaders, type UpgradeOffer } from "../protocol/handshake.ts";
+import {
+  encodeHandshakeResponse,
+  encodeHeaders,
+  type HandshakeResponse,
+  type UpgradeOffer,
+} from "../protocol/handshake.ts";
 
 /** The parts of the 101 response that depend on the application. */
-export interface UpgradeExtras {
-  readonly subprotocol?: string | undefined;
-  readonly extensions?: string | undefined;
-  readonly headers?: Iterable<readonly [name: string, value: string]> | undefined;
-}
+export type UpgradeExtras = Omit<HandshakeResponse, "accept">;
 
 /**
  * Accepts a handshake with the 101 response of RFC 6455 §4.2.2.

@@ -2,12 +2,16 @@
 import { posix } from "node:path";
 import { parseScript, read } from "./repository.ts";
 
+export interface Import {
+  specifier: string;
+  /** The path of an imported file of the repository, from the top level. */
+  file: string | undefined;
+}
+
 export interface SourceFile {
   path: string;
-  /** The module specifiers of all static, dynamic and type imports and of re-exports. */
-  imports: string[];
-  /** The files of the repository among the imports, by their paths from the top level. */
-  importedFiles: string[];
+  /** All static, dynamic and type imports and re-exports. */
+  imports: Import[];
   /** The names that the file refers to; property names are left out. */
   names: Set<string>;
   /** Accesses such as `process.versions`. */
@@ -22,7 +26,8 @@ export interface SourceFile {
   hasOnlyTypes: boolean;
 }
 
-type Node = { type: string; start: number; end: number } & Record<string, unknown>;
+/** A node of a syntax tree, whose other members depend on its type. */
+export type Node = { type: string; start: number; end: number } & Record<string, unknown>;
 
 /** Containers whose only use is that they change. */
 const CHANGING_CLASSES = new Set(["Map", "Set", "WeakMap", "WeakSet"]);
@@ -55,7 +60,6 @@ export function parseSource(path: string, text = read(path)): SourceFile {
   const file: SourceFile = {
     path,
     imports: [],
-    importedFiles: [],
     names: new Set(),
     members: new Set(),
     statements: statements.map((statement) => isLocalExport(statement) ? "local export" : statement.type),
@@ -64,8 +68,6 @@ export function parseSource(path: string, text = read(path)): SourceFile {
     hasOnlyTypes: statements.every((statement) => TYPE_STATEMENTS.has(declarationOf(statement).type)),
   };
   for (const statement of statements) collectNames(statement, file);
-  file.importedFiles = file.imports.filter((specifier) => specifier.startsWith("."))
-    .map((specifier) => posix.join(posix.dirname(path), specifier));
   file.state = stateOf(statements);
   const first = statements.find(({ type }) => type !== "ImportDeclaration");
   file.head = comments.filter(({ end }) => first === undefined || end <= first.start).map(({ value }) => value).join(
@@ -76,7 +78,7 @@ export function parseSource(path: string, text = read(path)): SourceFile {
 
 /** The shortest circles of imports among files, type imports included; each begins with its first file by name. */
 export function importCircles(files: readonly SourceFile[]): string[][] {
-  const importsOf = new Map(files.map(({ path, importedFiles }) => [path, importedFiles]));
+  const importsOf = new Map(files.map(({ path, imports }) => [path, imports.flatMap(({ file }) => file ?? [])]));
   const circles = new Map<string, string[]>();
   for (const { path } of files) {
     const circle = shortestWayBack(path, importsOf);
@@ -107,7 +109,9 @@ function collectNames(statement: Node, file: SourceFile): void {
   const visit = (node: Node): void => {
     if (isNode(node.source)) {
       importedFrom = node.source.value as string;
-      file.imports.push(importedFrom);
+      const isRelative = /^\.\.?\//.test(importedFrom);
+      const target = isRelative ? posix.join(posix.dirname(file.path), importedFrom) : undefined;
+      file.imports.push({ specifier: importedFrom, file: target });
     }
     if (node.type === "ImportSpecifier" && /^(node:)?process$/.test(importedFrom)) {
       file.members.add(`process.${(node.imported as Node).name}`);
@@ -181,10 +185,11 @@ function isLocalExport(statement: Node): boolean {
   return statement.type === "ExportNamedDeclaration" && statement.source === null;
 }
 
-function isNode(value: unknown): value is Node {
+export function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
 }
 
-function nodesIn(value: unknown): Node[] {
+/** The nodes in a member of a node, which may be a list. */
+export function nodesIn(value: unknown): Node[] {
   return (Array.isArray(value) ? value : [value]).filter(isNode);
 }
