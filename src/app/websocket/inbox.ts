@@ -1,5 +1,5 @@
 /** The messages of a socket that wait for their reader, and the choice of who reads each of them. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 
 type Message = string | Buffer;
 
@@ -97,9 +97,8 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
     // A socket that is closing reads on in any case, because the peer's Close has to be read. A peer that sends
     // messages instead of its Close could fill the memory.
     if (this.#isFull && this.#owner?.isOpen === false) return;
-    const kept = typeof message === "string" ? message : withOwnMemory(message);
-    this.#messages.push(kept);
-    this.#waitingBytes += kept.length;
+    this.#messages.push(message);
+    this.#waitingBytes += message.length;
     if (this.#owner === undefined || this.#isFull || this.#fits(1)) return;
     this.#isFull = true;
     this.#owner.pauseWire();
@@ -178,15 +177,4 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
       else waiter.reject(error);
     }
   }
-}
-
-/**
- * A small payload is a view of a chunk. A copy waits in place of the view: one byte that waits would otherwise keep the
- * whole chunk.
- */
-function withOwnMemory(payload: Buffer): Buffer {
-  if (payload.length * 2 >= payload.buffer.byteLength) return payload;
-  const copy = Buffer.allocUnsafeSlow(payload.length);
-  copy.set(payload);
-  return copy;
 }

@@ -65,10 +65,9 @@ export class MessageDeflater implements Deflater {
 
   deflate(data: string | Uint8Array): Deflated {
     if (this.#isLast(data)) return this.#lastResult;
-    const isText = typeof data === "string";
-    const bytes = isText ? Buffer.from(data) : Buffer.from(data); // one call for each overload
+    const bytes = Buffer.from(data as Uint8Array); // a text has an overload of its own, which does the same
     this.#lastData = data;
-    this.#lastBytes = isText ? undefined : bytes;
+    this.#lastBytes = typeof data === "string" ? undefined : bytes;
     if (bytes.length < OFF_LOOP_FROM_BYTES) return this.#lastResult = this.#deflateNow(bytes);
     const result = this.#lastResult = deflateOffLoop(bytes, this.#options(bytes.length));
     void result.then(() => {
