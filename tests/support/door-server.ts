@@ -131,8 +131,19 @@ async function doorApp(isTls: boolean, tls?: Tls): Promise<App> {
   return app;
 }
 
-/** The paths of the WebSocket routes of an app. All other paths belong to the other `upgrade` listener. */
-const APPS_PATHS = /^\/(?:topic|much|bye|iterated|(?:late-|later-)?(?:handler|hook|refusal|error))?(?:\?|$)/;
+/** The paths of the WebSocket routes of an app: those without a hook, and those with one. */
+const PATHS_WITHOUT_HOOK = /^\/(?:topic|much|bye|iterated|late-handler)?(?:\?|$)/;
+const PATHS_WITH_HOOK = /^\/(?:late-|later-)?(?:hook|refusal|error)(?:\?|$)/;
+
+/**
+ * Tells whether a handshake belongs to the other `upgrade` listener of a server: the client offers another protocol, or
+ * only subprotocols that no route speaks, or the path has no route. A hook could choose one of the subprotocols.
+ */
+function belongsToOther({ url = "", headers }: IncomingMessage): boolean {
+  if (!/(?:^|,)[\t ]*websocket[\t ]*(?:,|$)/i.test(headers.upgrade ?? "websocket")) return true;
+  if (PATHS_WITHOUT_HOOK.test(url)) return /[^\t ,]/.test(headers["sec-websocket-protocol"] ?? "");
+  return !PATHS_WITH_HOOK.test(url);
+}
 
 /** A body that comes in four pieces, with a pause before each. */
 function slowStream(): ReadableStream<Uint8Array> {
@@ -176,8 +187,8 @@ const ways: Record<Way, (tls?: Tls) => Promise<number>> = {
     const server = await otherServer(tls);
     (await doorApp(tls !== undefined)).attach(server);
     // This listener handles no errors of the raw socket: while it works, only the app can.
-    server.on("upgrade", async ({ url = "" }: IncomingMessage, raw: RawSocket) => {
-      if (APPS_PATHS.test(url)) return;
+    server.on("upgrade", async (request: IncomingMessage, raw: RawSocket) => {
+      if (!belongsToOther(request)) return;
       await work(undefined);
       raw.destroy();
     });

@@ -155,16 +155,6 @@ describe("the wire", () => {
     socket.inbox.finish(undefined);
     expect(await take(socket, Infinity)).toEqual(texts(MAX_WAITING_MESSAGES + 1));
   });
-
-  test("keeps no chunk because of one small message in it", async () => {
-    const socket = new FakeSocket();
-    const chunk = Buffer.alloc(64 * 1024, "x");
-    socket.put(chunk.subarray(10, 13), Buffer.from(new Uint8Array(3).buffer));
-    const [small, whole] = await take(socket, 2) as Buffer[];
-    expect(small).toEqual(Buffer.from("xxx"));
-    expect(small.buffer.byteLength).toBe(3);
-    expect(whole).toEqual(Buffer.alloc(3));
-  });
 });
 
 describe("listeners", () => {
