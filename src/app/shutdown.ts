@@ -39,7 +39,7 @@ const LAST_RESPONSES_MS = 1_000;
  *    it has left. The topics close before the services, because a service may own the client of the broker.
  * 4. Connections that are still open after `timeoutMs` are cut. Their `close` events come a moment later. A request
  *    whose response has not begun is left: its controller may wait for the app to close, and would wait for itself.
- * 5. All timers stop, because no connection is left for which they could run.
+ * 5. The timers of WebSockets stop, because none is left for which they could run.
  * 6. The services are disposed of last: until then, handlers and their `close` listeners may use them.
  * 7. Controllers that have waited for the app to close have a moment for their responses. Then the last connections are
  *    cut.
@@ -68,7 +68,6 @@ export async function shutDown(parts: ShutdownParts, options: Required<CloseOpti
     void pubSub.close();
   }
 
-  attachedServers.stop();
   webSocketRoutes.stop();
 
   await disposeServices(parts, Math.max(timeoutMs, MIN_DISPOSE_MS));

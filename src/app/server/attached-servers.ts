@@ -82,7 +82,10 @@ export class AttachedServers implements SharingApp {
     this.#handlers.onHandshake(new HandshakeAttempt(message, raw, head, this.#guard));
   }
 
-  /** Takes no more handshakes of any server, and refuses those that have no response yet. */
+  /**
+   * Takes no more handshakes of any server, and refuses those that have no response yet. A client that has been refused
+   * keeps its deadline, because the connection of a client that does not end its side would keep the process alive.
+   */
   close(): void {
     for (const server of this.#servers) SharedServer.delete(server, this);
     this.#servers.clear();
@@ -92,10 +95,5 @@ export class AttachedServers implements SharingApp {
   /** Cuts the connections whose handshakes have no response yet. */
   terminateAll(): void {
     this.#guard.terminateAll();
-  }
-
-  /** Stops the timers of the handshakes that the app has to respond to. */
-  stop(): void {
-    this.#guard.stop();
   }
 }

@@ -1,8 +1,9 @@
 /** Apps on the port of a server that somebody else has made, which keeps its own routes. */
 
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Socket as RawSocket } from "node:net";
+import { type AddressInfo, connect as connectTcp, type Socket as RawSocket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createAdaptorServer } from "@hono/node-server";
 import express from "express";
@@ -293,6 +294,30 @@ describe("close", () => {
     await asked.promise;
     expect(await app.close({ timeoutMs: 1_000 })).toEqual({ closed: 0, terminated: 0 });
     expect(statusOf(await response)).toBe(503);
+  });
+
+  test("cuts a refused client that does not end its side after handshakeTimeoutMs", async () => {
+    const server = await plainServer();
+    const accepted = new Promise<RawSocket>((resolve) => server.once("connection", resolve));
+    const asked = Promise.withResolvers<void>();
+    const app = await createApp({ logger: false, handshakeTimeoutMs: 300 });
+    app.ws("/", {
+      upgrade: () => {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    }, () => {}).attach(server);
+    const client = connectTcp({ port: portOfServer(server), host: "127.0.0.1", allowHalfOpen: true });
+    onTestFinished(() => void client.destroy());
+    client.write(upgradeRequest("/"));
+    const raw = await accepted;
+    const cut = new Promise((resolve) => raw.once("close", resolve));
+    await asked.promise;
+    const hasEnded = once(client.resume(), "end");
+    await app.close({ timeoutMs: 1_000 });
+    await hasEnded;
+    expect(client.writable).toBe(true);
+    await cut;
   });
 });
 
