@@ -25,8 +25,8 @@ interface Pipeline {
 /** Counts, for each connection, the requests whose responses are not complete. */
 export class PendingResponses {
   readonly #pipelines = new WeakMap<RawSocket, Pipeline>();
-  /** The responses of this app's own server that are not complete. */
-  readonly #own = new Set<ServerResponse>();
+  /** The responses of this app's own server that are not complete, by connection. */
+  readonly #own = new Map<RawSocket, Set<ServerResponse>>();
 
   /** Tells whether a response on this connection is not complete. */
   has(raw: RawSocket): boolean {
@@ -45,10 +45,12 @@ export class PendingResponses {
    * @returns true if there was no such request
    */
   terminateBegun(): boolean {
-    const others = new Set<RawSocket>();
-    for (const { headersSent, req } of this.#own) if (!headersSent) others.add(req.socket);
-    for (const { req } of this.#own) if (!others.has(req.socket)) req.socket.destroy();
-    return others.size === 0;
+    let hasOthers = false;
+    for (const [raw, responses] of this.#own) {
+      if ([...responses].every(({ headersSent }) => headersSent)) raw.destroy();
+      else hasOthers = true;
+    }
+    return !hasOthers;
   }
 
   /** Counts a response of somebody else's server. This app must not pause or cut the connections of such a server. */
@@ -70,9 +72,12 @@ export class PendingResponses {
     pipeline.pending++;
     if (pipeline.pending > MAX_PENDING) return void raw.destroy();
     if (pipeline.pending >= PAUSE_FROM) pauseReading(raw, pipeline);
-    this.#own.add(response);
+    let responses = this.#own.get(raw);
+    if (responses === undefined) this.#own.set(raw, responses = new Set());
+    responses.add(response);
     response.once("close", () => {
-      this.#own.delete(response);
+      responses.delete(response);
+      if (responses.size === 0) this.#own.delete(raw);
       pipeline.pending--;
       if (pipeline.pending <= RESUME_AT) resumeReading(raw, pipeline);
       if (pipeline.pending === 0 && !raw.destroyed) onIdle(raw);
@@ -81,7 +86,12 @@ export class PendingResponses {
 
   #pipelineOf(raw: RawSocket): Pipeline {
     let pipeline = this.#pipelines.get(raw);
-    if (pipeline === undefined) this.#pipelines.set(raw, pipeline = { pending: 0, pauseAgain: undefined });
+    if (pipeline !== undefined) return pipeline;
+    pipeline = { pending: 0, pauseAgain: undefined };
+    this.#pipelines.set(raw, pipeline);
+    // When a connection closes, Deno and Node 22 report the end of its first response only. Those behind it would be
+    // kept for ever.
+    raw.once("close", () => this.#own.delete(raw));
     return pipeline;
   }
 }
