@@ -30,8 +30,6 @@ const allowances: Readonly<Record<string, number>> = {
   // maxBufferedBytes, 16 MiB, for each peer that does not read.
   "messages, with echoes that are never read": 40 * MiB,
   "messages, with publications that are never read": 40 * MiB,
-  // maxTopicsPerSocket, 10,000 topics of 200 characters for each of four sockets.
-  "topics that the client chooses": 40 * MiB,
   // maxMessageBytes, 1 MiB, for each of 64 connections. The memory of a message may have twice its length.
   "messages of the largest size that never end": 160 * MiB,
   // 4,096 requests for each of four connections, with responses of 10 kB.
