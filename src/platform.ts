@@ -139,6 +139,33 @@ function passTurns(count: number): void {
   for (const task of tasks) task();
 }
 
+/** A look at the sockets that takes less than this has found next to nothing, so nothing more waits to be read. */
+const QUIET_MS = 2;
+/** On Deno, what one look has found may come out of the runtime some turns later. */
+const MIN_LOOKS = 8;
+/** The sockets of a busy process are never quiet. */
+const MAX_LOOKS = 32;
+
+/**
+ * Runs a task when the bytes that the operating system has received by now have been read. On all three runtimes,
+ * timers run before sockets when the event loop goes on after a standstill: a handler that has computed for a minute, a
+ * process that was stopped, a laptop that has slept. Whoever judges a peer by its silence has to read first, because
+ * the answer may have come. One turn reads a thousand sockets at most on Deno and Bun, so the looks go on until one of
+ * them was short.
+ */
+export function afterReading(task: () => void): void {
+  look(task, 1);
+}
+
+function look(task: () => void, count: number): void {
+  const fromMs = performance.now();
+  afterOtherSockets(() => {
+    const isQuiet = performance.now() - fromMs < QUIET_MS;
+    if (count >= (isQuiet ? MIN_LOOKS : MAX_LOOKS)) task();
+    else look(task, count + 1);
+  });
+}
+
 /** The internal handle with which a `net.Socket` reads. */
 interface ReadHandle {
   readStop?(): void;

@@ -9,7 +9,18 @@ const rooms: Record<string, { files: RegExp; imports: string[] }> = {
   brokers: { files: /^src\/brokers\//, imports: ["pubsub", "common"] },
   app: {
     files: /^src\/app\/[^/]+$/,
-    imports: ["inject", "websocket", "http", "pubsub", "server", "common", "transport", "timers", "protocol"],
+    imports: [
+      "inject",
+      "websocket",
+      "http",
+      "pubsub",
+      "server",
+      "common",
+      "transport",
+      "timers",
+      "platform",
+      "protocol",
+    ],
   },
   inject: { files: /^src\/app\/inject\//, imports: ["websocket", "http", "common", "platform", "protocol"] },
   websocket: {
@@ -22,7 +33,7 @@ const rooms: Record<string, { files: RegExp; imports: string[] }> = {
   common: { files: /^src\/app\/common\//, imports: [] },
   transport: { files: /^src\/transport\/[^/]+$/, imports: ["deflate", "timers", "platform", "protocol"] },
   deflate: { files: /^src\/transport\/deflate\//, imports: ["timers", "platform", "protocol"] },
-  timers: { files: /^src\/transport\/timers\//, imports: ["protocol"] },
+  timers: { files: /^src\/transport\/timers\//, imports: ["platform", "protocol"] },
   platform: { files: /^src\/platform\.ts$/, imports: ["protocol"] },
   protocol: { files: /^src\/protocol\//, imports: [] },
 };

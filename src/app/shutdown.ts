@@ -1,4 +1,5 @@
 /** The order of the steps in which an app closes. */
+import { afterReading } from "../platform.ts";
 import type { CloseOptions } from "./close-options.ts";
 import type { Logger } from "./common/logger.ts";
 import type { HttpRoutes } from "./http/http-routes.ts";
@@ -93,7 +94,8 @@ async function disposeServices({ services, logger }: ShutdownParts, timeoutMs: n
  */
 async function settlesWithin(promise: Promise<unknown>, timeoutMs: number): Promise<boolean> {
   const isTimeOver = Promise.withResolvers<false>();
-  const timeout = setTimeout(() => isTimeOver.resolve(false), timeoutMs);
+  // The peers' Close frames may have come while the process was blocked, so they are read first.
+  const timeout = setTimeout(() => afterReading(() => isTimeOver.resolve(false)), timeoutMs);
   try {
     return await Promise.race([promise.then((): true => true), isTimeOver.promise]);
   } finally {

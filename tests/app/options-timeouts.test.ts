@@ -9,6 +9,9 @@ import { connectPair, listeningApp, type Pair, portOf, until } from "../support/
 import { opcodes, ping, pong, text } from "../support/frames.ts";
 import { statusOf } from "../support/raw-client.ts";
 
+// What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
+vi.mock(import("../../src/platform.ts"), async (original) => ({ ...await original(), afterReading: (task) => task() }));
+
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 

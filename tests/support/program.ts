@@ -18,7 +18,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A running program. It is killed when the test is finished. */
+/** A running program. It is killed when the test is finished, unless several tests share it. */
 export class Program {
   /** The lines of its standard output so far. */
   readonly lines: string[] = [];
@@ -35,12 +35,21 @@ export class Program {
     args: readonly string[] = [],
     timeoutMs: number = TIMEOUT_MS,
   ): Program {
-    return new Program([...RUN_FILE[runtimeName()], path, ...args], env, timeoutMs);
+    const program = new Program([...RUN_FILE[runtimeName()], path, ...args], env, timeoutMs);
+    onTestFinished(() => program.dispose());
+    return program;
+  }
+
+  /** Starts a file for all tests of a file or a block, which has to dispose of it. `path` as in `file`. */
+  static shared(path: string, timeoutMs: number): Program {
+    return new Program([...RUN_FILE[runtimeName()], path], {}, timeoutMs);
   }
 
   /** Starts the source text of a module. `{root}` in the text stands for the URL of the repository. */
   static source(text: string, env: NodeJS.ProcessEnv = {}): Program {
-    return new Program([...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
+    const program = new Program([...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
+    onTestFinished(() => program.dispose());
+    return program;
   }
 
   /** Starts the process, and kills it when it still runs after `timeoutMs`. */
@@ -50,7 +59,6 @@ export class Program {
       env: { ...process.env, NO_COLOR: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    onTestFinished(() => void this.#child.kill("SIGKILL"));
     createInterface({ input: this.#child.stdout }).on("line", (line) => {
       this.lines.push(line);
       this.#onLine();
@@ -59,8 +67,8 @@ export class Program {
     this.exited = this.#waitForExit(timeoutMs);
   }
 
-  /** Waits for the first line that matches. Rejects when the program ends or 15 s pass without one. */
-  async line(pattern: RegExp): Promise<RegExpExecArray> {
+  /** Waits for the first line that matches. Rejects when the program ends, or when the time is over. */
+  async line(pattern: RegExp, timeoutMs: number = TIMEOUT_MS): Promise<RegExpExecArray> {
     const found = Promise.withResolvers<RegExpExecArray>();
     this.#onLine = () => {
       const match = this.lines.map((line) => pattern.exec(line)).find((each) => each !== null);
@@ -71,13 +79,18 @@ export class Program {
       this.#onLine();
       found.reject(this.#complaint(`ended without printing ${pattern}`));
     });
-    const timeout = setTimeout(() => found.reject(this.#complaint(`did not print ${pattern}`)), TIMEOUT_MS);
+    const timeout = setTimeout(() => found.reject(this.#complaint(`did not print ${pattern}`)), timeoutMs);
     ended.catch(() => {});
     try {
       return await found.promise;
     } finally {
       clearTimeout(timeout);
     }
+  }
+
+  /** Kills the process if it still runs. */
+  dispose(): void {
+    this.#child.kill("SIGKILL");
   }
 
   /** Sends a signal. */

@@ -91,7 +91,7 @@ export class ServerProgram {
   async pause(): Promise<void> {
     const pid = this.#child!.pid!;
     process.kill(pid, "SIGSTOP");
-    while (!isStopped(pid)) await nextTurn();
+    await untilStopped(pid);
   }
 
   /** Lets a paused server go on. */
@@ -114,6 +114,11 @@ export class ServerProgram {
     process.kill(child.pid!, signal);
     await exited;
   }
+}
+
+/** Resolves when all threads of a process that has got SIGSTOP stand still. */
+export async function untilStopped(pid: number): Promise<void> {
+  while (!isStopped(pid)) await nextTurn();
 }
 
 /** True when all threads of a process stand still. Only Linux shows that; elsewhere it is taken for granted. */

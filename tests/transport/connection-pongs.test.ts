@@ -8,6 +8,9 @@ import { until } from "../support/app.ts";
 import { block, type Pair, pair, SETTINGS, stall } from "../support/connection.ts";
 import { close, opcodes, ping, type ServerFrame, text } from "../support/frames.ts";
 
+// What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
+vi.mock(import("../../src/platform.ts"), async (original) => ({ ...await original(), afterReading: (task) => task() }));
+
 /** A connection whose client does not read. */
 async function stalledPair(timers: ConnectionTimers = SETTINGS.timers): Promise<Pair & { sent: number }> {
   const one = await pair({ maxBufferedBytes: 100_000_000, timers });

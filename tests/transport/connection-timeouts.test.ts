@@ -7,6 +7,9 @@ import { until } from "../support/app.ts";
 import { type Pair, pair, stall } from "../support/connection.ts";
 import { close, continuation, opcodes, ping, text } from "../support/frames.ts";
 
+// What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
+vi.mock(import("../../src/platform.ts"), async (original) => ({ ...await original(), afterReading: (task) => task() }));
+
 describe("the timers", () => {
   function fakeTimers(options: Partial<ConstructorParameters<typeof ConnectionTimers>[0]>): ConnectionTimers {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });

@@ -1,6 +1,7 @@
 /** The body of an HTTP request: reading it within the limits of the app, and decoding it. */
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
+import { afterReading } from "../../platform.ts";
 import { HttpError } from "./http-error.ts";
 
 /** The limits that keep a client from filling the memory of the server with a body. */
@@ -79,6 +80,7 @@ function readBody(request: IncomingMessage, { maxBodyBytes, messageTimeoutMs }: 
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let byteLength = 0;
+  let isOver = false;
 
   const onData = (chunk: Buffer): void => {
     byteLength += chunk.length;
@@ -91,6 +93,7 @@ function readBody(request: IncomingMessage, { maxBodyBytes, messageTimeoutMs }: 
   };
   const onClose = (): void => refuse(400, "The connection ended before the body did");
   const stop = (): void => {
+    isOver = true;
     clearTimeout(timeout);
     request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
   };
@@ -101,10 +104,10 @@ function readBody(request: IncomingMessage, { maxBodyBytes, messageTimeoutMs }: 
     request.on("error", () => {}).resume();
     reject(new HttpError(status, message));
   };
-  const timeout = setTimeout(
-    () => refuse(408, `The body was not complete after ${messageTimeoutMs} ms`),
-    messageTimeoutMs,
-  );
+  const onTimeout = (): void => {
+    if (!isOver) refuse(408, `The body was not complete after ${messageTimeoutMs} ms`);
+  };
+  const timeout = setTimeout(() => afterReading(onTimeout), messageTimeoutMs);
 
   if (request.destroyed) onClose();
   else if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) {

@@ -46,6 +46,8 @@ const MAX_REMOTES = 4096;
 const STATE_DELAY_MS = 50;
 /** A process that has been asked for its whole state is asked again no sooner than after this time. */
 const ASK_AGAIN_MS = 1000;
+/** A heartbeat that comes after this many intervals is late: this process has stood still. */
+const LATE_BEAT = 1.5;
 
 /**
  * The sockets that are present, of this process and of the others.
@@ -64,6 +66,7 @@ export class Presence {
   readonly #remotes = new Map<string, Remote>();
   #remoteEntries = 0;
   #sequence = 0;
+  #lastBeatMs = performance.now();
   /** The changes of this turn: for each socket and topic only the last one. */
   readonly #joined = new Map<string, Entry>();
   readonly #left = new Map<string, Exit>();
@@ -228,12 +231,20 @@ export class Presence {
     this.#remotes.delete(processId);
   }
 
-  /** Sends a heartbeat, and forgets the processes that have sent none for too long. */
+  /**
+   * Sends a heartbeat, and forgets the processes that have sent none for too long. The time for which this process was
+   * blocked or stopped does not count: the messages of the others may have come meanwhile, and are read after this.
+   */
   #beat(): void {
     this.#tell({ sequence: this.#sequence });
-    const oldestMs = performance.now() - this.#options.timeoutMs;
-    for (const [processId, { lastMessageAtMs }] of this.#remotes) {
-      if (lastMessageAtMs < oldestMs) this.#forget(processId);
+    const { intervalMs, timeoutMs } = this.#options;
+    const nowMs = performance.now();
+    const sinceMs = nowMs - this.#lastBeatMs;
+    const lostMs = sinceMs > LATE_BEAT * intervalMs ? sinceMs : 0;
+    this.#lastBeatMs = nowMs;
+    for (const [processId, remote] of this.#remotes) {
+      remote.lastMessageAtMs += lostMs;
+      if (remote.lastMessageAtMs < nowMs - timeoutMs) this.#forget(processId);
     }
   }
 }

@@ -1,6 +1,6 @@
 /** The messages about presence between processes, and the times after which lost ones are repaired. */
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Bus, OPTIONS, pass, type Process, useClock, view } from "../../support/presence-bus.ts";
 
 useClock();
@@ -26,6 +26,24 @@ describe("time", () => {
     expect(view(b)).toEqual(["process 0 1 Ada"]);
     await pass(2 * OPTIONS.intervalMs);
     expect(view(b)).toEqual([]);
+  });
+
+  test("a process that has stood still keeps the others until it has read their messages", async () => {
+    const bus = new Bus();
+    const [a, b, dead] = await bus.meet(3);
+    for (const { id, presence } of [b, dead]) presence.join("room", id, "here");
+    await pass(OPTIONS.intervalMs);
+    bus.kill(dead);
+    // The clock has gone on by a minute. The next heartbeat comes before the messages.
+    const now = performance.now.bind(performance);
+    const jump = vi.spyOn(performance, "now").mockImplementation(() => now() + 60_000);
+    bus.loses = (_from, to) => to === a;
+    await pass(OPTIONS.intervalMs);
+    expect(view(a)).toHaveLength(2);
+    bus.loses = () => false;
+    await pass(2 * OPTIONS.timeoutMs);
+    expect(view(a)).toEqual(["process 1 process 1 here"]);
+    jump.mockRestore();
   });
 
   test.each<[string, (a: Process) => void, string[]]>([

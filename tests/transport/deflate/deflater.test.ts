@@ -6,6 +6,12 @@ import { prose } from "../../support/compression.ts";
 import { inflated } from "../../support/deflate.ts";
 import { Random } from "../../support/random.ts";
 
+// What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
+vi.mock(
+  import("../../../src/platform.ts"),
+  async (original) => ({ ...await original(), afterReading: (task) => task() }),
+);
+
 const KiB = 1024;
 /** The end of a flush, which a message leaves out (RFC 7692 §7.2.1). */
 const TAIL = Buffer.of(0x00, 0x00, 0xff, 0xff);

@@ -17,6 +17,12 @@ import {
 import { close, ping } from "../../support/frames.ts";
 import { headerOf, rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 
+// What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
+vi.mock(
+  import("../../../src/platform.ts"),
+  async (original) => ({ ...await original(), afterReading: (task) => task() }),
+);
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 

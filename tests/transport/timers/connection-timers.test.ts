@@ -3,6 +3,12 @@ import { CloseCode } from "../../../src/protocol/close.ts";
 import type { ProtocolError } from "../../../src/protocol/errors.ts";
 import { ConnectionTimers, type TimedConnection } from "../../../src/transport/timers/connection-timers.ts";
 
+// What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
+vi.mock(
+  import("../../../src/platform.ts"),
+  async (original) => ({ ...await original(), afterReading: (task) => task() }),
+);
+
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 

@@ -3,6 +3,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Deadlines } from "../../../src/transport/timers/deadlines.ts";
 import { runScript } from "../../support/app.ts";
 
+// What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
+vi.mock(
+  import("../../../src/platform.ts"),
+  async (original) => ({ ...await original(), afterReading: (task) => task() }),
+);
+
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
@@ -47,7 +53,8 @@ test("items that fall due close to each other share a timer, and none is late by
   const lateMs = dues.map(({ item, atMs }) => atMs - Number(item) - 3_200);
   expect(Math.min(...lateMs)).toBe(0);
   expect(Math.max(...lateMs)).toBeLessThanOrEqual(100);
-  expect(setTimer.mock.calls.length).toBeLessThanOrEqual(1_000 / 100 + 2);
+  // The clock is looked at eight more times meanwhile.
+  expect(setTimer.mock.calls.length).toBeLessThanOrEqual(1_000 / 100 + 2 + 8);
 });
 
 test("above half a minute the slack is one second", () => {
