@@ -11,9 +11,10 @@ export type Offer = readonly [
   parameters: readonly (readonly [name: string, value: string | undefined])[],
 ];
 
-const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const CHARACTER = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]";
+const TOKEN = `${CHARACTER}+`;
 const OWS = "[ \\t]*";
-const VALUE = `(?:${TOKEN}|"(?:${TOKEN}|\\\\${TOKEN})+")`;
+const VALUE = `(?:${TOKEN}|"(?:\\\\?${CHARACTER})+")`;
 const PARAMETER = `${OWS};${OWS}${TOKEN}(?:${OWS}=${OWS}${VALUE})?`;
 const ELEMENT = `${TOKEN}(?:${PARAMETER})*`;
 const LIST = new RegExp(`^(?:${OWS},)*${OWS}${ELEMENT}(?:${OWS}(?:,${OWS})+${ELEMENT})*(?:${OWS},)*${OWS}$`);

@@ -7,7 +7,7 @@ export function piecesOf(pieces: readonly string[], maxLength: number): fc.Arbit
   return fc.array(fc.constantFrom(...pieces), { maxLength, size: "max" }).map((chosen) => chosen.join(""));
 }
 
-/** Characters that no grammar of HTTP expects: controls, Latin-1, and what only a caller in the same process can give. */
+/** Characters that no grammar of HTTP expects: controls, Latin-1, and what only a caller in this process can give. */
 export const strange = [
   "\0",
   "\x01",
