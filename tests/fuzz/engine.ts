@@ -53,6 +53,7 @@ class Run extends RecordingHandler {
   #looks = 0;
   #isYielding = false;
   #onFree: () => void = () => {};
+  readonly #faults: string[] = [];
   readonly #kept: { text: string; payload: Uint8Array }[] = [];
   override keepsPayloads = true;
 
@@ -60,7 +61,8 @@ class Run extends RecordingHandler {
     super();
     this.#delivery = delivery;
     this.protocol = new ServerProtocol(this, codec, settings, inflaterOf(settings));
-    this.onHandedOut = () => {
+    this.onHandedOut = (line) => {
+      if (this.protocol.isPaused) this.#faults.push(`during a pause: ${line}`);
       if (hasBit(delivery.pauses, this.#handedOut++)) this.protocol.pause();
     };
     this.isTurnOver = () => hasBit(delivery.turns, this.#looks++);
@@ -129,7 +131,7 @@ class Run extends RecordingHandler {
   /** Everything that was recorded, and what has become of it since. */
   result(): readonly string[] {
     const { protocol, lines } = this;
-    const faults: string[] = [];
+    const faults = this.#faults;
     const handedOut = lines.filter((line) => /^(text|binary) /.test(line));
     this.messages.forEach((message, index) => {
       const now = typeof message === "string" ? `text ${message}` : `binary ${Buffer.from(message).toString("hex")}`;

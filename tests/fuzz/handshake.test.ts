@@ -111,7 +111,17 @@ describe("Sec-WebSocket-Extensions", () => {
   const parameterNames = ["server_no_context_takeover", "client_no_context_takeover", "server_max_window_bits"]
     .concat("client_max_window_bits", "x", "__proto__", "constructor");
   const values = [undefined, "8", "9", "10", "15", "16", "7", "015", "0", "1e1", "x", "-1", "９"];
-  const text = piecesOf([...headerPieces, "permessage-deflate", ...parameterNames, "10", "\n", "\xe9"], 14);
+  const text = piecesOf([
+    ...headerPieces,
+    'a; x="',
+    '"',
+    '", b',
+    "permessage-deflate",
+    ...parameterNames,
+    "10",
+    "\n",
+    "\xe9",
+  ], 14);
   const offer = fc.tuple(
     fc.constantFrom("permessage-deflate", "permessage-deflate", "Permessage-Deflate", "x", "__proto__"),
     fc.array(fc.tuple(fc.constantFrom(...parameterNames), fc.constantFrom(...values)), { maxLength: 4 }),

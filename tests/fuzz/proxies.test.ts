@@ -47,7 +47,7 @@ describe("what a client has written changes nothing behind proxies that add thei
       [
         "Forwarded",
         "forwarded",
-        (address: string, port: string) => `for=${quoted(address, port)};proto=https;host=a.example`,
+        (address: string, port: string) => `for=${quoted(address, port)};proto=https;by="_a, b\\", for=evil"`,
       ],
     ] as const,
   )("%s", async (_name, header, partOf) => {
