@@ -17,46 +17,118 @@ class Bad extends Error {}
 /** The bytes end inside a block. */
 class Cut extends Error {}
 
+/** A message whose payload was decompressed, as far as that was possible. */
+export interface Inflated {
+  readonly output: Uint8Array;
+  /** How many final blocks had more bytes of the message behind them. */
+  readonly finalBlocks: number;
+  /** True when the message had a final block, at its end or before. */
+  readonly hasFinal: boolean;
+  /** `cut` when the bytes end inside a block, `bad` when the payload is no message for another reason. */
+  readonly fault: "bad" | "cut" | undefined;
+}
+
 /**
- * Decompresses the payload of a message. The tail is appended to the payload first (RFC 7692 §7.2.2), and another
- * stream may begin behind a final block (§7.2.3.4).
+ * Decompresses the payload of a message.
  *
- * @returns the message, `cut` when the bytes end inside a block, or `bad` when the payload is no message for another
- * reason
+ * @returns the message, or what is wrong with the payload
  */
 export function messageOf(payload: Uint8Array): Buffer | "bad" | "cut" {
+  const { output, fault } = inflateAlone(payload);
+  return fault ?? Buffer.from(output);
+}
+
+/**
+ * Decompresses the payload of a message that refers to none before it. The tail is appended to the payload first (RFC
+ * 7692 §7.2.2), and another stream may begin behind a final block (§7.2.3.4).
+ */
+export function inflateAlone(payload: Uint8Array): Inflated {
   const bytes = [...payload, ...TAIL];
   const output: number[] = [];
+  let finalBlocks = 0;
+  let hasFinal = false;
+  const result = (fault?: "bad" | "cut"): Inflated => ({
+    output: Uint8Array.from(output),
+    finalBlocks,
+    hasFinal,
+    fault,
+  });
   let at = 0;
-  try {
-    while (at < payload.length) {
-      const stream = readStream(bytes, at);
-      output.push(...stream.output);
-      at = stream.end;
-      // The rest of the tail is not a block, unless the stream has used nothing of the tail.
-      if (at > payload.length && at < bytes.length) return "bad";
-    }
-  } catch (error) {
-    if (error instanceof Bad) return "bad";
-    if (error instanceof Cut) return "cut";
-    throw error;
+  while (at < payload.length) {
+    const stream = readStream(bytes, at);
+    for (const octet of stream.output) output.push(octet);
+    if (stream.fault !== undefined) return result(stream.fault);
+    at = stream.end;
+    hasFinal ||= stream.isFinal;
+    // The rest of the tail is not a block, unless the stream has used nothing of the tail.
+    if (at > payload.length && at < bytes.length) return result("bad");
+    if (at < payload.length) finalBlocks++;
   }
-  return Buffer.from(output);
+  return result();
+}
+
+/**
+ * Decompresses the messages of a connection with context takeover: they are one stream, up to a final block. Each
+ * message reads the whole stream again. A message that is cut short is no fault, because the next one continues it.
+ */
+export class InflateStreamOracle {
+  #bytes: number[] = [];
+  #handedOut = 0;
+
+  /** Decompresses the next message. After a fault, the stream must not be used any more. */
+  inflate(payload: Uint8Array): Inflated {
+    const output: number[] = [];
+    let finalBlocks = 0;
+    let hasFinal = false;
+    const result = (fault?: "bad"): Inflated => ({ output: Uint8Array.from(output), finalBlocks, hasFinal, fault });
+    let rest = payload;
+    while (rest.length > 0) {
+      const start = this.#bytes.length;
+      for (const octet of [...rest, ...TAIL]) this.#bytes.push(octet);
+      const stream = readStream(this.#bytes, 0);
+      for (const octet of stream.output.slice(this.#handedOut)) output.push(octet);
+      this.#handedOut = stream.output.length;
+      if (stream.fault === "bad") return result("bad");
+      if (!stream.isFinal) return result();
+      hasFinal = true;
+      const taken = stream.end - start;
+      this.#bytes = [];
+      this.#handedOut = 0;
+      if (taken > rest.length && taken < rest.length + TAIL.length) return result("bad");
+      rest = rest.subarray(taken);
+      if (rest.length > 0) finalBlocks++;
+    }
+    return result();
+  }
+}
+
+/** Blocks up to a final one, up to a fault, or up to the end of the bytes. */
+interface Stream {
+  readonly output: number[];
+  /** The position behind the last block. */
+  readonly end: number;
+  readonly isFinal: boolean;
+  readonly fault: "bad" | "cut" | undefined;
 }
 
 /** Reads blocks up to a final one, or up to the end of the bytes if a block ends there. */
-function readStream(bytes: readonly number[], start: number): { output: number[]; end: number } {
+function readStream(bytes: readonly number[], start: number): Stream {
   const output: number[] = [];
   const bits = new Bits(bytes, start * 8);
-  for (;;) {
-    const isFinal = bits.take(1) === 1;
-    const type = bits.take(2);
-    if (type === 0) readStored(bits, output);
-    else if (type === 1) readCodes(bits, output, fixedLiterals, fixedDistances);
-    else if (type === 2) readDynamic(bits, output);
-    else throw new Bad();
-    if (isFinal) return { output, end: bits.nextByte };
-    if (bits.at === bytes.length * 8) return { output, end: bytes.length };
+  try {
+    for (;;) {
+      const isFinal = bits.take(1) === 1;
+      const type = bits.take(2);
+      if (type === 0) readStored(bits, output);
+      else if (type === 1) readCodes(bits, output, fixedLiterals, fixedDistances);
+      else if (type === 2) readDynamic(bits, output);
+      else throw new Bad();
+      if (isFinal) return { output, end: bits.nextByte, isFinal, fault: undefined };
+      if (bits.at === bytes.length * 8) return { output, end: bytes.length, isFinal, fault: undefined };
+    }
+  } catch (error) {
+    if (!(error instanceof Bad || error instanceof Cut)) throw error;
+    return { output, end: bytes.length, isFinal: false, fault: error instanceof Bad ? "bad" : "cut" };
   }
 }
 
@@ -71,9 +143,12 @@ function readDynamic(bits: Bits, output: number[]): void {
   const literals = 257 + bits.take(5);
   const distances = 1 + bits.take(5);
   const codes = 4 + bits.take(4);
+  if (literals > 286 || distances > 30) throw new Bad();
   const codeLengths = new Array<number>(CODE_ORDER.length).fill(0);
   for (let i = 0; i < codes; i++) codeLengths[CODE_ORDER[i]] = bits.take(3);
   const table = tableOf(codeLengths);
+  // RFC 1951 §3.2.7 allows an incomplete table for distances, not for the lengths of codes.
+  if (table.size === 1) throw new Bad();
   const lengths: number[] = [];
   while (lengths.length < literals + distances) {
     const symbol = symbolOf(bits, table);
@@ -84,7 +159,7 @@ function readDynamic(bits: Bits, output: number[]): void {
       lengths.push(...new Array<number>(times).fill(symbol === 16 ? lengths.at(-1)! : 0));
     }
   }
-  if (lengths.length > literals + distances || literals > 286 || distances > 30) throw new Bad();
+  if (lengths.length > literals + distances) throw new Bad();
   if (lengths[END_OF_BLOCK] === 0) throw new Bad();
   readCodes(bits, output, tableOf(lengths.slice(0, literals)), tableOf(lengths.slice(literals)));
 }
@@ -124,8 +199,8 @@ function tableOf(lengths: readonly number[]): Table {
     }
     if (room < 0) throw new Bad();
   }
-  // RFC 1951 §3.2.7 allows a table with one code or none. All other tables must use every code.
-  if (room > 0 && table.size > 1) throw new Bad();
+  // RFC 1951 §3.2.7 allows a table with no code, or with one of one bit. All other tables must use every code.
+  if (room > 0 && table.size > 0 && !lengths.every((length) => length <= 1)) throw new Bad();
   return table;
 }
 

@@ -16,8 +16,15 @@ import { closeStream, openInflate, passThrough } from "./zlib-stream.ts";
 const OFF_LOOP_FROM_BYTES = 32 * 1024;
 /** The end of a flush, which a sender leaves out of every message (RFC 7692 §7.2.1). */
 const TAIL = Buffer.of(0x00, 0x00, 0xff, 0xff);
-/** The same and an empty final block. zlib takes this as the end only if the message ends where a block ends. */
-const END = Buffer.of(...TAIL, 0x03, 0x00);
+const MARK = 0xff;
+/**
+ * The same and a final block of one byte, so that zlib tells whether the message ends where a block ends: then the mark
+ * comes out at the end. A final block of fixed codes that lacks its own end cannot end in the mark, since its code for
+ * the end is seven zeros. A stored one takes these very bytes for its content, which `LONGER_END` finds out.
+ */
+const END = Buffer.of(...TAIL, 0x01, 0x01, 0x00, 0xfe, 0xff, MARK);
+/** The same with two marks: a stored block that lacks the length of `END` does not reach the end of this. */
+const LONGER_END = Buffer.of(...TAIL, 0x01, 0x02, 0x00, 0xfd, 0xff, MARK, MARK);
 /**
  * How many final blocks a message may have with more bytes behind them. RFC 7692 §7.2.3.4 allows such blocks. Each
  * costs another call of zlib with a window of its own, 26 µs on Node, for two bytes of payload. Senders that use final
@@ -26,6 +33,7 @@ const END = Buffer.of(...TAIL, 0x03, 0x00);
 const MAX_FINAL_BLOCKS = 8;
 /** The first output buffer has this multiple of the compressed size. */
 const GUESS = 6;
+const MOST_MARKS = 2;
 const NO_BYTES = Buffer.alloc(0);
 const MIN_CHUNK_BYTES = 1024;
 const MAX_CHUNK_BYTES = 64 * 1024;
@@ -108,6 +116,7 @@ export class ContextInflater implements Inflater {
 class Inflation {
   #rest: Uint8Array;
   #room: number;
+  #end: Buffer = END;
   readonly #parts: Buffer[] = [];
 
   constructor(payload: Uint8Array, maxBytes: number) {
@@ -116,13 +125,13 @@ class Inflation {
   }
 
   get input(): Buffer {
-    return Buffer.concat([this.#rest, END]);
+    return Buffer.concat([this.#rest, this.#end]);
   }
 
   get options(): ZlibOptions {
     return {
-      // zlib does not accept 0 here. `accept` finds the one byte too many.
-      maxOutputLength: Math.min(Math.max(this.#room, 1), bufferLimits.MAX_LENGTH),
+      // The marks come out too. `accept` finds a message that is longer by as many bytes.
+      maxOutputLength: Math.min(this.#room + MOST_MARKS, bufferLimits.MAX_LENGTH),
       chunkSize: Math.min(Math.max(this.#rest.length * GUESS, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES),
       info: true,
     };
@@ -130,14 +139,27 @@ class Inflation {
 
   /** Takes the output of zlib for `input`. Returns the message once nothing of it is left to inflate. */
   accept({ buffer, engine: { bytesWritten } }: Result): Buffer | undefined {
-    this.#parts.push(buffer);
-    this.#room -= buffer.length;
-    if (this.#room < 0) throw new RangeError("One byte too many came out");
-    const hasReachedOurs = bytesWritten === this.#rest.length + END.length;
+    const hasReachedOurs = bytesWritten === this.#rest.length + this.#end.length;
+    if (hasReachedOurs && this.#end === END && buffer.subarray(-END.length).equals(END)) {
+      // The message ends in the bytes of `END`, or lacks its own end.
+      this.#end = LONGER_END;
+      return undefined;
+    }
+    const part = hasReachedOurs ? withoutMarks(buffer, this.#end) : buffer;
+    this.#parts.push(part);
+    this.#room -= part.length;
+    if (this.#room < 0) throw new RangeError("Too many bytes came out");
     this.#rest = hasReachedOurs ? NO_BYTES : behindFinalBlock(this.#rest, bytesWritten, this.#parts.length);
     if (this.#rest.length > 0) return undefined;
-    return this.#parts.length === 1 ? buffer : Buffer.concat(this.#parts);
+    return this.#parts.length === 1 ? part : Buffer.concat(this.#parts);
   }
+}
+
+/** The output of the message itself, in front of the marks. */
+function withoutMarks(output: Buffer, end: Buffer): Buffer {
+  const length = output.length - (end === END ? 1 : MOST_MARKS);
+  if (output.at(-1) !== MARK) throw noDeflate();
+  return output.subarray(0, length);
 }
 
 /**

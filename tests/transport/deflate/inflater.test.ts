@@ -104,3 +104,21 @@ describe.each(inflaters)("a final block, %s", (_name, create) => {
     expect(await outcome(make(create), joined(many(9), longStored))).toBe(1008);
   });
 });
+
+test.each([
+  ["stored, without six bytes of content", "01 0600 f9ff"],
+  ["stored, without ten bytes of content", "01 0a00 f5ff"],
+  ["stored, without eleven bytes of content", "01 0b00 f4ff"],
+  ["of fixed codes, without its end", "7bd7d0f0a0a0a0a076"],
+])("a final block, %s, is not completed by what the inflater appends", async (_name, payload) => {
+  const inflater = new MessageInflater();
+  expect(messageOf(hex(payload))).toBe("cut");
+  expect(await outcome(inflater, hex(payload))).toBe(1007);
+});
+
+test("a message may end in the bytes that the inflater appends", async () => {
+  const appended = joined(hex("0000ffff 0101 00fe ff ff"), hex("0000ffff 0102 00fd ff ffff"));
+  for (const message of [appended.subarray(0, 10), appended.subarray(10), appended, joined(long, appended)]) {
+    expect(await outcome(new MessageInflater(), deflated(message))).toBe(message.toString("hex"));
+  }
+});
