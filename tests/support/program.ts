@@ -35,17 +35,23 @@ export class Program {
     args: readonly string[] = [],
     timeoutMs: number = TIMEOUT_MS,
   ): Program {
-    return new Program([...RUN_FILE[runtimeName()], path, ...args], env, timeoutMs);
+    return new Program([process.execPath, ...RUN_FILE[runtimeName()], path, ...args], env, timeoutMs);
+  }
+
+  /** Starts a command, which may belong to another runtime than the test's. */
+  static command(command: readonly string[], env: NodeJS.ProcessEnv = {}, timeoutMs: number = TIMEOUT_MS): Program {
+    return new Program(command, env, timeoutMs);
   }
 
   /** Starts the source text of a module. `{root}` in the text stands for the URL of the repository. */
   static source(text: string, env: NodeJS.ProcessEnv = {}): Program {
-    return new Program([...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
+    return new Program([process.execPath, ...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
   }
 
   /** Starts the process, and kills it when it still runs after `timeoutMs`. */
-  private constructor(args: string[], env: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS) {
-    this.#child = spawn(process.execPath, args, {
+  private constructor(command: readonly string[], env: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS) {
+    const [executable, ...args] = command;
+    this.#child = spawn(executable, args, {
       cwd: root,
       env: { ...process.env, NO_COLOR: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
