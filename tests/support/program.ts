@@ -35,26 +35,36 @@ export class Program {
     args: readonly string[] = [],
     timeoutMs: number = TIMEOUT_MS,
   ): Program {
-    const program = new Program([...RUN_FILE[runtimeName()], path, ...args], env, timeoutMs);
+    const command = [process.execPath, ...RUN_FILE[runtimeName()], path, ...args];
+    const program = new Program(command, env, timeoutMs);
     onTestFinished(() => program.dispose());
     return program;
   }
 
   /** Starts a file for all tests of a file or a block, which has to dispose of it. `path` as in `file`. */
   static shared(path: string, timeoutMs: number): Program {
-    return new Program([...RUN_FILE[runtimeName()], path], {}, timeoutMs);
+    return new Program([process.execPath, ...RUN_FILE[runtimeName()], path], {}, timeoutMs);
+  }
+
+  /** Starts a command, which may belong to another runtime than the test's. */
+  static command(command: readonly string[], env: NodeJS.ProcessEnv = {}, timeoutMs: number = TIMEOUT_MS): Program {
+    const program = new Program(command, env, timeoutMs);
+    onTestFinished(() => program.dispose());
+    return program;
   }
 
   /** Starts the source text of a module. `{root}` in the text stands for the URL of the repository. */
   static source(text: string, env: NodeJS.ProcessEnv = {}): Program {
-    const program = new Program([...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)], env);
+    const command = [process.execPath, ...RUN_TEXT[runtimeName()], text.replaceAll("{root}", root.href)];
+    const program = new Program(command, env);
     onTestFinished(() => program.dispose());
     return program;
   }
 
   /** Starts the process, and kills it when it still runs after `timeoutMs`. */
-  private constructor(args: string[], env: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS) {
-    this.#child = spawn(process.execPath, args, {
+  private constructor(command: readonly string[], env: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS) {
+    const [executable, ...args] = command;
+    this.#child = spawn(executable, args, {
       cwd: root,
       env: { ...process.env, NO_COLOR: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
