@@ -4,9 +4,11 @@
  * memory grows, or when anything is left behind.
  *
  *     npm run soak -- [node deno bun] [--minutes 10] [--quick] [--idle 10000] [--busy 2000] [--storm 2000]
- *                     [--server spacenode|bare] [--leak sockets|memory|timers|listeners] [--out some/folder]
+ *                     [--server spacenode|bare] [--natural] [--leak sockets|memory|timers|listeners]
+ *                     [--out some/folder]
  *
  * `--quick` is a tenth of the connections for a minute and a half. `--server bare` soaks the control without SpaceNode.
+ * `--natural` samples without collecting garbage first, as memory is outside a soak; the heap then goes up and down.
  * `--leak` gives the server a fault on purpose, which the soak has to find: the command then succeeds when a check
  * fails.
  */
@@ -32,6 +34,7 @@ const { values, positionals } = parseArgs({
     busy: { type: "string" },
     storm: { type: "string" },
     server: { type: "string", default: "spacenode" },
+    natural: { type: "boolean", default: false },
     leak: { type: "string" },
     out: { type: "string" },
   },
@@ -57,6 +60,7 @@ const plan: Plan = {
   heartbeatMs: quick ? 3_000 : 30_000,
 };
 checkLimits(plan);
+if (values.natural) process.env.SOAK_NATURAL = "1";
 
 const { date, machine, soaks }: SoakReport = {
   date: new Date().toISOString(),
@@ -81,7 +85,7 @@ process.exitCode = (leak === undefined) === (failed === 0) ? 0 : 1;
 /** Only a whole soak replaces the committed results; any other one is saved where `--out` says. */
 function save(): void {
   const isWhole = leak === undefined && subject === "spacenode" && runtimes.length === 3 && soaks.length === 3 &&
-    [quick, values.minutes, values.idle, values.busy, values.storm].every((value) => !value);
+    [quick, values.natural, values.minutes, values.idle, values.busy, values.storm].every((value) => !value);
   const folder = values.out ?? (isWhole ? RESULTS : undefined);
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });

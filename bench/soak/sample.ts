@@ -28,9 +28,9 @@ export interface Sample {
 }
 
 /**
- * `sample`: a sample after garbage collection. `census`: the same, but `timers` counts those that do not keep the
- * process alive as well, which takes V8 a second. `cpu`: microseconds of CPU time since the start. `close`: closes the
- * server, and replies with a census.
+ * `sample`: a sample after garbage collection, unless SOAK_NATURAL is set. `census`: one after garbage collection in
+ * any case. `cpu`: microseconds of CPU time since the start. `close`: closes the server, and replies with a census
+ * whose `timers` counts those that do not keep the process alive as well.
  */
 export type Question = "sample" | "census" | "cpu" | "close";
 
@@ -48,6 +48,8 @@ interface Runtime {
 /** A module that only Bun has. */
 const JSC = "bun:jsc";
 const { gc, Bun } = globalThis as Runtime;
+/** True when the samples under traffic leave the collector alone, as it is outside a soak. */
+const isNatural = process.env.SOAK_NATURAL !== undefined;
 let aliveSockets = 0;
 const census = new FinalizationRegistry<void>(() => aliveSockets--);
 
@@ -70,15 +72,16 @@ async function collectGarbage(): Promise<void> {
 const Timeout = setTimeout(() => {}, 0).constructor as new () => object;
 
 /**
- * Timers that are not due yet. V8 lists those that keep the process alive, and finds all of them on its heap. Bun tells
- * of none, but counts the objects on its heap.
+ * Timers that are not due yet. V8 lists those that keep the process alive, and finds all of them on its heap when it
+ * searches the heap, for which it takes so much memory that only the last sample may ask for it. Bun lists none, but
+ * counts the objects on its heap.
  */
-async function countTimers(isThorough: boolean): Promise<number | undefined> {
+async function countTimers(searchesHeap: boolean): Promise<number | undefined> {
   if (Bun) {
     const { heapStats } = await import(JSC) as { heapStats(): { objectTypeCounts: Record<string, number> } };
     return heapStats().objectTypeCounts.Timeout ?? 0;
   }
-  if (isThorough) return v8.queryObjects(Timeout, { format: "count" });
+  if (searchesHeap) return v8.queryObjects(Timeout, { format: "count" });
   return process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
 }
 
@@ -90,8 +93,8 @@ function countFiles(): number | undefined {
   }
 }
 
-async function sampleOf(soaked: Soaked, isThorough: boolean): Promise<Sample> {
-  await collectGarbage();
+async function sampleOf(soaked: Soaked, question: Question): Promise<Sample> {
+  if (question !== "sample" || !isNatural) await collectGarbage();
   const { heapUsed, external, rss } = process.memoryUsage();
   const ofProcess = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
   const counts = soaked.counts();
@@ -102,7 +105,7 @@ async function sampleOf(soaked: Soaked, isThorough: boolean): Promise<Sample> {
     ...counts,
     listeners: counts.listeners + ofProcess,
     aliveSockets,
-    timers: await countTimers(isThorough),
+    timers: await countTimers(question === "close"),
     files: countFiles(),
   };
 }
@@ -124,7 +127,7 @@ export function announce(port: number, soaked: Soaked): void {
         isClosed = true;
         await soaked.close();
       }
-      report(await sampleOf(soaked, question !== "sample"));
+      report(await sampleOf(soaked, question));
     })
     // A runner that is gone leaves no server behind.
     .on("close", () => {

@@ -82,7 +82,8 @@ class Stage {
   async untilEmpty(): Promise<Sample> {
     const startedAt = performance.now();
     for (;;) {
-      const { sample, ms } = await this.until(0);
+      const { ms } = await this.until(0);
+      const sample = await this.ask<Sample>("census");
       if (ms === Infinity || sample.aliveSockets === 0 || performance.now() - startedAt > COLLECTED_MS) return sample;
       await delay(500);
     }

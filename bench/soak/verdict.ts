@@ -45,7 +45,7 @@ export function slopeText({ perMinute, error }: Slope): string {
 }
 
 /** Traffic that a busy machine may leave out. A soak that sends less than the rest proves too little. */
-const LEAST_SENT = 0.25;
+const LEAST_SENT = 0.1;
 
 /** The messages that the load would send in the time of the traffic if the machine were fast enough. */
 export function plannedMessages({ plan }: Soak): number {
