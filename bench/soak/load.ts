@@ -4,6 +4,7 @@
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import { Client, ENDS } from "./client.ts";
 import { BURSTS, command, frameOf, pathOf, type Plan, ratesOf, type Traffic } from "./traffic.ts";
 
@@ -15,6 +16,9 @@ const AT_ONCE = 50;
 const TICK_MS = 20;
 /** After a pause of the machine, no more than the traffic of this time is made up for. */
 const CATCH_UP_S = 1;
+/** How often a handshake is tried, and the pause in between. */
+const TRIES = 10;
+const RETRY_MS = 1_000;
 /** How long a slow client does not read. */
 const SLOW_MS = 3_000;
 
@@ -46,16 +50,21 @@ const slots: Slot[] = Array.from({ length: plan.idle + plan.busy }, (_, index) =
 const idle = slots.filter(({ isIdle }) => isIdle);
 const busy = slots.filter(({ isIdle }) => !isIdle);
 
+/** Opens the connection of a slot. A handshake that fails is a fault, and is tried again: the load must not shrink. */
 async function fill(slot: Slot): Promise<void> {
   const { path, offer } = slot.isIdle ? PLAIN : pathOf(slot.index);
-  try {
-    const client = slot.client = await Client.open(port, path, offer, traffic, fault);
-    if (slot.isIdle) client.send(JOIN_ALL);
-    client.closed.then(() => {
-      if (slot.client === client) slot.client = undefined;
-    });
-  } catch (error) {
-    fault(error as Error);
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    try {
+      const client = slot.client = await Client.open(port, path, offer, traffic, fault);
+      if (slot.isIdle) client.send(JOIN_ALL);
+      client.closed.then(() => {
+        if (slot.client === client) slot.client = undefined;
+      });
+      return;
+    } catch (error) {
+      fault(error as Error);
+      await delay(RETRY_MS);
+    }
   }
 }
 
@@ -65,13 +74,21 @@ async function inGroups<T>(items: readonly T[], task: (item: T) => Promise<unkno
   }
 }
 
-/** Ends the connection of a slot, each time in another way, and opens the next one. */
-async function replace(slot: Slot): Promise<void> {
+/** Slots whose connection is about to be replaced. */
+const changing = new Map<Slot, Promise<void>>();
+
+/** Ends the connection of a slot with `end`, if there is one, and opens the next one. */
+function change(slot: Slot, end: (client: Client) => Promise<void>): void {
+  if (changing.has(slot)) return;
   const { client } = slot;
-  if (client === undefined) return;
   slot.client = undefined;
-  await client.end(ENDS[traffic.ended++ % ENDS.length]);
-  await fill(slot);
+  const changed = Promise.resolve(client && end(client)).then(() => fill(slot));
+  changing.set(slot, changed.finally(() => changing.delete(slot)));
+}
+
+/** Ends the connection of a slot, each time in another way. */
+function replace(slot: Slot): void {
+  change(slot, (client) => client.end(ENDS[traffic.ended++ % ENDS.length]));
 }
 
 /** Goes round the slots, for ever. */
@@ -89,29 +106,19 @@ function sendNext(slot: Slot): void {
   traffic.sent += 1;
 }
 
-/** Connections that are about to be replaced. */
-const replacements = new Set<Promise<void>>();
-
-function underWay(replacement: Promise<void>): void {
-  replacements.add(replacement);
-  replacement.finally(() => replacements.delete(replacement));
-}
-
-async function readSlowly(slot: Slot): Promise<void> {
-  const { client } = slot;
-  if (client === undefined) return;
-  slot.client = undefined;
-  await client.readSlowly(BURSTS[traffic.bursts++ % BURSTS.length], SLOW_MS);
-  await client.end("client closes");
-  await fill(slot);
+function readSlowly(slot: Slot): void {
+  change(slot, async (client) => {
+    await client.readSlowly(BURSTS[traffic.bursts++ % BURSTS.length], SLOW_MS);
+    await client.end("client closes");
+  });
 }
 
 /** Each kind of event, how often it is due, and what it does. */
 const events: { perSecond: number; run: () => void; due: number }[] = [
   { perSecond: rates.messagesPerSecond, run: () => sendNext(turns.next().value) },
-  { perSecond: rates.busyEndsPerSecond, run: () => underWay(replace(leavers.busy.next().value)) },
-  { perSecond: rates.idleEndsPerSecond, run: () => underWay(replace(leavers.idle.next().value)) },
-  { perSecond: rates.burstsPerSecond, run: () => underWay(readSlowly(leavers.slow.next().value)) },
+  { perSecond: rates.busyEndsPerSecond, run: () => replace(leavers.busy.next().value) },
+  { perSecond: rates.idleEndsPerSecond, run: () => replace(leavers.idle.next().value) },
+  { perSecond: rates.burstsPerSecond, run: () => readSlowly(leavers.slow.next().value) },
   { perSecond: rates.broadcastsPerSecond, run: () => turns.next().value.client?.send(command("say all Good morning")) },
 ].map((event) => ({ ...event, due: 0 }));
 
@@ -151,7 +158,7 @@ const answers: Record<string, () => unknown> = {
   /** Resolves when every connection that was under way is open or closed. */
   async stop() {
     clearInterval(ticker);
-    await Promise.all(replacements);
+    await Promise.all(changing.values());
   },
   traffic: () => traffic,
   storm,
