@@ -1,7 +1,7 @@
 /** One soak of one server: its phases one after the other, and what was seen in each. */
 import { setTimeout as delay } from "node:timers/promises";
 import { findRuntime, pinned, type Runtime } from "../shared/machine.ts";
-import { PATIENCE_MS, ReportingProcess } from "../shared/processes.ts";
+import { ReportingProcess } from "../shared/processes.ts";
 import type { Soak, Storm, Subject, TimedSample } from "./result.ts";
 import type { Question, Sample } from "./sample.ts";
 import type { Leak, Plan, Traffic } from "./traffic.ts";
@@ -14,6 +14,8 @@ const LEAST_SAMPLES = 12;
 const STORMS = 3;
 /** The heartbeat's CPU time is measured in this many of its intervals. */
 const HEARTBEATS = 2;
+/** How long a process may take over one answer: a machine that does much else lets a soak wait for minutes. */
+const PATIENCE_MS = 300_000;
 /** How long the server may take to notice that its connections are gone, and to end. */
 const GONE_MS = 15_000;
 /** How long the collector may take over the sockets of closed connections. */
@@ -56,11 +58,11 @@ class Stage {
   }
 
   ask<T>(question: Question): Promise<T> {
-    return this.server.ask(question, 2 * PATIENCE_MS);
+    return this.server.ask(question, PATIENCE_MS);
   }
 
   load<T>(question: string): Promise<T> {
-    return this.#load!.ask(question, 10 * PATIENCE_MS);
+    return this.#load!.ask(question, PATIENCE_MS);
   }
 
   /** Samples until the server has at most so many connections, or the patience is over. */
