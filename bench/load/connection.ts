@@ -123,4 +123,24 @@ export class Connection {
     this.#closing = true;
     this.#socket.destroy();
   }
+
+  /** Cuts the connection with a reset. */
+  reset(): void {
+    this.#closing = true;
+    this.#socket.resetAndDestroy();
+  }
+
+  /** From now on the server may close the connection first. */
+  expectEnd(): void {
+    this.#closing = true;
+  }
+
+  /** Stops reading, so that the server's writes wait. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
 }

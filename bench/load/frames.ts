@@ -1,7 +1,7 @@
 /** Frames (RFC 6455 §5.2): an encoder for the frames of the client, and readers for the frames of the server. */
 import { randomBytes } from "node:crypto";
 
-export const OPCODE = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8 };
+export const OPCODE = { continuation: 0x0, text: 0x1, binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa };
 const RSV1 = 0x40;
 
 /** The header of an unfragmented frame, without a masking key. */
@@ -34,7 +34,7 @@ export function isCloseFrame(bytes: Uint8Array): boolean {
   return bytes[0] === (0x80 | OPCODE.close);
 }
 
-interface ServerHeader {
+export interface ServerHeader {
   fin: boolean;
   rsv1: boolean;
   opcode: number;
@@ -43,7 +43,7 @@ interface ServerHeader {
 }
 
 /** The header of a server's frame that begins at `at`; undefined when `bytes` ends within the header. */
-function headerAt(bytes: Uint8Array, at: number): ServerHeader | undefined {
+export function headerAt(bytes: Uint8Array, at: number): ServerHeader | undefined {
   const available = bytes.length - at;
   if (available < 2) return undefined;
   const [first, second] = [bytes[at], bytes[at + 1]];

@@ -50,9 +50,17 @@ export class ReportingProcess {
   }
 
   /** Writes a question to the process's stdin and returns the report that follows. */
-  ask<T>(question: string): Promise<T> {
+  ask<T>(question: string, patienceMs = PATIENCE_MS): Promise<T> {
     this.#child.stdin?.write(`${question}\n`);
-    return this.report(question);
+    return this.report(question, patienceMs);
+  }
+
+  /** Closes the process's stdin, and waits for the process to end by itself: its exit code, or null after a signal. */
+  async ended(patienceMs = PATIENCE_MS): Promise<number | null> {
+    const exited = this.#child.exitCode === null && this.#child.signalCode === null && once(this.#child, "exit");
+    this.#child.stdin?.end();
+    if (exited) await within(patienceMs, "ending by itself", exited);
+    return this.#child.exitCode;
   }
 
   /** Kills the process; resolves when it is gone. */
