@@ -74,6 +74,14 @@ const floods: Flood[] = [
   },
 ];
 
+const texts = Array.from({ length: 6_000 }, (_, i) => `${i}`);
+/** Many short messages, and the bytes of their frames. */
+const numbers = {
+  texts,
+  plain: Buffer.concat(texts.map((each) => text(each))),
+  compressed: Buffer.concat(texts.map((each) => compressed(deflated(each)))),
+};
+
 const ways: [name: string, isTls: boolean][] = [["TCP", false], ["TLS", true]];
 
 describe.each(ways)("over %s", (_name, isTls) => {
@@ -158,11 +166,11 @@ describe.each(ways)(
           const socket = await arrived.promise;
           const closed = eventOf(socket, "close");
           client.on("data", () => {});
-          const sent = Array.from({ length: 6_000 }, (_, i) => `${i}`);
-          const frames = sent.map((each) => offer === undefined ? text(each) : compressed(deflated(each)));
-          client.end(Buffer.concat([...frames, binary("last"), ...last]));
+          client.end(
+            Buffer.concat([offer === undefined ? numbers.plain : numbers.compressed, binary("last"), ...last]),
+          );
           expect((await closed)[0]).toBe(code);
-          expect(received).toEqual([...sent, "last"]);
+          expect(received).toEqual([...numbers.texts, "last"]);
           expect(closes).toEqual([code]);
         },
       );
