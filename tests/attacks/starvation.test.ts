@@ -107,7 +107,7 @@ describe.each(ways)("over %s", (_name, isTls) => {
     flow();
 
     const counts: number[] = [];
-    while (counts.length < 40) {
+    while (counts.length < 20) {
       other.write(text("me too"));
       const [bytes] = await once(other, "data") as [Buffer];
       const count = Number([...reader.read(bytes)][0].payload);
@@ -115,10 +115,10 @@ describe.each(ways)("over %s", (_name, isTls) => {
     }
     isOver = true;
     expect(flooder.destroyed).toBe(false);
-    // While this process itself has to wait, the server reads on, and the count grows. A low count of the 40 shows what
+    // While this process itself has to wait, the server reads on, and the count grows. A low count of the 20 shows what
     // the server does when the other client has sent its message.
     counts.sort((a, b) => a - b);
-    expect(counts[10], `of ${counts}`).toBeLessThan(most);
+    expect(counts[5], `of ${counts}`).toBeLessThan(most);
   });
 });
 
