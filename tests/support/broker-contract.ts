@@ -275,7 +275,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(["taken", "given up"]).toContain(await published);
     });
 
-    test("is for one app only", async () => {
+    test("is for one app only", () => {
       const { broker, endClient } = kind.open(server.port);
       onTestFinished(async () => {
         await broker.close();
