@@ -6,7 +6,8 @@ export default defineConfig({
     exclude: ["tests/chaos/**", "tests/e2e/**", "tests/fuzz/**", "tests/packages/**"],
     // Vitest's fork pool needs an IPC channel that Bun does not have; its workers are Bun threads instead.
     pool: process.versions.bun ? "threads" : "forks",
-    // Threads share the memory of a process, which some tests measure.
+    // Threads share the memory of a process, which some tests measure. `npm test` runs as many processes of Bun as the
+    // machine has cores, and each takes a share of the files.
     maxWorkers: process.versions.bun ? 1 : "100%",
     allowOnly: false,
     expect: { requireAssertions: true },

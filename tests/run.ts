@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join, relative } from "node:path";
 import { parseArguments } from "./runner/arguments.ts";
 import { runBounded } from "./runner/process.ts";
-import { type Outcome, readReport, summarise, type VitestReport } from "./runner/report.ts";
+import { joinReports, type Outcome, readReport, summarise, type VitestReport } from "./runner/report.ts";
 import type { TestRuntime } from "./runner/runtimes.ts";
 
 const RUN_TIMEOUT_MS = 600_000;
@@ -57,17 +57,25 @@ async function runUnder(runtime: TestRuntime): Promise<Outcome> {
     const version = execFileSync(executable!, ["--version"], { encoding: "utf8" }).split("\n", 1)[0];
     console.log(`\n--- ${runtime.expected}: ${executable} ${version}`);
 
-    const reportPath = join(folder, `${runtime.id}.json`);
-    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
-    const command = [executable!, ...args, "run", ...reporters, "--silent=passed-only", ...vitestArguments];
     const env = { ...process.env, SPACENODE_TEST_RUNTIME: runtime.expected };
-    const { exitCode, timedOut } = await runBounded(command, env, RUN_TIMEOUT_MS);
-    if (timedOut) {
+    // Vitest refuses more shares than there are files, so only the whole suite is shared.
+    const processes = vitestArguments.length === 0 ? runtime.processes ?? 1 : 1;
+    const runs = await Promise.all(Array.from({ length: processes }, async (_, i) => {
+      const reportPath = join(folder, `${runtime.id}-${i}.json`);
+      const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
+      const share = processes === 1 ? [] : [`--shard=${i + 1}/${processes}`];
+      const command = [executable!, ...args, "run", ...reporters, "--silent=passed-only", ...share, ...vitestArguments];
+      return { reportPath, ...await runBounded(command, env, RUN_TIMEOUT_MS) };
+    }));
+    if (runs.some(({ timedOut }) => timedOut)) {
       return ended({ faults: [`killed, still running after ${RUN_TIMEOUT_MS / 1000} s; a file missing above hangs`] });
     }
-    if (!existsSync(reportPath)) return ended({ faults: [`vitest left no report; its exit code was ${exitCode}`] });
-
-    const report = JSON.parse(await readFile(reportPath, "utf8")) as VitestReport;
+    const { exitCode } = runs.find((run) => run.exitCode !== 0) ?? runs[0];
+    if (!runs.every(({ reportPath }) => existsSync(reportPath))) {
+      return ended({ faults: [`vitest left no report; its exit code was ${exitCode}`] });
+    }
+    const reports = await Promise.all(runs.map(async ({ reportPath }) => await readFile(reportPath, "utf8")));
+    const report = joinReports(reports.map((text) => JSON.parse(text) as VitestReport));
     for (const file of report.testResults) file.name = relative(root, file.name);
     // On a developer's machine a tool such as python3 or redis-server may be missing; the gate has everything.
     const mayLeaveOut = process.env.CI === undefined;

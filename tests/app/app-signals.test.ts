@@ -135,7 +135,11 @@ describe("a process ends by itself", () => {
       const client = await app.inject("/");
       client.send("hello");
       await app.inject(new Request("http://app/"));
-      setTimeout(() => app.close({ code: 1012 }).then((result) => console.log(JSON.stringify(result))), 300);
+      const waiting = setInterval(() => {
+        if (app.sockets.size < 2) return;
+        clearInterval(waiting);
+        app.close({ code: 1012 }).then((result) => console.log(JSON.stringify(result)));
+      }, 10);
       `,
     );
     const client = await connectTo(await portOf(program));

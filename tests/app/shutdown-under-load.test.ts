@@ -4,7 +4,7 @@
  */
 
 import { connect as connectTcp } from "node:net";
-import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type App, createApp } from "../../mod.ts";
 import { connectTo, listeningApp, portOf } from "../support/app.ts";
@@ -25,7 +25,7 @@ describe("messages that were sent before close are delivered before the Close", 
     for (const socket of app.sockets) for (const message of messages) socket.send(message);
     const closing = app.close({ timeoutMs: 15_000 });
     for (const socket of app.sockets) expect(socket.send("too late")).toBe(false);
-    await delay(50);
+    await nextTurn();
     await Promise.all(clients.map(async (client) => {
       client.resume();
       for (const message of messages) expect(await client.nextMessage() === message, message.slice(0, 20)).toBe(true);
@@ -94,18 +94,21 @@ describe("close does not wait", () => {
 
   test("for a connection that is kept alive after its last response", async () => {
     const asked = Promise.withResolvers<void>();
+    const last = Promise.withResolvers<string>();
     const app = await listeningApp({}, (app) =>
-      app.get("/", async () => {
+      app.get("/", () => {
         asked.resolve();
-        await delay(50);
-        return "the last response";
+        return last.promise;
       }));
     const client = connectTcp(portOf(app), "127.0.0.1");
     onTestFinished(() => void client.destroy());
     client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     const response = readToEnd(client);
     await asked.promise;
-    expect(await closeQuickly(app, { timeoutMs: 10_000 })).toBeLessThan(2_000);
+    const closing = closeQuickly(app, { timeoutMs: 10_000 });
+    await nextTurn();
+    last.resolve("the last response");
+    expect(await closing).toBeLessThan(2_000);
     expect(await response).toContain("the last response");
     expect(await response).toMatch(/^connection: close\r$/im);
   });
@@ -143,7 +146,7 @@ describe("close does not wait", () => {
     expect(Buffer.from((await reader.read()).value!).toString()).toBe("begun, ");
     let isClosed = false;
     const closing = app.close({ timeoutMs: 10_000 }).then(() => isClosed = true);
-    await delay(30);
+    await nextTurn();
     expect(isClosed).toBe(false);
     more.resolve();
     expect(Buffer.from((await reader.read()).value!).toString()).toBe("and ended");

@@ -286,11 +286,12 @@ describe("a process", () => {
 
   test("stays alive while its app listens, with await or without", async () => {
     const script = `${HEAD}
-      app.listen({ port: 0, host: "127.0.0.1" });
-      setTimeout(async () => {
-        console.log(app.address.port > 0);
-        await app.close();
-      }, 300).unref();
+      app.listen({ port: 0, host: "127.0.0.1" }).then(() => {
+        setTimeout(async () => {
+          console.log(app.address.port > 0);
+          await app.close();
+        }, 100).unref();
+      });
     `;
     expect(await runScript(script)).toEqual({ exitCode: 0, output: "true" });
   });

@@ -7,7 +7,7 @@ import { type Manners, randomManners } from "../support/random-visits.ts";
 import { Random } from "../support/random.ts";
 import { visit } from "../support/visitor.ts";
 
-const VISITS = Number(process.env.DOOR_VISITS ?? 20_000);
+const VISITS = Number(process.env.DOOR_VISITS ?? 8_000);
 const SEED = Number(process.env.DOOR_SEED ?? 6455);
 const AT_ONCE = 200;
 const TIMEOUT_MS = 180_000;
@@ -18,7 +18,7 @@ const TIMEOUT_MS = 180_000;
  */
 const SHOWN = 10;
 
-test("after 20,000 random visits by every way in, the same process serves, and nothing is left", async () => {
+test("after 8,000 random visits by every way in, the same process serves, and nothing is left", async () => {
   // Node exits on an unhandled rejection as on an uncaught exception, and says where either was thrown.
   const door = await Door.open(TIMEOUT_MS, "--unhandled-rejections=strict --trace-uncaught");
   const random = new Random(SEED);

@@ -1,8 +1,9 @@
 /**
  * Six processes on one topic over a real server: two each under Node, Deno and Bun, each with a client that listens.
+ * The processes serve all tests of a server, each of which has a topic of its own.
  */
 
-import { describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { AppStats } from "../../mod.ts";
 import { Cluster, type ClusterMember } from "../support/cluster.ts";
 import { natsServer } from "../support/nats-server.ts";
@@ -10,7 +11,6 @@ import { redisServer } from "../support/redis-server.ts";
 import { isInstalled, ServerProgram } from "../support/server-program.ts";
 
 const TIMEOUT_MS = 60_000;
-const TOPIC = "news";
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
@@ -37,17 +37,31 @@ describe.each([
   { name: "NATS", kind: natsServer, libraries: ["nats"] },
 ])("six processes over $name", ({ kind, libraries }) => {
   describe.skipIf(!isInstalled(kind))(`with ${kind.name}`, () => {
-    async function start(): Promise<{ server: ServerProgram; cluster: Cluster; members: readonly ClusterMember[] }> {
-      const server = await (await ServerProgram.create(kind)).start();
-      onTestFinished(() => server.dispose());
-      const cluster = await Cluster.start(libraries, server.port);
-      return { server, cluster, members: cluster.members };
-    }
+    let server: ServerProgram;
+    let cluster: Cluster;
+    let members: readonly ClusterMember[];
+    let topic: string;
+
+    beforeAll(async () => {
+      server = await (await ServerProgram.create(kind)).start();
+      cluster = new Cluster(libraries, server.port);
+    });
+
+    // Each test leaves the server running, also one that has failed in between.
+    beforeEach(async () => {
+      await server.start();
+      await cluster.meetAnew();
+      ({ members, topic } = cluster);
+    }, TIMEOUT_MS);
+
+    afterAll(async () => {
+      await cluster.dispose();
+      await server.dispose();
+    });
 
     test("get each of 10,000 messages of each process once and in order", async () => {
-      const { cluster, members } = await start();
       const count = 10_000;
-      await Promise.all(members.map((member) => member.tell({ do: "count", topic: TOPIC, to: count, inTurn: 100 })));
+      await Promise.all(members.map((member) => member.tell({ do: "count", topic, to: count, inTurn: 100 })));
       await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= count));
       // A duplicate would arrive before the messages that are sent now.
       await cluster.meet();
@@ -63,9 +77,8 @@ describe.each([
     }, TIMEOUT_MS);
 
     test("lose no messages but the last ones of a killed process", async () => {
-      const { cluster, members } = await start();
       const [victim, ...others] = members;
-      await Promise.all(members.map((member) => member.tell({ do: "begin", topic: TOPIC })));
+      await Promise.all(members.map((member) => member.tell({ do: "begin", topic })));
       await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= 200));
       await victim.kill();
       const before = others.map((listener) => others.map((speaker) => heardOf(listener, speaker)));
@@ -85,8 +98,7 @@ describe.each([
     }, TIMEOUT_MS);
 
     test("lose no messages but those that are published while the server is away", async () => {
-      const { server, cluster, members } = await start();
-      await Promise.all(members.map((member) => member.tell({ do: "begin", topic: TOPIC })));
+      await Promise.all(members.map((member) => member.tell({ do: "begin", topic })));
       await cluster.until((listener) => members.every((speaker) => heardOf(listener, speaker) >= 200));
       await server.kill();
       await cluster.until((member) => !member.isConnected);
@@ -128,12 +140,11 @@ describe.each([
     }, TIMEOUT_MS);
 
     test("list the sockets that are present, until a process dies, and again after the server was away", async () => {
-      const { server, cluster, members } = await start();
       const [victim, leaver, ...others] = members;
       const present = async (expected: readonly ClusterMember[]): Promise<void> => {
         const names = expected.map(({ name }) => name).sort();
         for (const member of expected) {
-          await expect.poll(async () => (await member.tell<string[]>({ do: "presence", topic: TOPIC })).sort(), {
+          await expect.poll(async () => (await member.tell<string[]>({ do: "presence", topic })).sort(), {
             timeout: 10_000,
           }).toEqual(names);
         }
@@ -141,12 +152,12 @@ describe.each([
       await present(members);
       await victim.kill();
       await present([leaver, ...others]);
-      await leaver.tell({ do: "close" });
+      await leaver.leave();
       await present(others);
       await server.kill();
       await cluster.until((member) => !member.isConnected, others);
       for (const member of others) {
-        await expect.poll(() => member.tell({ do: "presence", topic: TOPIC }), { timeout: 10_000 }).toEqual([
+        await expect.poll(() => member.tell({ do: "presence", topic }), { timeout: 10_000 }).toEqual([
           member.name,
         ]);
       }

@@ -17,7 +17,8 @@ export async function runBounded(command: string[], env: NodeJS.ProcessEnv, time
   };
   const interrupt = (): void => {
     kill();
-    process.exit(130);
+    // A signal reaches every command that runs, and each has to be killed before this process is gone.
+    setImmediate(() => process.exit(130));
   };
   let timedOut = false;
   const timer = setTimeout(() => {

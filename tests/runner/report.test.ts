@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { disagreements, type Outcome, readReport, summarise, type VitestReport } from "./report.ts";
+import { disagreements, joinReports, type Outcome, readReport, summarise, type VitestReport } from "./report.ts";
 
 type TestResult = [fullName: string, status: string];
 
@@ -41,6 +41,13 @@ test.each<[string, VitestReport, number | undefined, RegExp]>([
   ["a vitest that a signal ended", green, undefined, /exit code undefined/],
 ])("%s is a fault", (_name, report, exitCode, fault) => {
   expect(readReport(report, exitCode, true).faults.join()).toMatch(fault);
+});
+
+test("the reports of processes that have shared a suite are one report, with the faults of each", () => {
+  const other = reportOf({ "b.test.ts": [["three", "failed"]] }, "failed");
+  const outcome = readReport(joinReports([green, other, reportOf({})]), 1, false);
+  expect(outcome).toMatchObject({ passed: 2, failed: 1, faults: [] });
+  expect([...outcome.testsByFile]).toEqual([["a.test.ts", 2], ["b.test.ts", 1]]);
 });
 
 test("a test that was left out is named once, with its runtimes when it was run on others", () => {

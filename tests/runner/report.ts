@@ -22,6 +22,11 @@ export interface Outcome {
   readonly durationMs: number;
 }
 
+/** The report of a suite that several processes have shared. */
+export function joinReports(reports: readonly VitestReport[]): VitestReport {
+  return { testResults: reports.flatMap(({ testResults }) => testResults) };
+}
+
 /** The outcome of a vitest process that ended by itself and left a report. */
 export function readReport(
   report: VitestReport,

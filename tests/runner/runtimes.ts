@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { DEFAULT_RUNTIME } from "../support/runtime.ts";
 
 const VITEST = "node_modules/vitest/vitest.mjs";
@@ -11,6 +12,8 @@ export interface TestRuntime {
   readonly expected: string;
   /** The command that starts vitest under it; throws when the runtime cannot be had. */
   readonly vitest: () => string[];
+  /** How many processes share the whole suite, where one process of vitest does not use every core by itself. */
+  readonly processes?: number;
 }
 
 /** The floor and the line in between come from npm on demand; the others are development dependencies. */
@@ -19,7 +22,8 @@ export const testRuntimes: readonly TestRuntime[] = [
   { id: "node@24", expected: "node@24", vitest: () => [fetchNode("24"), VITEST] },
   { id: "node@22", expected: "node@22", vitest: () => [fetchNode("22"), VITEST] },
   { id: "deno", expected: "deno@2", vitest: () => ["deno", "run", "--allow-all", VITEST] },
-  { id: "bun", expected: "bun@1", vitest: () => ["bun", "--bun", VITEST] },
+  // The workers of vitest are threads under Bun, and some tests measure the memory of the process: one worker each.
+  { id: "bun", expected: "bun@1", vitest: () => ["bun", "--bun", VITEST], processes: availableParallelism() },
 ];
 
 /** The path of a Node executable of that major version, downloaded once into npm's cache. */

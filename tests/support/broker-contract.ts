@@ -1,7 +1,7 @@
 /** The contract of every broker, tested with a real server and a real client. */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Broker } from "../../src/app/pubsub/broker.ts";
 import { Member } from "./broker-member.ts";
 import { usedBytes } from "./memory.ts";
@@ -66,14 +66,19 @@ export function testBroker(kind: BrokerKind): void {
   describe.skipIf(!isInstalled(kind.server))(`${kind.name} (${kind.server.name})`, () => {
     let server: ServerProgram;
 
-    beforeEach(async () => {
-      server = await createServer(kind.server);
+    beforeAll(async () => {
+      server = await ServerProgram.create(kind.server);
     });
 
-    const start = async (): Promise<void> => void await server.start();
+    // Tests may kill or pause the server. The next one finds it running.
+    beforeEach(async () => {
+      await server.start();
+      server.resume();
+    });
+
+    afterAll(() => server.dispose());
 
     test("brings bytes both ways, to subscribed processes only", async () => {
-      await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await ada.broker.subscribe("tea");
       await bob.broker.subscribe("tea");
@@ -101,7 +106,6 @@ export function testBroker(kind: BrokerKind): void {
       ["line ends and bytes like those of a command", Buffer.from("\r\n$5\r\nhello\r\nPING\r\n\0")],
       ["300 KiB", Buffer.alloc(300 * 1024, "0123456789abcde")],
     ])("does not change a message: %s", async (_name, bytes) => {
-      await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await bob.broker.subscribe("bytes");
       // The message is a view of a larger buffer, whose other bytes must not be sent.
@@ -111,7 +115,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("keeps any two topics apart", async () => {
-      await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       for (const [, topic] of oddTopics) await bob.broker.subscribe(topic);
       for (const [name, topic] of oddTopics) await ada.publish(topic, name);
@@ -120,7 +123,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("brings the messages of a process in order and once, however often the topic was subscribed to", async () => {
-      await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await Promise.all([bob.broker.subscribe("count"), bob.broker.subscribe("count")]);
       await bob.broker.subscribe("count");
@@ -131,7 +133,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("does the last of several calls to subscribe and unsubscribe at once", async () => {
-      await start();
       const bob = await join(kind, server.port).connected();
       const { broker } = bob;
       await Promise.all([broker.subscribe("in"), broker.unsubscribe("in"), broker.subscribe("in")]);
@@ -142,11 +143,12 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("waits for a server that is down at the start, and rejects messages until then", async () => {
+      await server.kill();
       const bob = join(kind, server.port);
       expect(bob.statuses).toEqual([{ isConnected: false }]);
       await expect(bob.publish("news", "nobody hears it")).rejects.toThrow(/is away/);
       await expect(bob.broker.subscribe("news")).rejects.toThrow(/is away/);
-      await start();
+      await server.start();
       await bob.connected();
       await bob.broker.subscribe("news");
       await bob.publish("news", "here we are");
@@ -154,7 +156,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("reports that the server has died, rejects messages meanwhile, and goes on when the server is back", async () => {
-      await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       for (const topic of ["stay", "leave"]) await bob.broker.subscribe(topic);
       for (let round = 1; round <= 2; round++) {
@@ -163,7 +164,7 @@ export function testBroker(kind: BrokerKind): void {
         await expect(ada.publish("stay", "lost")).rejects.toThrow(/is away/);
         await expect(bob.broker.subscribe("enter")).rejects.toThrow(/is away/);
         await bob.broker.unsubscribe("leave").catch(() => {});
-        await start();
+        await server.start();
         await Promise.all([ada.connected(), bob.connected()]);
         // An app subscribes again too.
         for (const topic of ["stay", "enter"]) await bob.broker.subscribe(topic);
@@ -179,7 +180,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("lets publishers wait for a slow server, and loses no message", async () => {
-      await start();
       const [ada, bob] = [await join(kind, server.port).connected(), await join(kind, server.port).connected()];
       await bob.broker.subscribe("count");
       await server.pause();
@@ -192,7 +192,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("rejects the messages that are on their way when the server dies", async () => {
-      await start();
       const ada = await join(kind, server.port).connected();
       await server.pause();
       const published = Array.from({ length: 1_000 }, (_, i) => ada.publish("count", String(i)));
@@ -203,7 +202,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("does not repeat a message that the server has taken but not confirmed", async () => {
-      await start();
       const proxy = await TcpProxy.start(server.port);
       onTestFinished(() => proxy.dispose());
       const [ada, bob] = [await join(kind, proxy.port).connected(), await join(kind, server.port).connected()];
@@ -223,7 +221,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("keeps no message that is published while the server is away", async () => {
-      await start();
       const ada = await join(kind, server.port).connected();
       await server.kill();
       await ada.away();
@@ -238,7 +235,6 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("closes its own connections, and leaves the client open that was handed in", async () => {
-      await start();
       const { broker, useClient, endClient } = kind.open(server.port);
       onTestFinished(async () => void await endClient());
       const ada = await new Member(broker).connected();
@@ -257,17 +253,17 @@ export function testBroker(kind: BrokerKind): void {
     });
 
     test("can be closed while the server is away", async () => {
+      await server.kill();
       const { broker, endClient } = kind.open(server.port);
       onTestFinished(async () => void await endClient());
       const ada = new Member(broker);
       await broker.close();
-      await start();
+      await server.start();
       expect(ada.isConnected).toBe(false);
       await broker.close();
     });
 
     test("can be closed while the server does not answer", async () => {
-      await start();
       const { broker, endClient } = kind.open(server.port);
       onTestFinished(async () => void await endClient());
       const ada = await new Member(broker).connected();
@@ -279,8 +275,7 @@ export function testBroker(kind: BrokerKind): void {
       expect(["taken", "given up"]).toContain(await published);
     });
 
-    test("is for one app only", async () => {
-      await start();
+    test("is for one app only", () => {
       const { broker, endClient } = kind.open(server.port);
       onTestFinished(async () => {
         await broker.close();

@@ -23,7 +23,7 @@ export type MemberCommand =
     | { readonly do: "publish"; readonly topic: string; readonly texts: readonly string[] }
     /** Publishes `name:0` and so on, up to `to`, with `inTurn` messages in each turn. */
     | { readonly do: "count"; readonly topic: string; readonly to: number; readonly inTurn: number }
-    /** Goes on counting until the command `stop`. The result is the first number. */
+    /** Publishes `name:0` and so on until the command `stop`. */
     | { readonly do: "begin"; readonly topic: string }
     /** Stops counting. The result is the number of messages so far. */
     | { readonly do: "stop" }
@@ -74,14 +74,17 @@ async function run(name: string, library: string, brokerPort: string): Promise<v
         for (const text of command.texts) app.publish(command.topic, text);
         return;
       case "count":
+        counted = 0;
         while (counted < command.to) {
           for (let i = 0; i < command.inTurn && counted < command.to; i++) count(command.topic);
           await nextTurn();
         }
         return;
       case "begin":
+        clearInterval(counting);
+        counted = 0;
         counting = setInterval(count, TICK_MS, command.topic);
-        return counted;
+        return;
       case "stop":
         clearInterval(counting);
         return counted;

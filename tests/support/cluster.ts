@@ -1,11 +1,13 @@
-/** Six processes, two of each runtime, with one topic. They are started, commanded and listened to here. */
+/**
+ * Six processes, two of each runtime, for all tests of a `describe` block. They are started, commanded and listened to
+ * here.
+ */
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { onTestFinished } from "vitest";
 import type { MemberCommand, MemberReport } from "./cluster-member.ts";
 import { actualRuntime } from "./runtime.ts";
 
@@ -17,7 +19,6 @@ const PROGRAM = join(import.meta.dirname, "cluster-member.ts");
 const node = actualRuntime().startsWith("node") ? process.execPath : "node";
 const COMMANDS: Record<string, string[]> = { node: [node], deno: ["deno", "run", "-A"], bun: ["bun"] };
 const WAIT_MS = 20_000;
-const TOPIC = "news";
 
 /** Lets callers wait for a condition, which is checked whenever `ring` is called. Rejects when it takes too long. */
 class Bell {
@@ -58,6 +59,7 @@ export class ClusterMember {
   readonly #bell: Bell;
   #client: WebSocket | undefined;
   #port: number | undefined;
+  #hasLeft = false;
   #ids = 0;
 
   constructor(runtime: string, name: string, library: string, brokerPort: number, bell: Bell) {
@@ -69,10 +71,6 @@ export class ClusterMember {
     this.#child = spawn(executable, command, { stdio: ["pipe", "pipe", "inherit"] });
     this.#child.stdin.on("error", () => {});
     createInterface({ input: this.#child.stdout }).on("line", (line) => this.#take(JSON.parse(line) as MemberReport));
-    onTestFinished(() => {
-      this.#client?.close();
-      this.#child.kill("SIGKILL");
-    });
   }
 
   /** Whether the app of the process listens. */
@@ -80,12 +78,20 @@ export class ClusterMember {
     return this.#port !== undefined;
   }
 
+  /** Whether the process can take part in another test: neither `kill` nor `leave` was called. */
+  get isThere(): boolean {
+    return !this.#hasLeft;
+  }
+
   /**
-   * Connects the client. When this has resolved, its socket is subscribed in the app. At the broker it is subscribed
-   * soon after.
+   * Connects a client that hears a topic, in place of the one before. When this has resolved, its socket is subscribed
+   * in the app. At the broker it is subscribed soon after.
    */
-  async enter(): Promise<void> {
-    const client = this.#client = new WebSocket(`ws://127.0.0.1:${this.#port}/${TOPIC}`);
+  async enter(topic: string): Promise<void> {
+    this.exit();
+    this.numbers.clear();
+    this.texts.length = 0;
+    const client = this.#client = new WebSocket(`ws://127.0.0.1:${this.#port}/${topic}`);
     client.onmessage = ({ data }) => this.#hear(String(data));
     // An error comes when the process is killed.
     client.onerror = () => {};
@@ -102,8 +108,24 @@ export class ClusterMember {
     return new Promise((resolve) => this.#answers.set(id, resolve));
   }
 
+  /** Takes the client away. */
+  exit(): void {
+    if (this.#client === undefined) return;
+    this.#client.onmessage = null;
+    this.#client.close();
+    this.#client = undefined;
+  }
+
+  /** Closes the app. */
+  async leave(): Promise<void> {
+    this.#hasLeft = true;
+    await this.tell({ do: "close" });
+  }
+
   /** Kills the process without a chance to close. */
   async kill(): Promise<void> {
+    this.#hasLeft = true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
     await exited;
@@ -133,24 +155,48 @@ export class ClusterMember {
 }
 
 export class Cluster {
-  readonly members: readonly ClusterMember[];
+  /** The topic of the current test. */
+  topic = "";
+  #members: readonly ClusterMember[] = [];
+  readonly #libraries: readonly string[];
+  readonly #brokerPort: number;
   readonly #bell = new Bell();
+  #topics = 0;
 
-  /** Starts two processes of each runtime, which use the libraries in turn. */
-  static async start(libraries: readonly string[], brokerPort: number): Promise<Cluster> {
-    const cluster = new Cluster(libraries, brokerPort);
-    await cluster.until((member) => member.isListening && member.isConnected);
-    await Promise.all(cluster.members.map((member) => member.enter()));
-    await cluster.meet();
-    return cluster;
+  /** The processes use the libraries in turn. They are started by `meetAnew`. */
+  constructor(libraries: readonly string[], brokerPort: number) {
+    this.#libraries = libraries;
+    this.#brokerPort = brokerPort;
   }
 
-  private constructor(libraries: readonly string[], brokerPort: number) {
+  get members(): readonly ClusterMember[] {
+    return this.#members;
+  }
+
+  /**
+   * Makes the cluster ready for a test: starts the processes that are not there, and lets a client of each process hear
+   * a new topic. Two processes of each runtime are there when this has resolved.
+   */
+  async meetAnew(): Promise<void> {
     const runtimes = ["node", "node", "deno", "deno", "bun", "bun"];
-    this.members = runtimes.map((runtime, i) => {
-      const name = `${runtime}-${i % 2 + 1}`;
-      return new ClusterMember(runtime, name, libraries[i % libraries.length], brokerPort, this.#bell);
-    });
+    const old = this.#members;
+    this.#members = runtimes.map((runtime, i) => old[i]?.isThere ? old[i] : this.#start(runtime, i));
+    await Promise.all(old.filter((member) => !member.isThere).map((member) => member.kill()));
+    this.topic = `news-${this.#topics++}`;
+    await this.until((member) => member.isListening && member.isConnected);
+    await Promise.all(this.members.map((member) => member.enter(this.topic)));
+    await this.meet();
+  }
+
+  /** Kills all processes. */
+  async dispose(): Promise<void> {
+    for (const member of this.members) member.exit();
+    await Promise.all(this.members.map((member) => member.kill()));
+  }
+
+  #start(runtime: string, i: number): ClusterMember {
+    const library = this.#libraries[i % this.#libraries.length];
+    return new ClusterMember(runtime, `${runtime}-${i % 2 + 1}`, library, this.#brokerPort, this.#bell);
   }
 
   /** Resolves once a condition holds for each of the members. */
@@ -173,7 +219,7 @@ export class Cluster {
     const round = `${Math.random()}`;
     const greet = (): void => {
       for (const member of members) {
-        void member.tell({ do: "publish", topic: TOPIC, texts: [`${member.name} ${round}`] });
+        void member.tell({ do: "publish", topic: this.topic, texts: [`${member.name} ${round}`] });
       }
     };
     greet();

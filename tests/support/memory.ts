@@ -43,12 +43,13 @@ export class Census {
   }
 
   /**
-   * How many tracked objects are left. The collector runs until it has found none for `PATIENCE_MS`: one run may not
-   * find them all, and under Bun a busy machine lets go of some closed sockets only four seconds later.
+   * How many tracked objects are left. The collector runs until fewer than `enough` are left, or it has found none for
+   * `PATIENCE_MS`: one run may not find them all, and under Bun a busy machine lets go of some closed sockets only four
+   * seconds later.
    */
-  async count(): Promise<number> {
+  async countBelow(enough: number): Promise<number> {
     let lastFoundAtMs = performance.now();
-    while (this.#alive > 0 && performance.now() - lastFoundAtMs < PATIENCE_MS) {
+    while (this.#alive >= enough && performance.now() - lastFoundAtMs < PATIENCE_MS) {
       const before = this.#alive;
       await collectGarbage();
       if (this.#alive < before) lastFoundAtMs = performance.now();

@@ -54,8 +54,9 @@ export class ServerProgram {
     this.#folder = folder;
   }
 
-  /** Starts the server, for the first time or after `stop` or `kill`. Resolves when it listens. */
+  /** Starts the server, unless it runs already. Resolves when it listens. */
   async start(): Promise<this> {
+    if (this.#child !== undefined) return this;
     const { name, ready } = this.#kind;
     const args = this.#kind.arguments(this.port, this.#folder);
     const child = this.#child = spawn(pathOf(name)!, args, { stdio: ["ignore", "pipe", "pipe"] });

@@ -22,7 +22,8 @@ async function readingApp(options: object = OPTIONS): Promise<App> {
       .post("/thrice", async (req) => [await req.text(), await req.json(), (await req.bytes()).length])
       .post("/unread", () => "not interested")
       .post("/late", async (req) => {
-        await delay(20);
+        // Once a later client has its response, the body has arrived.
+        await ask(app, "/unread", "POST");
         return await req.text();
       }));
 }

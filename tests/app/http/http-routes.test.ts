@@ -192,11 +192,12 @@ function getOf(path: string): string {
 }
 
 test("requests on one connection get their responses in order", async () => {
+  const slow = Promise.withResolvers<string>();
   const app = await listeningApp({}, (app) =>
-    app.get("/slow", async () => {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      return "slow";
-    }).get("/quick", () => "quick"));
+    app.get("/slow", () => slow.promise).get("/quick", () => {
+      slow.resolve("slow");
+      return "quick";
+    }));
   const get = (path: string, end = ""): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n${end}\r\n`;
   const response = await rawRequest(portOf(app), get("/slow") + get("/quick", "Connection: close\r\n"));
   expect(response.match(/^(slow|quick)/gm)).toEqual(["slow", "quick"]);

@@ -224,7 +224,7 @@ describe("the end of a loop", () => {
     ["4000 and a reason", close(4000, "because")],
     ["no code", close()],
   ])("is quiet after a clean close with %s, and comes after the last message", async (_name, frame) => {
-    const { app, ended } = await loopingApp(() => delay(5));
+    const { app, ended } = await loopingApp(() => nextTurn());
     const client = await connectTo(app);
     client.send(Buffer.concat([text("a"), text("b"), text("c"), frame]));
     expect(await ended).toEqual({ messages: ["a", "b", "c"], error: undefined });

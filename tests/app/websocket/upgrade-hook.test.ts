@@ -2,8 +2,8 @@
 
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
-import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { HttpError } from "../../../mod.ts";
 import {
   connectTo,
@@ -274,7 +274,14 @@ describe("refusing", () => {
   });
 });
 
+/** Stops the clock until the test ends, or calls `vi.useRealTimers`. */
+function stopTheClock(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+}
+
 describe("a hook that takes its time", () => {
+  afterEach(() => void vi.useRealTimers());
+
   test("and never settles is refused with 408 after handshakeTimeoutMs", async () => {
     const app = await appWith(() => new Promise(() => {}), { handshakeTimeoutMs: 200 });
     const startedAt = performance.now();
@@ -306,22 +313,29 @@ describe("a hook that takes its time", () => {
   });
 
   test("has a deadline, but a connection that was accepted has none", async () => {
+    stopTheClock();
+    const { hook, asked, release } = slowHook();
     const app = await listeningApp(
-      { handshakeTimeoutMs: 100 },
+      { handshakeTimeoutMs: 100, heartbeat: false },
       (app) =>
-        app.ws("/", { upgrade: () => delay(50) }, (socket) => {
+        app.ws("/", { upgrade: hook }, (socket) => {
           socket.on("message", (data) => socket.send(data));
         }),
     );
-    const client = await connectTo(app);
-    await delay(200);
+    const connecting = connectTo(app);
+    await asked;
+    vi.advanceTimersByTime(50);
+    release();
+    const client = await connecting;
+    vi.advanceTimersByTime(60_000);
     client.send(text("still here"));
     expect(await client.nextMessage()).toBe("still here");
   });
 
   test("may accept on a connection that had requests before: the 101 comes, and there is no deadline after it", async () => {
+    stopTheClock();
     const app = await listeningApp(
-      { handshakeTimeoutMs: 200 },
+      { handshakeTimeoutMs: 200, heartbeat: false },
       (app) =>
         app.get("/", () => "a page").ws("/", { upgrade: () => nextTurn() }, (socket) => {
           socket.on("message", (data) => socket.send(data));
@@ -333,20 +347,27 @@ describe("a hook that takes its time", () => {
     const [page] = await once(stream, "data");
     expect(String(page)).toContain("a page");
     const client = await StreamClient.connect(stream);
-    await delay(500);
+    vi.advanceTimersByTime(60_000);
     client.send(text("still here"));
     expect(await client.nextMessage()).toBe("still here");
   });
 
   test("is refused behind a request that has no response yet, because the 101 would overtake that response", async () => {
+    const arrived = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<string>();
     const app = await listeningApp({ handshakeTimeoutMs: 200 }, (app) =>
       app
-        .get("/", async () => {
-          await delay(50);
-          return "the answer";
+        .get("/", () => {
+          arrived.resolve();
+          return answer.promise;
         })
         .ws("/", () => {}));
-    const response = await rawRequest(portOf(app), `GET / HTTP/1.1\r\nHost: a\r\n\r\n${upgradeRequest("/")}`);
+    const responding = rawRequest(portOf(app), `GET / HTTP/1.1\r\nHost: a\r\n\r\n${upgradeRequest("/")}`);
+    await arrived.promise;
+    // Once a later client has its response, the server has seen the handshake, too.
+    expect(statusOf(await handshake(app, {}, "/nowhere"))).toBe(404);
+    answer.resolve("the answer");
+    const response = await responding;
     expect(response).not.toContain("101 Switching Protocols");
     expect(app.stats().accepted).toBe(0);
   });
@@ -360,7 +381,8 @@ describe("a hook that takes its time", () => {
     const large = "x".repeat(300_000);
     const connecting = RawClient.connect(portOf(app), { early: Buffer.concat([text("1"), text(large)]) });
     await asked;
-    await delay(20);
+    // Once a later client has its response, the messages have arrived, too.
+    expect(statusOf(await handshake(app, {}, "/nowhere"))).toBe(404);
     release();
     const client = await connecting;
     client.send(text("3"), close(1000));
