@@ -100,7 +100,7 @@ describe("isHost: RFC 3986 §3.2.2 and §3.2.3", () => {
     ["colons", ":"],
     ["percent signs", "%41"],
     ["groups", "[1:"],
-  ])("takes linear time for many %s", (_name, unit) => {
+  ])("takes linear time for many %s", { tags: "heavy" }, (_name, unit) => {
     const timeOf = (count: number): number => {
       const text = `[${unit.repeat(count)}`;
       const before = performance.now();
