@@ -28,6 +28,11 @@ test("a source file is tested by the files of its name, and not by those of a so
   expect(testsOf("src/protocol/mask-simd.ts")).toEqual(["tests/protocol/mask-simd.test.ts"]);
 });
 
+test("slow tests are left out, unless a source file has no others", () => {
+  expect(testsOf("src/protocol/server-protocol.ts")).not.toContain("tests/protocol/server-protocol-properties.test.ts");
+  expect(testsOf("src/transport/compressing-outbox.ts")).toEqual(["tests/transport/compressing-outbox.test.ts"]);
+});
+
 test("every target has a test that exists", () => {
   const targets = findTargets(root);
   expect(targets.filter(({ tests }) => tests.length === 0)).toEqual([]);

@@ -1,5 +1,7 @@
 /** The source files whose tests are tested by mutation, and the tests of each. */
 import { globSync } from "node:fs";
+import { matchesGlob } from "node:path";
+import quickConfig from "../../vitest.quick.config.ts";
 
 /** The engine, and those files of the app that stand between a stranger and the handlers. */
 const SOURCES = [
@@ -16,7 +18,15 @@ export interface Target {
   readonly tests: readonly string[];
 }
 
-/** The files that patterns name, or all targets, each with its tests: `outbox.test.ts` and `outbox-*.test.ts`. */
+/** The tests that `--quick` leaves out are slow by their nature, and would be run hundreds of times here. */
+function isSlow(test: string): boolean {
+  return quickConfig.test!.exclude!.some((pattern) => matchesGlob(test, pattern));
+}
+
+/**
+ * The files that patterns name, or all targets, each with its tests: `outbox.test.ts` and `outbox-*.test.ts`. A source
+ * file whose tests are all slow keeps them.
+ */
 export function findTargets(root: string, patterns: readonly string[] = []): Target[] {
   const find = (pattern: string | string[]): string[] => globSync(pattern, { cwd: root }).sort();
   const asFiles = patterns.map((pattern) => pattern.endsWith(".ts") ? pattern : `${pattern}/**/*.ts`);
@@ -30,6 +40,7 @@ export function findTargets(root: string, patterns: readonly string[] = []): Tar
     const tests = find([`${stem}.test.ts`, `${stem}-*.test.ts`]).filter((test) =>
       !longer.some((other) => test === `${other}.test.ts` || test.startsWith(`${other}-`))
     );
-    return { source, tests };
+    const quick = tests.filter((test) => !isSlow(test));
+    return { source, tests: quick.length > 0 ? quick : tests };
   }).filter(({ tests }) => tests.length > 0);
 }
