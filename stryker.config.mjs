@@ -19,7 +19,7 @@ export default {
   tsconfigFile: ".stryker/none.json",
   tempDirName: ".stryker/tmp",
   ignorePatterns: [".stryker", "bench", "coverage", "dist", "docs", "tests/e2e", "tests/packages"],
-  reporters: ["html", "json"],
+  reporters: [process.stdout.isTTY ? "progress" : "progress-append-only", "html", "json"],
   logLevel: "warn",
   // A mutant that never ends is killed by time. Mutated code counts its steps, which takes long in its loops.
   timeoutMS: 10_000,
