@@ -11,6 +11,10 @@ export default defineConfig({
     maxWorkers: process.versions.bun ? 1 : "100%",
     allowOnly: false,
     expect: { requireAssertions: true },
+    tags: [{
+      name: "heavy",
+      description: "Runs code so often that mutation testing, which counts its steps, leaves it out.",
+    }],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     // For `npm run coverage`, which needs Node, redis-server and nats-server. Code that runs in child processes only is

@@ -50,8 +50,8 @@ class Scanner {
     this.#text = text;
   }
 
+  /** True at the end of the header, once `take` has skipped the white space there. */
   get isAtEnd(): boolean {
-    this.#skipWhitespace();
     return this.#at === this.#text.length;
   }
 

@@ -28,8 +28,9 @@ export function splitList(value: string): string[] {
 export function trimWhitespace(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && isWhitespace(text.charCodeAt(start))) start++;
-  while (end > start && isWhitespace(text.charCodeAt(end - 1))) end--;
+  // Behind the ends of the text there is no character, and so no white space.
+  while (isWhitespace(text.charCodeAt(start))) start++;
+  while (isWhitespace(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
 }
 

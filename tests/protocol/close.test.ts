@@ -73,6 +73,14 @@ describe("the payload of a Close frame, §5.5.1", () => {
     expect(faultOf(() => decodeClose(body, decodeUtf8))).toBe(fault);
   });
 
+  test("refuses each single byte, also one that is the first half of a code that may be sent", () => {
+    const faults = Array.from(
+      { length: 256 },
+      (_, byte) => faultOf(() => decodeClose(Uint8Array.of(byte), decodeUtf8)),
+    );
+    expect(faults).toEqual(Array(256).fill(1002));
+  });
+
   test.each<[string, number, string, string]>([
     ["a code", 1000, "", "03e8"],
     ["a code above 4095", 4999, "", "1387"],

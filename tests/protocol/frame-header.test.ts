@@ -123,6 +123,12 @@ describe("decodeHeader refuses", () => {
       else expect([undefined, fault]).toContain(faultOf(read));
     }
   });
+
+  test("no header of which one byte has come, wherever that byte stands in its chunk", () => {
+    const chunk = hex(`ffff f000 ${key}`);
+    expect([1, 2, 3].map((start) => decodeHeader(chunk, start, start + 1))).toEqual(Array(3).fill(undefined));
+    expect(faultOf(() => decodeHeader(chunk, 2, 4))).toBe(1002);
+  });
 });
 
 const lengths = [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1];
@@ -199,6 +205,13 @@ describe("decodeServerHeader reads the header of", () => {
   test.each(serverHeaders)("%s, between other bytes", (_name, header, expected) => {
     const chunk = Buffer.concat([hex("ffffff"), hex(header), hex("ffffffff")]);
     expect(decodeServerHeader(chunk, 3)).toEqual(expected);
+  });
+
+  test.each(serverHeaders)("%s, and gives undefined for each shorter prefix behind other bytes", (_name, header) => {
+    const chunk = Buffer.concat([Buffer.alloc(16, 0xff), hex(header)]);
+    for (let end = 16; end < chunk.length; end++) {
+      expect(decodeServerHeader(chunk.subarray(0, end), 16)).toBeUndefined();
+    }
   });
 });
 

@@ -136,6 +136,7 @@ describe("validateUpgrade refuses", () => {
     ["a quoted subprotocol", 400, request({ "sec-websocket-protocol": '"chat"' })],
     ["a subprotocol beyond ASCII", 400, request({ "sec-websocket-protocol": "chät" })],
     ["a subprotocol with a line break", 400, request({ "sec-websocket-protocol": "chat\r\nSet-Cookie: a" })],
+    ["a subprotocol with a space behind a good one", 400, request({ "sec-websocket-protocol": "chat, chat room" })],
     ["a subprotocol twice", 400, request({ "sec-websocket-protocol": "a, b, a" })],
     ["a subprotocol twice, over two headers", 400, request({ "sec-websocket-protocol": ["a", "a"] })],
     ["malformed extensions", 400, request({ "sec-websocket-extensions": "foo;" })],
@@ -147,6 +148,14 @@ describe("validateUpgrade refuses", () => {
     const { headers } = refusalOf(request({ "sec-websocket-version": "8" }));
     expect(headers).toMatchObject({ "Sec-WebSocket-Version": "13", Upgrade: "websocket" });
   });
+
+  test.each([[undefined, "it is missing"], ["8", "got another one"]])(
+    "the version %s, and says why",
+    (version, why) => {
+      const { message } = refusalOf(request({ "sec-websocket-version": version }));
+      expect(message).toBe(`Sec-WebSocket-Version must be 13; ${why}`);
+    },
+  );
 
   test("another method, and names the right one", () => {
     expect(refusalOf(request({}, { method: "POST" })).headers).toEqual({ Allow: "GET" });

@@ -68,7 +68,7 @@ describe("unmask agrees with its slow twin over every alignment, key and key off
     expect(differences(size)).toEqual([]);
   });
 
-  test.each([32_767, 32_768, 32_769, 65_533, 65_535, 65_536, 65_537])("for %i bytes", (size) => {
+  test.each([32_767, 32_768, 32_769, 65_533, 65_535, 65_536, 65_537])("for %i bytes", { tags: "heavy" }, (size) => {
     expect(differences(size)).toEqual([]);
     expect(differences(size, unmaskSmall)).toEqual([]);
   });

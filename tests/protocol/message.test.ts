@@ -121,8 +121,8 @@ describe("memory is allocated for received bytes and not for announced ones", ()
     message.addFragment(1000, true);
     message.append(new Uint8Array(400), 0, 0);
     message.append(new Uint8Array(600), 400, 0);
-    expect(allocated).toEqual([1000]);
     expect(message.finish()).toHaveLength(1000);
+    expect(allocated).toEqual([1000]);
   });
 
   test("for a message never beyond maxMessageBytes", () => {
@@ -187,6 +187,51 @@ describe("a message frees", () => {
     expect(allocated).toHaveLength(2);
     expect(freed).toEqual(allocated.slice(0, 1));
   });
+});
+
+describe("memory that was allocated and never written, which may have bytes of the process,", () => {
+  /** A message of `byteLength` bytes. Its first byte comes alone, for which 256 bytes are allocated. */
+  function ended(
+    isText: boolean,
+    isCompressed: boolean,
+    byteLength: number,
+  ): { bytes: Uint8Array; allocated: string[] } {
+    const allocated: string[] = [];
+    const allocateBy = (name: string) => (size: number): Uint8Array => {
+      allocated.push(`${name} ${size}`);
+      return Buffer.alloc(size, 0xee);
+    };
+    const memory = { allocate: allocateBy("any"), allocateForText: allocateBy("text"), free() {} };
+    const message = new PartialMessage(isText, isCompressed, defaultLimits, memory, isUtf8);
+    for (const size of [1, byteLength - 1, 0]) {
+      message.addFragment(size, size === 0);
+      message.append(Buffer.alloc(size, "x"), 0, 0);
+    }
+    const bytes = message.finish();
+    expect(Buffer.from(bytes).equals(Buffer.alloc(byteLength, "x"))).toBe(true);
+    return { bytes, allocated };
+  }
+
+  test.each([2, 128, 200, 255])("is not handed out behind a binary message of %i bytes", (byteLength) => {
+    const { bytes, allocated } = ended(false, false, byteLength);
+    expect(bytes.buffer.byteLength).toBe(byteLength);
+    expect(allocated.at(-1)).toBe(`any ${byteLength}`);
+  });
+
+  test.each([["a text", true, false, "text"], ["a compressed text", true, true, "any"], [
+    "a compressed binary message",
+    false,
+    true,
+    "any",
+  ]])(
+    "stays behind %s, which is decoded at once, if half of the memory is used",
+    (_name, isText, isCompressed, kind) => {
+      expect(ended(isText, isCompressed, 128).allocated).toEqual([`${kind} 256`]);
+      expect(ended(isText, isCompressed, 255).allocated).toEqual([`${kind} 256`]);
+      expect(ended(isText, isCompressed, 127).allocated).toEqual([`${kind} 256`, `${kind} 127`]);
+      expect(ended(isText, isCompressed, 256).allocated).toEqual([`${kind} 256`]);
+    },
+  );
 });
 
 describe("a message keeps to its limits before it allocates memory", () => {

@@ -238,7 +238,7 @@ describe("for every pair of window sizes, the response stays within the offer", 
   });
 });
 
-test("eight times as many offers take eight times as long, not sixty-four", () => {
+test("eight times as many offers take eight times as long, not sixty-four", { tags: "heavy" }, () => {
   const run = (count: number): void => {
     const offers = parseExtensions(`${withName("client_max_window_bits; foo")},`.repeat(count));
     expect(negotiateDeflate(offers, stateless)).toBeUndefined();

@@ -2,9 +2,11 @@
 
 import { describe, expect, test } from "vitest";
 import { codec } from "../../src/platform.ts";
-import { binary, fragmented, opcodes, pieces, ping, text } from "../support/frames.ts";
+import { ProtocolError } from "../../src/protocol/errors.ts";
+import { ServerProtocol } from "../../src/protocol/server-protocol.ts";
+import { binary, close, fragmented, opcodes, pieces, ping, text } from "../support/frames.ts";
 import { hex } from "../support/hex.ts";
-import { chunkOf, defaultLimits, failed, record, type Recording } from "../support/protocol.ts";
+import { chunkOf, defaultLimits, failed, record, type Recording, RecordingHandler } from "../support/protocol.ts";
 
 /** A connection that records the size of each allocation. */
 function spied(maxMessageBytes = defaultLimits.maxMessageBytes): Recording & { asked: number[] } {
@@ -145,5 +147,29 @@ describe("memory is not allocated", () => {
     expect(asked).toEqual([]);
     protocol.receive(Buffer.alloc(10));
     expect(asked).toEqual([256]);
+  });
+});
+
+describe("the inflater, which may have a window of its own, is closed", () => {
+  const compressed = text("a", { rsv: 4 });
+
+  test.each<[name: string, end: (protocol: ServerProtocol) => unknown]>([
+    ["by the peer's Close", (protocol) => protocol.receive(Buffer.from(close(1000)))],
+    ["by a fault of the peer", (protocol) => protocol.receive(Buffer.from(text("a", { rsv: 2 })))],
+    ["by a fault that the transport reports", (protocol) => protocol.fail(new ProtocolError(1013, "too slow"))],
+    ["when the TCP connection is gone", (protocol) => protocol.terminate()],
+    ["when the connection is cut while a message is inflated", (protocol) => {
+      protocol.receive(Buffer.from(compressed));
+      expect(protocol.isBusy).toBe(true);
+      protocol.terminate();
+    }],
+  ])("%s", (_name, end) => {
+    let closed = 0;
+    const inflater = { inflate: () => new Promise<Uint8Array>(() => {}), close: () => void closed++ };
+    const protocol = new ServerProtocol(new RecordingHandler(), codec, defaultLimits, inflater);
+    protocol.receive(Buffer.from(text("plain")));
+    expect(closed).toBe(0);
+    end(protocol);
+    expect([protocol.state, closed]).toEqual(["closed", 1]);
   });
 });

@@ -60,7 +60,7 @@ describe("splitList, RFC 9110 §5.6.1", () => {
     ["spaces inside an element", (size) => `a${" ".repeat(size)}b`],
     ["commas", (size) => ",".repeat(size)],
     ["elements", (size) => "a ,\t".repeat(size / 4)],
-  ])("takes eight times as long, not sixty-four, for eight times as many %s", (_name, make) => {
+  ])("takes eight times as long, not sixty-four, for eight times as many %s", { tags: "heavy" }, (_name, make) => {
     expect(growthOverEight(32_768, (size) => splitList(make(size)))).toBeLessThan(40);
   });
 });

@@ -124,7 +124,7 @@ describe.each(paddings)("a text %s", (_name, before, after) => {
   });
 });
 
-describe("the validator agrees with the native check", () => {
+describe("the validator agrees with the native check", { tags: "heavy" }, () => {
   const options = { numRuns: 500 };
   const cuts = fc.array(fc.nat(400), { maxLength: 8 });
   const longText = fc.string({ unit: "binary", minLength: 30, maxLength: 150 });

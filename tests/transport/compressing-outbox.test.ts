@@ -3,6 +3,9 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { CompressingOutbox } from "../../src/transport/compressing-outbox.ts";
+import type { NegotiatedDeflate } from "../../src/transport/deflate/negotiated-deflate.ts";
+import type { Outbox } from "../../src/transport/outbox.ts";
 import { eventOf, listeningApp, until } from "../support/app.ts";
 import { connectDeflate, deflateModes, type DeflatePair, deflatePair, noise, prose } from "../support/compression.ts";
 import { deflated, framesOf } from "../support/deflate.ts";
@@ -290,4 +293,20 @@ describe.each(deflateModes)("a connection that ends while zlib is at work: %s", 
     await nextTurn();
     expect(seen.messages).toEqual(["stop"]);
   });
+});
+
+test("close frees the deflater of a connection, also while it compresses a message, and discard does not", () => {
+  const done: string[] = [];
+  const deflater = { deflate: () => new Promise<undefined>(() => {}), keep: (data: string) => data };
+  const negotiated = {
+    isWorthIt: () => true,
+    deflater: () => ({ ...deflater, close: () => void done.push("closed") }),
+  } as unknown as NegotiatedDeflate;
+  const outbox = new CompressingOutbox(negotiated, {} as Outbox, () => void done.push("idle"));
+  outbox.send("message", undefined);
+  expect([outbox.isIdle, outbox.bufferedAmount]).toEqual([false, 7]);
+  outbox.discard();
+  expect(done).toEqual([]);
+  outbox.close();
+  expect(done).toEqual(["closed"]);
 });

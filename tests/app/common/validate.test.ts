@@ -1,5 +1,6 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { runInNewContext } from "node:vm";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   checkNames,
   inRange,
@@ -127,4 +128,13 @@ describe("checkNames", () => {
       );
     },
   );
+});
+
+test("isTrue ignores the rejection of a promise, which would end the process", async () => {
+  const unhandled = vi.fn();
+  process.on("unhandledRejection", unhandled);
+  onTestFinished(() => void process.off("unhandledRejection", unhandled));
+  expect(isTrue(Promise.reject(new Error("no database")))).toBe(false);
+  await nextTurn();
+  expect(unhandled).not.toHaveBeenCalled();
 });

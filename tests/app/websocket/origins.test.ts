@@ -41,6 +41,10 @@ describe("one origin", () => {
     ["https://mysite.com", "https://evil.com/https://mysite.com", false],
     ["https://mysite.com", "https://mysite.com@evil.com", false],
     ["https://mysite.com", "https://user@mysite.com", false],
+    ["https://mysite.com", "https://:secret@mysite.com", false],
+    ["https://mysite.com", "https://mysite.com?evil.com", false],
+    ["https://mysite.com", "https://mysite.com#evil.com", false],
+    ["https://mysite.com", " https://mysite.com", false],
     ["https://mysite.com", "https://mysite.com, https://evil.com", false],
     ["https://mysite.com", "null", false],
     ["https://mysite.com", "", false],
@@ -119,6 +123,7 @@ describe("same-origin", () => {
     ["file://", "", false],
     ["app://", "", false],
     ["app://mysite.com", "mysite.com", false],
+    ["xhttp://mysite.com", "mysite.com", false],
   ])("%s at the host %s: %s", (origin, host, expected) => {
     expect(isSameOrigin(origin, host)).toBe(expected);
     expect(allows("same-origin", origin, host)).toBe(expected);
@@ -219,6 +224,8 @@ test.each<[unknown, RegExp]>([
   ["https://*", /got "https:\/\/\*"/],
   ["https://*.*.mysite.com", /got/],
   ["https://my*.com", /got/],
+  ["https://*.mysite.com*", /got/],
+  ["web https://*.mysite.com", /got/],
   ["https://www.*.com", /got/],
   ["*.mysite.com", /got "\*\.mysite\.com"/],
   ["https://*.mysite.com/chat", /got/],

@@ -3,6 +3,7 @@ import type { ServerSocket } from "../../../src/app/websocket/server-socket.ts";
 import { SocketRegistry } from "../../../src/app/websocket/socket-registry.ts";
 import { connectTo, eventOf, listeningApp, portOf } from "../../support/app.ts";
 import { close } from "../../support/frames.ts";
+import { usedBytes } from "../../support/memory.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
 
 function socketFrom(remoteAddress: string): ServerSocket {
@@ -56,6 +57,28 @@ test("whenEmpty resolves at once when there is no socket, and otherwise when the
   connections.delete(sockets[0], true);
   await empty;
   expect([...connections]).toEqual([]);
+});
+
+test("the view has a socket until it has gone, also when nobody waits for the last one", () => {
+  const connections = new SocketRegistry(UNLIMITED);
+  const socket = socketFrom("a");
+  connections.add(socket);
+  expect([connections.view.has(socket), connections.view.has(socketFrom("a"))]).toEqual([true, false]);
+  connections.delete(socket, true);
+  expect([connections.view.has(socket), connections.view.size]).toEqual([false, 0]);
+});
+
+test("an address whose sockets have gone costs no memory, however many addresses there were", async () => {
+  const connections = new SocketRegistry({ ...UNLIMITED, maxConnectionsPerIp: 1 });
+  const before = await usedBytes();
+  for (let i = 0; i < 200_000; i++) {
+    const socket = socketFrom(`2001:db8::${i.toString(16)}`);
+    connections.add(socket);
+    connections.delete(socket, true);
+  }
+  // An address that stays in the map takes some 60 bytes or more.
+  expect(await usedBytes() - before).toBeLessThan(4 * 1024 * 1024);
+  expect(() => connections.checkRoom("2001:db8::0")).not.toThrow();
 });
 
 test("sockets that have gone are counted once, those with a closing handshake apart from those without", () => {
