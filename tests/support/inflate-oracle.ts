@@ -151,7 +151,8 @@ function readDynamic(bits: Bits, output: number[]): void {
   if (table.size === 1) throw new Bad();
   const lengths: number[] = [];
   while (lengths.length < literals + distances) {
-    const symbol = symbolOf(bits, table);
+    // zlib takes each bit of a code without symbols for a length of zero, and refuses the block when it has them all.
+    const symbol = table.size === 0 ? bits.take(1) * 0 : symbolOf(bits, table);
     if (symbol < 16) lengths.push(symbol);
     else if (symbol === 16 && lengths.length === 0) throw new Bad();
     else {
@@ -209,6 +210,8 @@ function symbolOf(bits: Bits, table: Table): number {
     code = code << 1 | bits.take(1);
     const symbol = table.get(code);
     if (symbol !== undefined) return symbol;
+    // Such a table has at most one code, of one bit.
+    if (table.size <= 1) throw new Bad();
   }
   throw new Bad();
 }
