@@ -84,7 +84,7 @@ export class ContextInflater implements Inflater {
     const parts: Buffer[] = [];
     let room = maxBytes;
     try {
-      for (let rest = payload, finalBlocks = 1; rest.length > 0; finalBlocks++) {
+      for (let rest = payload, finalBlocks = 0; rest.length > 0;) {
         const stream = this.#stream ??= openInflate(this.#windowBits);
         const before = stream.bytesWritten;
         const input = Buffer.concat([rest, TAIL]);
@@ -97,6 +97,8 @@ export class ContextInflater implements Inflater {
         if (!isEnded) break;
         // A final block ends the stream, but neither the message nor the connection.
         this.close();
+        // zlib tells of a final block that the message before this one has ended with only now.
+        if (consumed > 0) finalBlocks++;
         rest = behindFinalBlock(rest, consumed, finalBlocks);
       }
     } catch (error) {

@@ -105,6 +105,14 @@ describe.each(inflaters)("a final block, %s", (_name, create) => {
   });
 });
 
+test("a final block that ends a message does not count for the next message", async () => {
+  const inflater = make(() => new ContextInflater(15));
+  const many = joined(...Array.from({ length: 9 }, () => hex("0300")));
+  expect(await outcome(inflater, hex("01"))).toBe("");
+  expect(await outcome(inflater, many)).toBe("");
+  expect(await outcome(inflater, joined(many, hex("0300")))).toBe(1008);
+});
+
 test.each([
   ["stored, without six bytes of content", "01 0600 f9ff"],
   ["stored, without ten bytes of content", "01 0a00 f5ff"],
