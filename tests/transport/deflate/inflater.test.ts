@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { constants, deflateRawSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Inflater } from "../../../src/protocol/permessage-deflate.ts";
@@ -129,4 +130,12 @@ test("a message may end in the bytes that the inflater appends", async () => {
   for (const message of [appended.subarray(0, 10), appended.subarray(10), appended, joined(long, appended)]) {
     expect(await outcome(new MessageInflater(), deflated(message))).toBe(message.toString("hex"));
   }
+});
+
+test.each(inflaters)("a fault behind the size limit is not emitted where nobody listens, %s", async (_name, create) => {
+  const inflater = make(create);
+  const faulty = joined(deflated(Buffer.alloc(2 * MiB)), Buffer.alloc(100_000, 0xff));
+  expect(await outcome(inflater, faulty)).toBe(1009);
+  // An error without a listener would come in a later turn, and fail this test.
+  for (let i = 0; i < 20; i++) await nextTurn();
 });
