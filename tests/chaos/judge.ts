@@ -100,7 +100,7 @@ const SLACK_MS = 10_000;
  * How long the process may still run after that. When somebody else's server speaks TLS on Bun, a connection on which
  * TLS never begins cannot be ended by the program, and Bun itself ends it after 10 s.
  */
-const EXIT_MS = 30_000;
+const EXIT_MS = 15_000;
 
 /**
  * The faults of the whole server: what is left of its connections, and what `app.close` has said of them.
