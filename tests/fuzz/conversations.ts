@@ -3,6 +3,7 @@
 import { constants, deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { closeBody, frame, opcodes } from "../support/frames.ts";
+import { cutAt } from "./cuts.ts";
 import type { Settings } from "./frame-oracle.ts";
 
 /** The frames of a client, and the damage that each of several variants takes. */
@@ -252,12 +253,6 @@ function withLongerLength(bytes: Buffer, value: number): Buffer {
   if (value % 3 === 0) length[(value >> 2) % length.length] ^= 1 << (value & 7);
   const head = Buffer.of(bytes[0], (bytes[1] & 0x80) | (isLonger ? 127 : 126));
   return Buffer.concat([head, length, bytes.subarray(2)]);
-}
-
-/** Cuts bytes at any positions, which are taken modulo the length. */
-export function cutAt(bytes: Buffer, positions: readonly number[]): Buffer[] {
-  const bounds = positions.map((at) => at % (bytes.length + 1)).sort((a, b) => a - b);
-  return [0, ...bounds].map((start, index) => bytes.subarray(start, bounds[index] ?? bytes.length));
 }
 
 function repeat(bytes: Buffer, times: number): Buffer {

@@ -3,14 +3,14 @@
  * turns that end early, and with memory that is used again as soon as the protocol lets go of it.
  */
 
-import fc from "fast-check";
 import { codec } from "../../src/platform.ts";
 import type { Inflater } from "../../src/protocol/permessage-deflate.ts";
 import { ServerProtocol } from "../../src/protocol/server-protocol.ts";
 import { ContextInflater, MessageInflater } from "../../src/transport/deflate/inflater.ts";
 import { RecordingHandler } from "../support/protocol.ts";
-import { cutAt } from "./conversations.ts";
-import type { Settings } from "./frame-oracle.ts";
+import { cutAt } from "./cuts.ts";
+import { judge, type Settings, type Verdict } from "./frame-oracle.ts";
+import { expectSame } from "./same.ts";
 
 /** How the bytes come, and how fast the application takes them. */
 export interface Delivery {
@@ -25,17 +25,6 @@ export interface Delivery {
   /** True when reading goes on as soon as the next chunk is there, false when it goes on at the end. */
   readonly resumesEarly: boolean;
 }
-
-export const delivery: fc.Arbitrary<Delivery> = fc.record({
-  cuts: fc.oneof(
-    { weight: 12, arbitrary: fc.array(fc.nat(), { maxLength: 8 }) },
-    { weight: 1, arbitrary: fc.constant(undefined) },
-  ),
-  pauses: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.integer()),
-  turns: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.integer()),
-  isAlone: fc.boolean(),
-  resumesEarly: fc.boolean(),
-});
 
 /** One chunk, without a pause. */
 export const whole: Delivery = { cuts: [], pauses: 0, turns: 0, isAlone: false, resumesEarly: true };
@@ -166,4 +155,38 @@ export function readWithEngine(
   run.receive(bytes);
   const settled = run.settle();
   return settled === undefined ? run.result() : settled.then(() => run.result());
+}
+
+/** Expects of the engine what the oracle makes of the bytes, for each delivery. Without compression nothing waits. */
+export function checkPlainFrames(bytes: Buffer, settings: Settings, ways: readonly Delivery[]): void {
+  const verdict = judge(bytes, settings);
+  for (const way of ways) {
+    expectVerdict(readWithEngine(bytes, settings, way) as readonly string[], verdict, bytes, settings, way);
+  }
+}
+
+/** The same with any settings. */
+export async function checkFrames(bytes: Buffer, settings: Settings, ways: readonly Delivery[]): Promise<void> {
+  const verdict = judge(bytes, settings);
+  for (const way of ways) {
+    expectVerdict(await readWithEngine(bytes, settings, way), verdict, bytes, settings, way);
+  }
+}
+
+function expectVerdict(
+  lines: readonly string[],
+  { lines: expected, closeCodes, reason }: Verdict,
+  bytes: Buffer,
+  settings: Settings,
+  way: Delivery,
+): void {
+  const wanted = closeCodes.map((code) => [...expected, `> close ${code}`, "finished"].join("\n"));
+  if (wanted.length === 0) wanted.push(expected.join("\n"));
+  const actual = lines.join("\n");
+  if (wanted.includes(actual)) return;
+  expectSame(
+    actual,
+    wanted[0],
+    () => `${bytes.toString("hex")} ${JSON.stringify({ settings, way, reason, closeCodes })}`,
+  );
 }

@@ -2,27 +2,14 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HandshakeError } from "../../src/protocol/errors.ts";
 import { parseExtensions } from "../../src/protocol/extensions.ts";
-import {
-  chooseSubprotocol,
-  encodeHandshakeResponse,
-  type UpgradeOffer,
-  validateUpgrade,
-} from "../../src/protocol/handshake.ts";
-import { isHost } from "../../src/protocol/host.ts";
+import { chooseSubprotocol, encodeHandshakeResponse } from "../../src/protocol/handshake.ts";
 import { negotiateDeflate } from "../../src/protocol/permessage-deflate.ts";
 import { faultOfAnswer, isAcceptable, readExtensions } from "./extension-oracle.ts";
-import { expectSame, fuzz } from "./runs.ts";
+import { checkExtensions, checkHandshake, resultOf, rightHeaders } from "./handshake-oracle.ts";
+import { fuzz } from "./runs.ts";
+import { expectSame } from "./same.ts";
 import { anyText, headerPieces, piecesOf, strange } from "./texts.ts";
-
-const right = {
-  host: "localhost:80",
-  upgrade: "websocket",
-  connection: "Upgrade",
-  "sec-websocket-version": "13",
-  "sec-websocket-key": "c3BhY2Vub2RlLWtleS0wMQ==",
-} as const;
 
 const value = fc.oneof(
   { weight: 4, arbitrary: anyText },
@@ -40,42 +27,8 @@ const headerValue: fc.Arbitrary<string | string[] | undefined> = fc.oneof(
   { weight: 1, arbitrary: fc.array(value, { maxLength: 3 }) },
   { weight: 1, arbitrary: fc.constant(undefined) },
 );
-const names = [...Object.keys(right), "sec-websocket-protocol", "sec-websocket-extensions", "content-length"]
+const names = [...Object.keys(rightHeaders), "sec-websocket-protocol", "sec-websocket-extensions", "content-length"]
   .concat("transfer-encoding");
-
-/** Gives the result, or the status with which the handshake is refused. Any other error is thrown on. */
-function resultOf<Result>(run: () => Result): Result | number {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof HandshakeError)) throw error;
-    return error.status;
-  }
-}
-
-const tokens = (text: string): string[] => text.split(",").map((each) => each.replace(/^[ \t]+|[ \t]+$/g, ""));
-const isToken = (text: string): boolean => /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(text);
-
-/** The status that a request deserves, read from RFC 6455 §4.2.1, or 101. */
-function judge(method: string, version: string, headers: Record<string, string | string[] | undefined>): number {
-  const text = (name: string): string | undefined =>
-    headers[name] === undefined ? undefined : [headers[name]].flat().join(", ");
-  const lists = (name: string, token: string): boolean =>
-    tokens(text(name) ?? "").some((each) => each.toLowerCase() === token);
-  if (method !== "GET") return 405;
-  if (version !== "1.1" || !isHost(text("host") ?? "")) return 400;
-  if (!lists("upgrade", "websocket") || !lists("connection", "upgrade")) return 400;
-  if (headers["transfer-encoding"] !== undefined || (text("content-length") ?? "0") !== "0") return 400;
-  if (text("sec-websocket-version") !== "13") return 426;
-  if (!/^[A-Za-z\d+/]{22}==$/.test(text("sec-websocket-key") ?? "")) return 400;
-  const subprotocols = text("sec-websocket-protocol");
-  if (subprotocols !== undefined) {
-    const list = tokens(subprotocols).filter((each) => each !== "");
-    if (list.length === 0 || !list.every(isToken) || new Set(list).size < list.length) return 400;
-  }
-  const extensions = text("sec-websocket-extensions");
-  return extensions !== undefined && readExtensions(extensions) === undefined ? 400 : 101;
-}
 
 describe("a handshake", () => {
   test("with any headers is taken, or refused with the status that it deserves", async () => {
@@ -86,25 +39,11 @@ describe("a handshake", () => {
         fc.oneof({ weight: 30, arbitrary: fc.constant("1.1") }, fc.constantFrom("1.0", "2.0", "")),
         fc.array(fc.tuple(fc.constantFrom(...names), headerValue), { maxLength: 4 }),
         (method, httpVersion, changes) => {
-          const headers = { ...right, ...Object.fromEntries(changes) };
-          const result = resultOf(() => validateUpgrade({ method, httpVersion, headers }));
-          const status = typeof result === "number" ? result : 101;
-          expectSame(
-            String(status),
-            String(judge(method, httpVersion, headers)),
-            () => JSON.stringify({ method, httpVersion, headers }),
-          );
-          if (typeof result !== "number") expectOffer(result, headers);
+          checkHandshake(method, httpVersion, { ...rightHeaders, ...Object.fromEntries(changes) });
         },
       ),
     );
   });
-
-  function expectOffer(offer: UpgradeOffer, headers: Record<string, string | string[] | undefined>): void {
-    const protocols = headers["sec-websocket-protocol"];
-    const listed = protocols === undefined ? [] : tokens([protocols].flat().join(",")).filter((each) => each !== "");
-    expectSame(JSON.stringify(offer.subprotocols), JSON.stringify(listed), () => JSON.stringify(headers));
-  }
 });
 
 describe("Sec-WebSocket-Extensions", () => {
@@ -136,13 +75,7 @@ describe("Sec-WebSocket-Extensions", () => {
   test("of any text is read as RFC 6455 §9.1 reads it", async () => {
     await fuzz(
       20_000,
-      fc.property(text, (header) => {
-        const result = resultOf(() => parseExtensions(header));
-        const read = typeof result === "number"
-          ? result
-          : result.map(({ name, parameters }) => [name, parameters.map(({ name, value }) => [name, value])]);
-        expectSame(JSON.stringify(read), JSON.stringify(readExtensions(header) ?? 400), () => JSON.stringify(header));
-      }),
+      fc.property(text, checkExtensions),
     );
   });
 

@@ -10,7 +10,8 @@ import { compileOrigins } from "../../src/app/websocket/origins.ts";
 import { HandshakeError } from "../../src/protocol/errors.ts";
 import { validateUpgrade } from "../../src/protocol/handshake.ts";
 import { recordingLogger } from "../support/app.ts";
-import { countInputs, expectSame, fuzz } from "./runs.ts";
+import { countInputs, fuzz } from "./runs.ts";
+import { expectSame } from "./same.ts";
 import { headerPieces, piecesOf } from "./texts.ts";
 
 /** Quadratic time would take more than ten seconds for so many characters. */

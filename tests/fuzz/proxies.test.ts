@@ -6,7 +6,8 @@ import { describe, test } from "vitest";
 import { HttpError } from "../../src/app/http/http-error.ts";
 import { compileTrustProxy, readClient } from "../../src/app/http/trust-proxy.ts";
 import { recordingLogger } from "../support/app.ts";
-import { expectSame, fuzz } from "./runs.ts";
+import { fuzz } from "./runs.ts";
+import { expectSame } from "./same.ts";
 import { anyText, piecesOf } from "./texts.ts";
 
 const { logger } = recordingLogger();

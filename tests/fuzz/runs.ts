@@ -1,6 +1,6 @@
 /**
- * The seed and the length of a run of the fuzzer. `FUZZ_SEED` and `FUZZ_TIMES` of the environment give both, and
- * vitest.config.ts chooses a fresh seed when there is none.
+ * The seed and the length of a run of the fuzzing, which run.ts gives to the tests in the environment. A plain run of
+ * vitest has always the same seed.
  */
 
 import process from "node:process";
@@ -21,7 +21,7 @@ export function countInputs(count: number): void {
 /**
  * Checks a property with the seed of this run, and prints how many inputs that were.
  *
- * @param runs how many inputs fast-check makes, unless `FUZZ_TIMES` asks for a multiple of them
+ * @param runs how many inputs fast-check makes, unless `--times` asks for a multiple of them
  * @param endOnFailure true where every try takes so long that a failure is not made smaller
  */
 export async function fuzz<Inputs>(
@@ -37,16 +37,11 @@ export async function fuzz<Inputs>(
     const { errorInstance } = result;
     const fault = errorInstance instanceof Error ? errorInstance.message : errorInstance;
     const report = endOnFailure ? "" : `\n${await fc.asyncDefaultReportMessage(result)}`;
-    expect.fail(`FUZZ_SEED=${seed} FUZZ_TIMES=${times} repeats this.${report}\n${fault}`);
+    expect.fail(`--seed ${seed} --times ${times} repeats this.${report}\n${fault}`);
   }
   expect(result.numRuns).toBe(numRuns);
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
   console.log(
     `${expect.getState().currentTestName}: ${(numRuns + inputs).toLocaleString("en")} inputs in ${seconds} s`,
   );
-}
-
-/** Compares texts, and tells the input when they differ. With `expect` for each text, a run would take far longer. */
-export function expectSame(actual: string, expected: string, input: () => string): void {
-  if (actual !== expected) expect(actual, input()).toBe(expected);
 }

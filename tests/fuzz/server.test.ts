@@ -7,8 +7,10 @@ import type { Way } from "../support/door-server.ts";
 import { Door } from "../support/door.ts";
 import { upgradeRequest } from "../support/raw-client.ts";
 import { type Visit, visit } from "../support/visitor.ts";
-import { type Conversation, conversations, cutAt, damaged } from "./conversations.ts";
-import { countInputs, expectSame, fuzz } from "./runs.ts";
+import { type Conversation, conversations, damaged } from "./conversations.ts";
+import { cutAt } from "./cuts.ts";
+import { countInputs, fuzz } from "./runs.ts";
+import { expectSame } from "./same.ts";
 import { anyText, piecesOf } from "./texts.ts";
 
 const LIFETIME_MS = 3_600_000;

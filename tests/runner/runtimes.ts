@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { realpathSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { DEFAULT_RUNTIME } from "../support/runtime.ts";
 
@@ -34,6 +35,11 @@ export function fetchNode(major: string): string {
 /** The path of the compiler of that version of TypeScript, downloaded once into npm's cache. */
 export function fetchTypeScript(version: string): string {
   return fetchFromNpm(`typescript@${version}`, "command -v tsc");
+}
+
+/** The path of the command of Jazzer.js, downloaded once into npm's cache. */
+export function fetchJazzer(): string {
+  return realpathSync(fetchFromNpm("@jazzer.js/core@4", "command -v jazzer"));
 }
 
 /** The output of a shell command that finds the programs of a package from npm in front of all others. */
