@@ -5,9 +5,12 @@
  *     npm run mutation                                     the engine and the guards of the app, which takes hours
  *     npm run mutation -- src/protocol/close.ts            some files or folders
  *     npm run mutation -- --force src/protocol/close.ts    without the results of the run before
+ *     npm run mutation -- src/app/http/request.ts --with tests/app/http
+ *                                                          with tests of other names as well
  */
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
 import type { MutantResult } from "@stryker-mutator/api/core";
 import { Stryker } from "@stryker-mutator/core";
 import { describeSurvivors, type Score, scoreOf, sumOf, tableOf } from "./report.ts";
@@ -16,11 +19,13 @@ import { findTargets, type Target } from "./targets.ts";
 const root = join(import.meta.dirname, "../..");
 process.chdir(root);
 
-const words = process.argv.slice(2);
-const force = words.includes("--force");
+const { values: { force, with: more }, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { force: { type: "boolean", default: false }, with: { type: "string", multiple: true, default: [] } },
+});
 const concurrency = Number(process.env.MUTATION_CONCURRENCY ?? 1);
-const targets = findTargets(root, words.filter((word) => !word.startsWith("--")));
-if (targets.length === 0) throw new Error(`no source file with tests of its name: ${words.join(" ")}`);
+const targets = findTargets(root, positionals, more);
+if (targets.length === 0) throw new Error(`no source file with tests of its name: ${positionals.join(" ")}`);
 
 const scores: Score[] = [];
 for (const target of targets) {

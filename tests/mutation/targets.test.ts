@@ -47,3 +47,15 @@ test("a folder stands for its files, and a file of types only has no tests", () 
   ]);
   expect(sources(["src/protocol/protocol-handler.ts"])).toEqual([]);
 });
+
+test("tests of other names are added where they are asked for", () => {
+  const [target] = findTargets(root, ["src/protocol/close.ts"], [
+    "tests/protocol/mask.test.ts",
+    "tests/transport/timers",
+  ]);
+  expect(target.tests).toEqual(expect.arrayContaining([
+    "tests/protocol/close.test.ts",
+    "tests/protocol/mask.test.ts",
+    "tests/transport/timers/heartbeat.test.ts",
+  ]));
+});

@@ -26,11 +26,14 @@ function isSlow(test: string): boolean {
 /**
  * The files that patterns name, or all targets, each with its tests: `outbox.test.ts` and `outbox-*.test.ts`. A source
  * file whose tests are all slow keeps them.
+ *
+ * @param more tests of other names that each target gets as well: files or folders
  */
-export function findTargets(root: string, patterns: readonly string[] = []): Target[] {
+export function findTargets(root: string, patterns: readonly string[] = [], more: readonly string[] = []): Target[] {
   const find = (pattern: string | string[]): string[] => globSync(pattern, { cwd: root }).sort();
   const asFiles = patterns.map((pattern) => pattern.endsWith(".ts") ? pattern : `${pattern}/**/*.ts`);
   const sources = find(asFiles.length > 0 ? asFiles : SOURCES);
+  const others = find(more.map((pattern) => pattern.endsWith(".ts") ? pattern : `${pattern}/**/*.test.ts`));
   const stemOf = (source: string): string => source.replace(/^src\/(.*)\.ts$/, "tests/$1");
   const stems = find("src/**/*.ts").map(stemOf);
   return sources.map((source) => {
@@ -41,6 +44,6 @@ export function findTargets(root: string, patterns: readonly string[] = []): Tar
       !longer.some((other) => test === `${other}.test.ts` || test.startsWith(`${other}-`))
     );
     const quick = tests.filter((test) => !isSlow(test));
-    return { source, tests: quick.length > 0 ? quick : tests };
+    return { source, tests: [...new Set([...quick.length > 0 ? quick : tests, ...others])] };
   }).filter(({ tests }) => tests.length > 0);
 }

@@ -139,12 +139,12 @@ function matchSegments(segments: readonly Segment[], parts: readonly string[]): 
       return parts.length > i ? params : undefined;
     }
     const part = parts[i];
-    if (part === undefined) return undefined;
     if (segment.kind === "literal") {
       if (part !== segment.text) return undefined;
     } else if (part === "") return undefined;
     else params[segment.text] = part;
   }
+  // Fewer parts than segments are found out here too.
   return parts.length === segments.length ? params : undefined;
 }
 

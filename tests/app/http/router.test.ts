@@ -56,6 +56,11 @@ describe.each([
   });
 });
 
+test("a path that does not begin with a slash has no route", () => {
+  const router = routerOf("/*", "/", "/:any");
+  expect(["", "*", "chat", "chat/lobby", "%"].map((path) => router.match(path))).toEqual(Array(5).fill(undefined));
+});
+
 test.each([
   ["/chat", "/"],
   ["/chat", "/chat/"],

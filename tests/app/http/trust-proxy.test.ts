@@ -61,9 +61,11 @@ describe("the proxies that are trusted", () => {
 
   test("a function gets the address of each hop and its number", () => {
     const asked: unknown[] = [];
-    const isTrusted = (...args: unknown[]): boolean => asked.push(args) > 0;
-    expect(ipOf(isTrusted, "", { "x-forwarded-for": forwardedFor })).toBe("1.1.1.1");
+    const { logger, entries } = recordingLogger();
+    const check = compileTrustProxy((...args) => asked.push(args) > 0, logger);
+    expect(readClient("", { "x-forwarded-for": forwardedFor }, check).ip).toBe("1.1.1.1");
     expect(asked).toEqual([["", 0], ["3.3.3.3", 1], ["2.2.2.2", 2], ["1.1.1.1", 3]]);
+    expect(entries).toEqual([]);
   });
 
   test.each<[string, () => unknown, RegExp]>([
