@@ -5,11 +5,16 @@ import { type Soak, WARM_UP_SHARE } from "./result.ts";
 import { type Memory, memorySlope, pointsOf, slopeText } from "./verdict.ts";
 
 const TEXT = "#7a838c";
-const COLOURS: Record<Memory, string> = { RSS: "#7c9cc4", heap: "#e2682a", external: "#6aa57e" };
+const COLOURS: Record<Memory, string> = {
+  RSS: "#7c9cc4",
+  "RSS outside the heap": "#9a8bc0",
+  heap: "#e2682a",
+  external: "#6aa57e",
+};
 const FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif";
 const WIDTH = 860;
-const PANEL = 230;
-const TITLE = 40;
+const PANEL = 240;
+const TITLE = 50;
 const HEADING = 44;
 const FOOTING = 40;
 
@@ -26,10 +31,13 @@ export function chart(soaks: readonly Soak[], footing: string): string {
     textStyle: text(16, 600),
   };
   const titles = soaks.map((soak, index) => ({
-    text: `${nameOf(soak)}: ${slopesOf(soak)} MiB a minute`,
+    text: nameOf(soak),
+    subtext: `${slopesOf(soak)} MiB a minute`,
     left: 12,
     top: HEADING + index * PANEL,
     textStyle: text(13, 600),
+    subtextStyle: text(11),
+    itemGap: 3,
   }));
   const axis = (gridIndex: number): object => ({
     gridIndex,

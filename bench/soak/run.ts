@@ -3,14 +3,14 @@
  * storms of handshakes, connections that are cut at once, the heartbeat alone, and the end. The command fails when
  * memory grows, or when anything is left behind.
  *
- *     npm run soak -- [node deno bun] [--minutes 10] [--quick] [--idle 10000] [--busy 2000] [--storm 2000]
+ *     npm run soak -- [node deno bun] [--minutes 10] [--hours 1] [--quick] [--idle 10000] [--busy 2000] [--storm 2000]
  *                     [--server spacenode|bare] [--natural] [--leak sockets|memory|timers|listeners]
  *                     [--out some/folder]
  *
- * `--quick` is a tenth of the connections for a minute and a half. `--server bare` soaks the control without SpaceNode.
- * `--natural` samples without collecting garbage first, as memory is outside a soak; the heap then goes up and down.
- * `--leak` gives the server a fault on purpose, which the soak has to find: the command then succeeds when a check
- * fails.
+ * `--hours` says how many hours' ordinary traffic is sent in the minutes. `--quick` is a tenth of the connections for a
+ * minute and a half. `--server bare` soaks the control without SpaceNode. `--natural` samples without collecting garbage
+ * first, as memory is outside a soak; the heap then goes up and down. `--leak` gives the server a fault on purpose, which
+ * the soak has to find: the command then succeeds when a check fails.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
@@ -29,6 +29,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     minutes: { type: "string" },
+    hours: { type: "string" },
     quick: { type: "boolean", default: false },
     idle: { type: "string" },
     busy: { type: "string" },
@@ -56,7 +57,7 @@ const plan: Plan = {
   busy: amount("busy", values.busy, quick ? 200 : 2_000),
   storm: amount("storm", values.storm, quick ? 500 : 2_000),
   minutes: amount("minutes", values.minutes, quick ? 1.5 : 10),
-  hours: 1,
+  hours: amount("hours", values.hours, 1),
   heartbeatMs: quick ? 3_000 : 30_000,
 };
 checkLimits(plan);
@@ -85,7 +86,9 @@ process.exitCode = (leak === undefined) === (failed === 0) ? 0 : 1;
 /** Only a whole soak replaces the committed results; any other one is saved where `--out` says. */
 function save(): void {
   const isWhole = leak === undefined && subject === "spacenode" && runtimes.length === 3 && soaks.length === 3 &&
-    [quick, values.natural, values.minutes, values.idle, values.busy, values.storm].every((value) => !value);
+    [quick, values.natural, values.minutes, values.hours, values.idle, values.busy, values.storm].every((value) =>
+      !value
+    );
   const folder = values.out ?? (isWhole ? RESULTS : undefined);
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
