@@ -25,7 +25,7 @@ export function chart(soaks: readonly Soak[], footing: string): string {
   const height = HEADING + soaks.length * PANEL + FOOTING;
   const picture = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height });
   const heading = {
-    text: "Memory under an hour's traffic: MiB over minutes",
+    text: "Memory under traffic: MiB over minutes",
     left: 12,
     top: 10,
     textStyle: text(16, 600),
@@ -48,7 +48,7 @@ export function chart(soaks: readonly Soak[], footing: string): string {
   picture.setOption(
     {
       title: [heading, ...titles, { text: footing, left: 12, top: height - 28, textStyle: text(11) }],
-      legend: { right: 12, top: 12, data: Object.keys(COLOURS), textStyle: text(12) },
+      legend: { right: 12, top: 12, itemGap: 26, data: Object.keys(COLOURS), textStyle: text(11) },
       grid: soaks.map((_, index) => ({
         left: 56,
         width: WIDTH - 80,
