@@ -8,9 +8,9 @@
  *                     [--out some/folder]
  *
  * `--hours` says how many hours' ordinary traffic is sent in the minutes. `--quick` is a tenth of the connections for a
- * minute and a half. `--server bare` soaks the control without SpaceNode. `--natural` samples without collecting garbage
- * first, as memory is outside a soak; the heap then goes up and down. `--leak` gives the server a fault on purpose, which
- * the soak has to find: the command then succeeds when a check fails.
+ * minute and a half. `--server bare` soaks the control without SpaceNode. `--natural` samples without collecting
+ * garbage first, as memory is outside a soak; the heap then goes up and down. `--leak` gives the server a fault on
+ * purpose, which the soak has to find: the command then succeeds when a check fails.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";

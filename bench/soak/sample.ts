@@ -11,7 +11,7 @@ import * as v8 from "node:v8";
 /** What a server has at one moment. Undefined is what its runtime or its system cannot say. */
 export interface Sample {
   readonly heapBytes: number;
-  /** The heap with the room that the engine has taken for it. V8 gives the young generation more room for more garbage. */
+  /** The heap with the room that the engine has taken for it, which V8 makes larger for more garbage. */
   readonly reservedBytes: number;
   /** Memory outside the heap that objects of the heap keep. */
   readonly externalBytes: number;
