@@ -34,10 +34,7 @@ export class Utf8Validator {
     // First the rest of a character that the last piece began, then the complete characters, natively, then a character
     // that the next piece completes.
     let start = 0;
-    while (this.#needed > 0 && start < bytes.length) {
-      if (!this.#pushBytes(bytes, start, start + 1)) return false;
-      start++;
-    }
+    for (; this.#needed > 0; start++) if (!this.#pushBytes(bytes, start, start + 1)) return false;
     const end = lastCharacterStart(bytes);
     if (!this.#isUtf8(bytes.subarray(start, end))) return false;
     return this.#pushBytes(bytes, end, bytes.length);
