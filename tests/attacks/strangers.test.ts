@@ -17,7 +17,8 @@ const ECHOES = 100;
 const MAX_ECHO_MS = 2_000;
 /** The memory that an attack takes beside what it lets the server keep: buffers of sockets, garbage, compiled code. */
 const MAX_PEAK_BYTES = 160 * MiB;
-const MAX_USED_BYTES = 16 * MiB;
+/** What is in use while the attack goes on: chunks that are being read, and garbage that Bun has not collected yet. */
+const MAX_USED_BYTES = 40 * MiB;
 /** Bun keeps up to 11 MiB of garbage after floods of requests, and no more of it however often they come. */
 const MAX_LEFT_BYTES = 16 * MiB;
 /** The longest of the time-outs that an attack waits for is ten seconds. */
