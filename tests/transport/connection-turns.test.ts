@@ -132,6 +132,16 @@ describe("a socket whose messages take long", () => {
   });
 });
 
+test("a peer that was silent while the server did not read counts as alive again", async () => {
+  const { connection } = await pair();
+  connection.start();
+  connection.isAlive = false;
+  connection.onBusy(true);
+  expect(connection.isAlive).toBe(false);
+  connection.onBusy(false);
+  expect(connection.isAlive).toBe(true);
+});
+
 test("small chunks are timed under TLS, where one turn of the event loop may bring thousands of them", async () => {
   fakeClock();
   const { raw, head } = await (await upgradeServer()).connect();
