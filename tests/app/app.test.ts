@@ -3,7 +3,7 @@ import { Server } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createApp } from "../../mod.ts";
-import { ask, connectTo, listeningApp, portOf, until } from "../support/app.ts";
+import { ask, connectTo, errorEntry, listeningApp, portOf, recordingLogger, until } from "../support/app.ts";
 import { close, opcodes, text } from "../support/frames.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
@@ -98,7 +98,7 @@ describe("listen", () => {
     expect(await (await connectTo(app, "/late")).nextMessage()).toBe("late");
   });
 
-  test("survives an error of the server that comes later", async () => {
+  test("survives an error of the server that comes later, and logs it", async () => {
     const servers: Server[] = [];
     const listen = vi.spyOn(Server.prototype, "listen").mockImplementation(function (this: Server, ...args) {
       servers.push(this);
@@ -106,9 +106,12 @@ describe("listen", () => {
       return this.listen(...args as Parameters<Server["listen"]>);
     });
     onTestFinished(() => listen.mockRestore());
-    const app = await listeningApp({}, (app) => app.get("/", () => "hello"));
+    const { logger, entries } = recordingLogger();
+    const app = await listeningApp({ logger }, (app) => app.get("/", () => "hello"));
     expect(servers.length).toBe(1);
-    expect(() => servers[0].emit("error", new Error("accept EMFILE"))).not.toThrow();
+    const error = new Error("accept EMFILE");
+    expect(() => servers[0].emit("error", error)).not.toThrow();
+    expect(entries).toEqual([errorEntry("a connection could not be accepted", error)]);
     expect((await ask(app, "/")).body).toBe("hello");
   });
 });

@@ -132,6 +132,64 @@ describe("a socket whose messages take long", () => {
   });
 });
 
+test("a peer that was silent while the server did not read counts as alive again", async () => {
+  const { connection } = await pair();
+  connection.start();
+  connection.isAlive = false;
+  connection.onBusy(true);
+  expect(connection.isAlive).toBe(false);
+  connection.onBusy(false);
+  expect(connection.isAlive).toBe(true);
+});
+
+test("small chunks are timed under TLS, where one turn of the event loop may bring thousands of them", async () => {
+  fakeClock();
+  const { raw, head } = await (await upgradeServer()).connect();
+  Object.defineProperty(raw, "encrypted", { value: true });
+  const recorder = new Recorder();
+  const connection = new Connection(raw, head, SETTINGS, recorder);
+  recorder.react = () => void vi.advanceTimersByTime(1);
+  connection.start();
+  for (const message of many) connection.receive(text(message));
+  expect(recorder.of("message").length).toBeLessThanOrEqual(MOST_PER_TURN);
+  expect(await recorder.messages(many.length)).toEqual(many);
+});
+
+test.each([[0, true], [100, false]])(
+  "large chunks with %i ms between them count together, unless the others have had their turn: %s",
+  async (restMs, countTogether) => {
+    fakeClock();
+    const { connection, recorder } = await pair();
+    connection.start();
+    // Each chunk takes a millisecond, and has enough frames to be asked for the time.
+    const chunk = Buffer.concat(Array.from({ length: 40 }, () => text("x".repeat(1_000))));
+    let wasBusy = false;
+    for (let i = 0; i < 12; i++) {
+      recorder.react = () => {
+        recorder.react = () => {};
+        vi.advanceTimersByTime(1);
+      };
+      connection.receive(Buffer.from(chunk));
+      wasBusy ||= connection.isBusy;
+      vi.advanceTimersByTime(restMs);
+    }
+    expect(wasBusy).toBe(countTogether);
+    expect((await recorder.messages(12 * 40)).length).toBe(12 * 40);
+  },
+);
+
+test("small chunks are not timed without TLS, and large ones are", async () => {
+  const { connection, recorder } = await pair();
+  connection.start();
+  const now = vi.spyOn(performance, "now");
+  onTestFinished(() => now.mockRestore());
+  for (let i = 0; i < 8; i++) connection.receive(text("small"));
+  expect(recorder.of("message").length).toBe(8);
+  expect(now).not.toHaveBeenCalled();
+  connection.receive(text("large".repeat(10_000)));
+  expect(now).toHaveBeenCalled();
+});
+
 describe("the peer's end that comes while bytes are still to be read", () => {
   test.each<[string, (client: Pair["client"]) => void, code: number]>([
     ["a FIN", (client) => client.end(), 1006],

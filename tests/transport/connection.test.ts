@@ -83,6 +83,20 @@ describe("reading", () => {
     expect(raw.bytesRead).toBeGreaterThan(count * block.length);
   });
 
+  test("once paused, fails with 1013 above maxBufferedBytes where the runtime reads on into memory", async () => {
+    const { raw, client, connection, recorder } = await pair({ maxBufferedBytes: 1_000 });
+    let bytesRead = 0;
+    Object.defineProperty(raw, "bytesRead", { get: () => bytesRead });
+    connection.pause();
+    bytesRead = 1_000;
+    connection.checkPause();
+    expect(connection.isOpen).toBe(true);
+    bytesRead = 1_001;
+    connection.checkPause();
+    expect(await client.closed()).toMatchObject({ code: 1013 });
+    expect(recorder.of("error")).toEqual([["error", 1013]]);
+  });
+
   test("is resumed by close, so that the peer's answer is read", async () => {
     const { client, connection, recorder } = await pair();
     connection.start();

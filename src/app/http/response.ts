@@ -59,10 +59,13 @@ export function errorResponse({ status, message, headers }: HttpError): HttpResp
  * If the request is still arriving, the response is completed when the request is complete, or after a second.
  * Otherwise some runtimes would reset the connection, and the reset could overtake the response.
  *
+ * Nothing is sent to a client that has disconnected. The body is cancelled then.
+ *
  * @throws the error of the body, if it fails on the way; the caller cuts the connection then, so that the client does
  *   not take the response for complete
  */
 export async function sendResponse(response: ServerResponse, { status, headers, body }: HttpResponse): Promise<void> {
+  if (response.destroyed) return discard(body);
   response.statusCode = status;
   for (const [name, value] of headers) {
     // Cookies cannot be joined into one line, as all other headers can.

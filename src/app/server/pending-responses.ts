@@ -89,10 +89,21 @@ export class PendingResponses {
     if (pipeline !== undefined) return pipeline;
     pipeline = { pending: 0, pauseAgain: undefined };
     this.#pipelines.set(raw, pipeline);
-    // When a connection closes, Deno and Node 22 report the end of its first response only. Those behind it would be
-    // kept for ever.
-    raw.once("close", () => this.#own.delete(raw));
+    raw.once("close", () => this.#endResponses(raw));
     return pipeline;
+  }
+
+  /**
+   * Ends the responses of a connection that has closed. Deno and Node 22 report the end of the first one only. Those
+   * behind it would be kept for ever, and their bodies would not be cancelled.
+   */
+  #endResponses(raw: RawSocket): void {
+    for (const response of this.#own.get(raw) ?? []) {
+      if (response.destroyed) continue;
+      response.destroy();
+      response.emit("close");
+    }
+    this.#own.delete(raw);
   }
 }
 

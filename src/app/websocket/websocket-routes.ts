@@ -230,6 +230,8 @@ export class WebSocketRoutes {
     const decide = (verdict: unknown): void => {
       const refusal = readResponse(verdict);
       if (refusal !== undefined) return void this.#refuseWith(attempt, refusal);
+      this.#checkOpen();
+      this.registry.checkRoom(ip);
       this.#accept(candidate, readUpgradeAnswer(answer), readData(verdict));
     };
     const verdict = hook(view.request, services, answer);
@@ -237,9 +239,11 @@ export class WebSocketRoutes {
     // A thenable of a foreign class may call back twice, or resolve to another thenable. `Promise.resolve` makes a
     // promise of it that does neither.
     Promise.resolve(verdict).then((settled) => {
-      if (!attempt.canAccept) return attempt.abandon();
-      this.#checkOpen();
-      this.registry.checkRoom(ip);
+      if (!attempt.canAccept) {
+        attempt.abandon();
+        // The body of a refusal that nobody gets is cancelled, so that it frees what it holds.
+        return void readResponse(settled)?.body?.cancel().catch(() => {});
+      }
       decide(settled);
     }).then(undefined, (error) => this.refuse(attempt, error));
   }

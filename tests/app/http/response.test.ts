@@ -202,6 +202,40 @@ describe("a web Response", () => {
     expect(entries).toEqual([]);
   });
 
+  test.each([
+    ["alone, before there is a response", [], true],
+    ["behind another response, before there is one", ["/held"], true],
+    ["behind another response, while it waits for that one", ["/held"], false],
+  ])("whose client disconnects %s is cancelled, and is not logged", async (_name, before, isEarly) => {
+    const { logger, entries } = recordingLogger();
+    const [arrived, gone, cancelled] = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
+    const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
+      await nextTurn();
+      controller.enqueue(Buffer.alloc(10_000));
+      arrived.resolve();
+    };
+    const app = await listeningApp(
+      { logger },
+      (app) =>
+        app.get("/held", async () => await gone.promise).get("/", async (req) => {
+          req.socket.once("close", gone.resolve);
+          if (isEarly) {
+            arrived.resolve();
+            await gone.promise;
+            await nextTurn();
+          }
+          return new Response(new ReadableStream({ pull, cancel: () => cancelled.resolve() }));
+        }),
+    );
+    const client = connect({ port: portOf(app), host: "127.0.0.1" });
+    client.write([...before, "/"].map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+    await arrived.promise;
+    client.destroy();
+    await cancelled.promise;
+    await nextTurn();
+    expect(entries).toEqual([]);
+  });
+
   test("is not read for HEAD, but cancelled", async () => {
     const cancelled = Promise.withResolvers<string>();
     const { status, headers, body } = await responseOf(() => {

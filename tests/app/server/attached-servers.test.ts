@@ -354,6 +354,23 @@ describe("handleUpgrade", () => {
     expect(await client.nextMessage()).toBe("early: bird");
   });
 
+  test("cuts a connection that cannot be set up after its 101, and logs why", async () => {
+    const { logger, entries } = recordingLogger();
+    const server = await plainServer();
+    const app = await echoApp({ logger });
+    const error = new Error("no socket of the operating system");
+    const setNoDelay = (): never => {
+      throw error;
+    };
+    server.on("upgrade", (request, raw, head) => {
+      app.handleUpgrade(request, Object.assign(raw as RawSocket, { setNoDelay }), head);
+    });
+    const response = await rawRequest(portOfServer(server), upgradeRequest("/chat/x"));
+    expect([statusOf(response), response.split("\r\n\r\n")[1]]).toEqual([101, ""]);
+    expect(entries).toEqual([errorEntry("a connection could not be set up", error)]);
+    expect(app.sockets.size).toBe(0);
+  });
+
   test("after close refuses with 503", async () => {
     const server = await plainServer();
     const app = await echoApp();

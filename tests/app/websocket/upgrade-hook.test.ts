@@ -417,6 +417,29 @@ describe("a hook that takes its time", () => {
     expect(app.stats().accepted - 1).toBe(closes.length);
   });
 
+  test("has its Response cancelled when its client has gone meanwhile", async () => {
+    const [asked, released, cancelled] = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
+    const { logger, entries } = recordingLogger();
+    const refusal = new Response(new ReadableStream({ cancel: () => cancelled.resolve() }), { status: 403 });
+    const app = await listeningApp(
+      { logger },
+      (app) =>
+        app.ws("/", { upgrade: async () => (asked.resolve(), await released.promise, refusal) }, () => {})
+          .ws("/other", () => {}),
+    );
+    const gone = connectTcp(portOf(app), "127.0.0.1");
+    gone.write(upgradeRequest("/"));
+    await asked.promise;
+    gone.resetAndDestroy();
+    // When another client has come and gone, the server knows that the first one has gone too.
+    const other = await connectTo(app, "/other");
+    other.send(close(1000));
+    await other.closed();
+    released.resolve();
+    await cancelled.promise;
+    expect(entries).toEqual([]);
+  });
+
   test("refuses its client with 503 when the app begins to close meanwhile", async () => {
     const { hook, asked, release } = slowHook();
     const app = await appWith(hook);

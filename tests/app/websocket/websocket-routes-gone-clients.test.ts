@@ -284,10 +284,16 @@ describe("a handshake to which another upgrade listener responds gets no second 
 });
 
 describe("a handshake behind a request that has no complete response is cut", () => {
-  test.each(wires)(
-    "%s: the response to that request is not taken for the response to the handshake",
-    async (_wire, isSecure) => {
-      const door = await makeApp({ upgrade: () => new Promise<void>(() => {}) }, false, {});
+  const hooks: [hook: string, options: RouteOptions<object, unknown>][] = [
+    ["a hook that thinks", { upgrade: () => new Promise<void>(() => {}) }],
+    ["no hook", {}],
+  ];
+  test.each(
+    wires.flatMap(([wire, isSecure]) => hooks.map(([hook, options]) => [wire, hook, isSecure, options] as const)),
+  )(
+    "%s, %s: neither response is taken for the other, and the 101 does not overtake the first",
+    async (_wire, _hook, isSecure, options) => {
+      const door = await makeApp(options, false, {});
       const responses: ServerResponse[] = [];
       // Bun gives the handshake to the `request` listener, as RFC 9110 §7.8 allows.
       const handshake = Promise.withResolvers<void>();

@@ -114,11 +114,15 @@ test("a final block that ends a message does not count for the next message", as
   expect(await outcome(inflater, joined(many, hex("0300")))).toBe(1008);
 });
 
+/** A stored block of 256 zeros, and a final block that repeats some of them and lacks its end. */
+const repeats = `00 0001 fffe ${"00".repeat(256)} d5ce810dc0300cc3b0c2d8ff37ef811c40013c80df`;
+
 test.each([
   ["stored, without six bytes of content", "01 0600 f9ff"],
   ["stored, without ten bytes of content", "01 0a00 f5ff"],
   ["stored, without eleven bytes of content", "01 0b00 f4ff"],
   ["of fixed codes, without its end", "7bd7d0f0a0a0a0a076"],
+  ["of codes of its own, without its end", repeats],
 ])("a final block, %s, is not completed by what the inflater appends", async (_name, payload) => {
   const inflater = new MessageInflater();
   expect(messageOf(hex(payload))).toBe("cut");
