@@ -95,13 +95,9 @@ export function readsWhilePaused(raw: RawSocket): boolean {
   return runtime === "deno" && "encrypted" in raw;
 }
 
-/**
- * True when a raw socket whose bytes go to an HTTP parser can be paused. On Deno and Node that is not so under TLS:
- * Deno reads on into memory, and Node passes bytes that it has already decrypted to the paused parser, which takes them
- * for a fault of the client.
- */
+/** True when a raw socket whose bytes go to an HTTP parser can be paused. Deno reads on into memory under TLS. */
 export function pausesRequests(raw: RawSocket): boolean {
-  return runtime === "bun" || !("encrypted" in raw);
+  return runtime !== "deno" || !("encrypted" in raw);
 }
 
 /**

@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect as connectTcp } from "node:net";
 import type { Duplex } from "node:stream";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { App, AppOptions } from "../../mod.ts";
 import { ask, attachedApp, listeningApp, portOf, until } from "../support/app.ts";
@@ -126,6 +126,20 @@ describe.each(WAYS)("over %s", (_name, most, options, open) => {
     send();
     await done;
     expect([received, numbersIn(rest)]).toEqual([TOTAL - 1, [TOTAL - 1]]);
+  });
+
+  test("3000 requests in four writes get all their responses, each of which takes 20 ms", async () => {
+    const app = await listeningApp(options, (app) =>
+      app.get("/:number", async ({ params }) => {
+        await delay(20);
+        return `#${params.number}`;
+      }));
+    const stream = open(app);
+    for (let part = 0; part < 4; part++) {
+      stream.write(upTo(750).map((number) => get(`/${750 * part + number}`)).join(""));
+    }
+    stream.write(last("/3000"));
+    expect(numbersIn(await readToEnd(stream))).toEqual(upTo(3_001));
   });
 
   test("request bodies reach the controllers that wait for them, however many requests are pending", async () => {
