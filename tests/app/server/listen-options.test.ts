@@ -8,6 +8,10 @@ describe("where to listen", () => {
     ["the last port", 65_535, { port: 65_535 }],
     ["a port and a host", { port: 3000, host: "127.0.0.1" }, { port: 3000, host: "127.0.0.1" }],
     ["an fd", { fd: 3 }, { fd: 3 }],
+    ["a path", { path: "/run/chat.sock" }, { path: "/run/chat.sock" }],
+    ["a path and no port", { path: "a", port: undefined, host: undefined }, { path: "a" }],
+    ["a port that processes share", { port: 3000, reusePort: true }, { port: 3000, reusePort: true }],
+    ["a port of this process alone", { port: 3000, reusePort: false }, { port: 3000 }],
     ["a port and no host", { port: 3000, host: undefined }, { port: 3000 }],
   ])("%s", (_name, where, expected) => {
     expect(resolveListen(where)).toEqual(expected);
@@ -35,6 +39,13 @@ describe("where to listen", () => {
         more,
       ): [unknown, ErrorConstructor, RegExp] => [{ fd: 3, ...more }, TypeError, /either an fd, or a path, or a port/],
     ),
+    [{ path: "" }, TypeError, /path must be the path of a unix socket; got ""/],
+    [{ path: 3000 }, TypeError, /path must be the path of a unix socket; got 3000/],
+    [{ path: null }, TypeError, /path must be .*got null/],
+    [{ path: "/a", port: 3000 }, TypeError, /^listen takes either a path, or a port and a host$/],
+    [{ path: "/a", host: "a" }, TypeError, /^listen takes either a path, or a port and a host$/],
+    [{ port: 3000, reusePort: "yes" }, TypeError, /reusePort must be true or false; got "yes"/],
+    [{ port: 3000, reusePort: null }, TypeError, /reusePort must be true or false; got null/],
     [{ port: 3000, host: 42 }, TypeError, /host must be a string; got 42/],
     [{ port: 3000, hostname: "a" }, TypeError, /listen has no option "hostname"; it has port, host/],
   ])("%o is refused", (where, kind, message) => {
