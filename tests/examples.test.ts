@@ -19,6 +19,8 @@ import { redisServer } from "./support/redis-server.ts";
 import { isInstalled, type ServerKind, ServerProgram } from "./support/server-program.ts";
 import { StreamClient } from "./support/stream-client.ts";
 
+/** A program that runs several processes takes seconds to start on a busy machine. */
+const TIMEOUT_MS = 60_000;
 const folder = join(import.meta.dirname, "../examples");
 
 /** An example that runs, and its address. */
@@ -30,7 +32,7 @@ interface Running {
 
 /** Starts an example at any free port. Resolves once it listens. */
 async function start(name: string, env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<Running> {
-  const program = Program.file(`examples/${name}`, { PORT: "0", ...env }, args);
+  const program = Program.file(`examples/${name}`, { PORT: "0", ...env }, args, TIMEOUT_MS);
   const [url] = await program.line(/https?:\/\/localhost:\d+/);
   return { program, url, port: Number(new URL(url).port) };
 }
@@ -212,7 +214,7 @@ const natsOperator: Operator = {
 describe.each<{ kind: ServerKind; scheme: string; operator: Operator }>([
   { kind: redisServer, scheme: "redis", operator: redisOperator },
   { kind: natsServer, scheme: "nats", operator: natsOperator },
-])("with $kind.name,", ({ kind, scheme, operator: { trim, makeAnew } }) => {
+])("with $kind.name,", { timeout: TIMEOUT_MS }, ({ kind, scheme, operator: { trim, makeAnew } }) => {
   const startServer = async (): Promise<string> => {
     const server = await (await ServerProgram.create(kind)).start();
     onTestFinished(() => server.dispose());
