@@ -1,6 +1,7 @@
 /** The receiver of the package ws, which gives a second opinion about the frames of a client. */
 
 import { createRequire } from "node:module";
+import type { InflateRaw } from "node:zlib";
 import type { Settings } from "./frame-oracle.ts";
 
 interface Receiver {
@@ -21,6 +22,24 @@ const WsReceiver: new (options: object) => Receiver = requireWs("./receiver.js")
 const WsDeflate: new (options: object) => PerMessageDeflate = requireWs("./permessage-deflate.js");
 const { kStatusCode } = requireWs("./constants.js") as { kStatusCode: symbol };
 
+/**
+ * Keeps Deno from what ws does not expect of a stream of zlib: a stream that has ended is closed, so that its `reset`
+ * throws, and `flush` calls back after the stream was closed. Both happen outside of any call of ws.
+ */
+function shielded(compression: PerMessageDeflate): PerMessageDeflate {
+  let stream: InflateRaw | null = null;
+  return Object.defineProperty(compression, "_inflate", {
+    get: () => stream,
+    set: (opened: InflateRaw | null) => {
+      stream = opened;
+      if (opened === null) return;
+      const [reset, flush] = [opened.reset.bind(opened), opened.flush.bind(opened) as (done: () => void) => void];
+      opened.reset = () => opened.destroyed ? undefined : reset();
+      Object.assign(opened, { flush: (done: () => void) => flush(() => stream === opened && done()) });
+    },
+  });
+}
+
 /** What a receiver has made of the bytes of a client. */
 export interface Opinion {
   /** The lines of `RecordingHandler`, without a Close for a fault of the client. */
@@ -34,11 +53,13 @@ export async function readWithWs(bytes: Buffer, settings: Settings): Promise<Opi
   const { maxMessageBytes, maxFragments, deflate } = settings;
   const lines: string[] = [];
   let code: number | undefined;
-  const compression = deflate === undefined ? undefined : new WsDeflate({
-    isServer: true,
-    maxPayload: maxMessageBytes,
-    clientNoContextTakeover: deflate === "no takeover",
-  });
+  const compression = deflate === undefined ? undefined : shielded(
+    new WsDeflate({
+      isServer: true,
+      maxPayload: maxMessageBytes,
+      clientNoContextTakeover: deflate === "no takeover",
+    }),
+  );
   compression?.accept([{}]);
   const { promise, resolve } = Promise.withResolvers<void>();
   const receiver = new WsReceiver({
