@@ -33,7 +33,7 @@ interface Running {
 /** Starts an example at any free port. Resolves once it listens. */
 async function start(name: string, env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<Running> {
   const program = Program.file(`examples/${name}`, { PORT: "0", ...env }, args, TIMEOUT_MS);
-  const [url] = await program.line(/https?:\/\/localhost:\d+/);
+  const [url] = await program.line(/https?:\/\/localhost:\d+/, TIMEOUT_MS);
   return { program, url, port: Number(new URL(url).port) };
 }
 

@@ -40,7 +40,10 @@ const RESPONSE_MS = 100;
 /** A visitor that waits for a certain response leaves after this time. */
 const MATCH_MS = 10_000;
 
-/** A server that has not ended its side after this time counts as one that never does. A busy machine stalls for seconds. */
+/**
+ * A server that has not ended its side after this time counts as one that never does. A busy machine stalls for
+ * seconds.
+ */
 const OVER_MS = 15_000;
 
 /** Opens a connection, sends the bytes, leaves, and tells what has come back. */
