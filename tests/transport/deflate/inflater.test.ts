@@ -131,7 +131,9 @@ test.each([
 
 test("a message may end in the bytes that the inflater appends", async () => {
   const appended = joined(hex("0000ffff 0101 00fe ff ff"), hex("0000ffff 0102 00fd ff ffff"));
-  for (const message of [appended.subarray(0, 10), appended.subarray(10), appended, joined(long, appended)]) {
+  // With the mark behind them, the first nine bytes are those of a stored block that has taken all that was appended.
+  const messages = [0, 9, 10, 19, 20].map((length) => appended.subarray(0, length));
+  for (const message of [...messages, appended.subarray(10), appended, joined(long, appended)]) {
     expect(await outcome(new MessageInflater(), deflated(message))).toBe(message.toString("hex"));
   }
 });
@@ -142,4 +144,20 @@ test.each(inflaters)("a fault behind the size limit is not emitted where nobody 
   expect(await outcome(inflater, faulty)).toBe(1009);
   // An error without a listener would come in a later turn, and fail this test.
   for (let i = 0; i < 20; i++) await nextTurn();
+});
+
+describe.each(inflaters)("the size limit holds for all blocks of a message together, %s", (_name, create) => {
+  const half = deflateRawSync(Buffer.alloc(MiB / 2));
+
+  test.each<[string, Uint8Array, boolean]>([
+    ["one block of the whole limit", deflateRawSync(Buffer.alloc(MiB)), true],
+    ["two final blocks of the whole limit", joined(half, half), true],
+    ["a final block of the whole limit, and an empty one", joined(half, half, hex("0300")), true],
+    ["one byte more, in one block", deflateRawSync(Buffer.alloc(MiB + 1)), false],
+    ["one byte more, in a final block behind two", joined(half, half, deflateRawSync("x")), false],
+    ["half as much again, in three final blocks", joined(half, half, half), false],
+  ])("%s", async (_name, payload, fits) => {
+    const result = await outcome(make(create), payload);
+    expect(typeof result === "number" ? result : result.length / 2).toBe(fits ? MiB : 1009);
+  });
 });
