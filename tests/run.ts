@@ -14,7 +14,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join, relative } from "node:path";
 import { parseArguments } from "./runner/arguments.ts";
-import { runBounded } from "./runner/process.ts";
+import { type BoundedExit, runBounded } from "./runner/process.ts";
 import { joinReports, type Outcome, readReport, summarise, type VitestReport } from "./runner/report.ts";
 import type { TestRuntime } from "./runner/runtimes.ts";
 
@@ -60,12 +60,19 @@ async function runUnder(runtime: TestRuntime): Promise<Outcome> {
     const env = { ...process.env, SPACENODE_TEST_RUNTIME: runtime.expected };
     // Vitest refuses more shares than there are files, so only the whole suite is shared.
     const processes = vitestArguments.length === 0 ? runtime.processes ?? 1 : 1;
-    const runs = await Promise.all(Array.from({ length: processes }, async (_, i) => {
-      const reportPath = join(folder, `${runtime.id}-${i}.json`);
-      const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
-      const share = processes === 1 ? [] : [`--shard=${i + 1}/${processes}`];
-      const command = [executable!, ...args, "run", ...reporters, "--silent=passed-only", ...share, ...vitestArguments];
-      return { reportPath, ...await runBounded(command, env, RUN_TIMEOUT_MS) };
+    // Some shares take far longer than others. A process that is done takes the next one.
+    const shares = processes === 1 ? 1 : 3 * processes;
+    const runs: (BoundedExit & { readonly reportPath: string })[] = [];
+    let begun = 0;
+    await Promise.all(Array.from({ length: processes }, async () => {
+      while (begun < shares) {
+        const number = ++begun;
+        const reportPath = join(folder, `${runtime.id}-${number}.json`);
+        const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportPath}`];
+        const share = shares === 1 ? [] : [`--shard=${number}/${shares}`];
+        const command = [executable!, ...args, "run", ...reporters, "--silent=passed-only", ...share];
+        runs.push({ reportPath, ...await runBounded([...command, ...vitestArguments], env, RUN_TIMEOUT_MS) });
+      }
     }));
     if (runs.some(({ timedOut }) => timedOut)) {
       return ended({ faults: [`killed, still running after ${RUN_TIMEOUT_MS / 1000} s; a file missing above hangs`] });
