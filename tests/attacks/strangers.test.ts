@@ -17,10 +17,9 @@ const ECHOES = 100;
 const MAX_ECHO_MS = 2_000;
 /** The memory that an attack takes beside what it lets the server keep: buffers of sockets, garbage, compiled code. */
 const MAX_PEAK_BYTES = 160 * MiB;
-/** What is in use while the attack goes on: chunks that are being read, and garbage that Bun has not collected yet. */
-const MAX_USED_BYTES = 40 * MiB;
-/** Bun keeps up to 11 MiB of garbage after floods of requests, and no more of it however often they come. */
-const MAX_LEFT_BYTES = 16 * MiB;
+const MAX_USED_BYTES = 16 * MiB;
+/** A conservative collector, such as Bun's, keeps some garbage. */
+const MAX_LEFT_BYTES = 8 * MiB;
 /** The longest of the time-outs that an attack waits for is ten seconds. */
 const PATIENCE_MS = 45_000;
 const PAUSE_MS = 200;
@@ -28,6 +27,8 @@ const TIMEOUT_MS = 120_000;
 
 /** What the default options let an attack keep in the memory of the server, in bytes. Most attacks get nothing. */
 const allowances: Readonly<Record<string, number>> = {
+  // Chunks that are being read: on a busy machine, Bun has collected 31 MiB of them late.
+  "fragments of one byte": 32 * MiB,
   // maxBufferedBytes, 16 MiB, for each peer that does not read.
   "messages, with echoes that are never read": 40 * MiB,
   "messages, with publications that are never read": 40 * MiB,
@@ -38,6 +39,12 @@ const allowances: Readonly<Record<string, number>> = {
   "requests whose responses are not read": 400 * MiB,
   // The replies to ten clients, 10 MiB each.
   "half-closes with replies that are never read": 120 * MiB,
+};
+
+/** What may be left beyond that. Bun keeps up to 11 MiB after these floods, and no more however often they come. */
+const leftovers: Readonly<Record<string, number>> = {
+  "requests whose responses never come": 8 * MiB,
+  "requests whose responses are not read": 8 * MiB,
 };
 
 /**
@@ -129,7 +136,8 @@ test.each(Object.keys(attacks))("%s: little memory, the others are served, and n
   await stranger.exited;
   // What a handler or a controller works at, it keeps until it is done.
   await fetch(`${url}/release`, { headers: { Connection: "close" } });
-  const after = await reportWithin(before.usedBytes + MAX_LEFT_BYTES, before.sockets);
+  const maxLeftBytes = MAX_LEFT_BYTES + (leftovers[name] ?? 0);
+  const after = await reportWithin(before.usedBytes + maxLeftBytes, before.sockets);
   await echoMs(other);
 
   const peakBytes = during.peakBytes - before.rssBytes;
@@ -140,7 +148,7 @@ test.each(Object.keys(attacks))("%s: little memory, the others are served, and n
   expect(p99, figures).toBeLessThan(slowest[name] ?? MAX_ECHO_MS);
   expect(peakBytes, figures).toBeLessThan(MAX_PEAK_BYTES + 2 * allowance);
   expect(usedBytes, figures).toBeLessThan(MAX_USED_BYTES + allowance);
-  expect(leftBytes, figures).toBeLessThanOrEqual(MAX_LEFT_BYTES);
+  expect(leftBytes, figures).toBeLessThanOrEqual(maxLeftBytes);
   expect([after.sockets, after.topics]).toEqual([before.sockets, 0]);
   expect(program.errors).toBe("");
 }, TIMEOUT_MS);

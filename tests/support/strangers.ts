@@ -180,7 +180,7 @@ export const attacks: Readonly<Record<string, Attack>> = {
   "Pings, with Pongs that are never read": async (port) => {
     const socket = await open(port);
     socket.pause();
-    await pour(socket, ping("p".repeat(125)), 32 * MiB);
+    await pour(socket, ping("p".repeat(125)), 64 * MiB);
   },
   "messages, with echoes that are never read": async (port) => {
     const socket = await open(port);
