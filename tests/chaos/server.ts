@@ -195,7 +195,11 @@ async function open(): Promise<number> {
       void response.writeHead(404, { Connection: "close" }).end();
     other = setting.isSecure ? createTlsServer({ key, cert }, respond) : createServer(respond);
     other.on("connection", (raw: RawSocket) => strangers.set(raw.remotePort, raw));
-    other.on("upgrade", (_request, raw: RawSocket) => void strangers.delete(raw.remotePort));
+    other.on("upgrade", (_request, raw: RawSocket) => {
+      strangers.delete(raw.remotePort);
+      // The app has let go of the server, and this listener keeps node:http from responding.
+      if (isAppClosing) raw.destroy();
+    });
     app.attach(other);
     return await listen(other);
   }
