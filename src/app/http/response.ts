@@ -105,7 +105,7 @@ function ended(request: IncomingMessage): Promise<void> {
  * Cancels a body that will not be read, so that it frees what it holds. An error of the stream does not matter any
  * more.
  */
-function discard(body: HttpResponse["body"]): void {
+export function discard(body: HttpResponse["body"]): void {
   if (body instanceof ReadableStream) body.cancel().catch(() => {});
 }
 

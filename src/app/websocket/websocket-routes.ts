@@ -28,6 +28,7 @@ import {
 } from "../http/request.ts";
 import { type RouteMatch, Router } from "../http/router.ts";
 import type { ProxyPredicate } from "../http/trust-proxy.ts";
+import { discard } from "../http/response.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { OriginChecker } from "./origin-checker.ts";
@@ -242,7 +243,7 @@ export class WebSocketRoutes {
       if (!attempt.canAccept) {
         attempt.abandon();
         // The body of a refusal that nobody gets is cancelled, so that it frees what it holds.
-        return void readResponse(settled)?.body?.cancel().catch(() => {});
+        return discard(readResponse(settled)?.body);
       }
       decide(settled);
     }).then(undefined, (error) => this.refuse(attempt, error));
