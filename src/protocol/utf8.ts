@@ -34,7 +34,10 @@ export class Utf8Validator {
     // First the rest of a character that the last piece began, then the complete characters, natively, then a character
     // that the next piece completes.
     let start = 0;
-    for (; this.#needed > 0; start++) if (!this.#pushBytes(bytes, start, start + 1)) return false;
+    while (this.#needed > 0) {
+      if (!this.#pushBytes(bytes, start, start + 1)) return false;
+      start++;
+    }
     const end = lastCharacterStart(bytes);
     if (!this.#isUtf8(bytes.subarray(start, end))) return false;
     return this.#pushBytes(bytes, end, bytes.length);
