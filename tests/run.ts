@@ -12,17 +12,15 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { parseArguments } from "./runner/arguments.ts";
+import { enterRepository } from "./runner/command.ts";
 import { type BoundedExit, runBounded } from "./runner/process.ts";
 import { joinReports, type Outcome, readReport, summarise, type VitestReport } from "./runner/report.ts";
 import type { TestRuntime } from "./runner/runtimes.ts";
 
 const RUN_TIMEOUT_MS = 600_000;
-const root = join(import.meta.dirname, "..");
-
-process.chdir(root);
-process.env.PATH = join(root, "node_modules", ".bin") + delimiter + process.env.PATH;
+const root = enterRepository();
 if (!process.stdout.isTTY) {
   process.env.NO_COLOR = "1";
   delete process.env.FORCE_COLOR;

@@ -8,17 +8,15 @@
  */
 
 import { randomInt } from "node:crypto";
-import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
+import { enterRepository, wholeNumber } from "../runner/command.ts";
 import { runBounded } from "../runner/process.ts";
 import { fetchNode, testRuntimes } from "../runner/runtimes.ts";
 import { type ChaosOptions, VARIABLE } from "./options.ts";
 
 const ROUND_MS = 600_000;
-const root = join(import.meta.dirname, "../..");
 
-process.chdir(root);
-process.env.PATH = join(root, "node_modules", ".bin") + delimiter + process.env.PATH;
+enterRepository();
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -48,9 +46,4 @@ function commandOf(id: string): readonly string[] {
   if (id === "deno") return ["deno", "run", "--allow-all"];
   if (id.startsWith("node@")) return [fetchNode(id.slice("node@".length))];
   return [id];
-}
-
-function wholeNumber(name: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new Error(`--${name} takes a whole number; got ${text}`);
-  return Number(text);
 }

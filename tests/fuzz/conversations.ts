@@ -4,7 +4,7 @@ import { constants, deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { closeBody, frame, opcodes } from "../support/frames.ts";
 import { cutAt } from "./cuts.ts";
-import type { Settings } from "./frame-oracle.ts";
+import { LIMITS, type Settings } from "./frame-oracle.ts";
 
 /** The frames of a client, and the damage that each of several variants takes. */
 export interface Conversation {
@@ -17,11 +17,7 @@ export interface Conversation {
 /** One thing that is done to the frames or the bytes of a conversation. Any numbers are right. */
 export type Damage = readonly [kind: number, at: number, value: number];
 
-const limits = fc.constantFrom<Omit<Settings, "deflate">>(
-  { maxMessageBytes: 100_000, maxFragments: 1_000 },
-  { maxMessageBytes: 60, maxFragments: 1_000 },
-  { maxMessageBytes: 400, maxFragments: 3 },
-);
+const limits = fc.constantFrom(...LIMITS);
 
 /** Characters at every border of UTF-8, and bytes that no text has. */
 const right = [

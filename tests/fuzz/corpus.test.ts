@@ -3,10 +3,9 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { CORPUS, readCorpus } from "./corpus.ts";
-import { type Target } from "./targets.ts";
 import * as targets from "./targets.ts";
 
-test.each(Object.entries<Target>(targets))("the corpus of %s", async (name, target) => {
+test.each(Object.entries<targets.Target>(targets))("the corpus of %s", async (name, target) => {
   const inputs = readCorpus(name);
   for (const input of inputs) await target(input);
   expect(inputs.length).toBeGreaterThan(1);

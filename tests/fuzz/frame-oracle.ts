@@ -14,6 +14,13 @@ export interface Settings {
   readonly deflate?: "no takeover" | "takeover" | undefined;
 }
 
+/** The limits of the connections that are tried: wide ones, a short message, and few fragments. */
+export const LIMITS: readonly Omit<Settings, "deflate">[] = [
+  { maxMessageBytes: 100_000, maxFragments: 1_000 },
+  { maxMessageBytes: 60, maxFragments: 1_000 },
+  { maxMessageBytes: 400, maxFragments: 3 },
+];
+
 /** What has to become of the bytes of a client. */
 export interface Verdict {
   /** The calls that `RecordingHandler` records, up to the fault of the client if there is one. */

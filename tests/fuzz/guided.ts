@@ -11,8 +11,9 @@
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { enterRepository, wholeNumber } from "../runner/command.ts";
 import { fetchJazzer } from "../runner/runtimes.ts";
 import { CORPUS, readCorpus, writeCorpus } from "./corpus.ts";
 import * as targets from "./targets.ts";
@@ -20,18 +21,15 @@ import * as targets from "./targets.ts";
 const MAX_INPUT_BYTES = 400;
 /** A corpus has so many inputs, short ones and long ones. */
 const MAX_KEPT = 200;
-const root = join(import.meta.dirname, "../..");
+const root = enterRepository();
 const folder = join(root, ".fuzz");
 const bundle = join(folder, "targets.mjs");
-
-process.chdir(root);
-process.env.PATH = join(root, "node_modules", ".bin") + delimiter + process.env.PATH;
 
 const { values: { seconds, keep }, positionals } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: "string", default: "60" }, keep: { type: "boolean", default: false } },
 });
-if (!/^[1-9]\d*$/.test(seconds)) throw new Error(`--seconds takes a whole number above 0; got ${seconds}`);
+wholeNumber("seconds", seconds, 1);
 const names = Object.keys(targets);
 const unknown = positionals.filter((word) => !names.includes(word));
 if (unknown.length > 0) throw new Error(`Not a target: ${unknown.join(", ")}; expected ${names.join(", ")}`);

@@ -8,16 +8,14 @@
  */
 
 import { randomInt } from "node:crypto";
-import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
+import { enterRepository, wholeNumber } from "../runner/command.ts";
 import { runBounded } from "../runner/process.ts";
 import { testRuntimes } from "../runner/runtimes.ts";
 
 const RUN_MS = 600_000;
-const root = join(import.meta.dirname, "../..");
 
-process.chdir(root);
-process.env.PATH = join(root, "node_modules", ".bin") + delimiter + process.env.PATH;
+enterRepository();
 
 const { values: { seed, times, testNamePattern }, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,7 +25,7 @@ const { values: { seed, times, testNamePattern }, positionals } = parseArgs({
     testNamePattern: { type: "string", short: "t" },
   },
 });
-if (!/^\d+$/.test(seed)) throw new Error(`--seed takes a whole number; got ${seed}`);
+wholeNumber("seed", seed);
 if (!(Number(times) > 0)) throw new Error(`--times takes a number above 0; got ${times}`);
 const ids = positionals.length > 0 ? positionals : ["node"];
 const runtimes = ids.map((id) => {

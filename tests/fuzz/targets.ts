@@ -5,7 +5,7 @@
 
 import { checkEnvelope } from "./envelope-oracle.ts";
 import { checkFrames, checkPlainFrames, type Delivery, whole } from "./engine.ts";
-import type { Settings } from "./frame-oracle.ts";
+import { LIMITS, type Settings } from "./frame-oracle.ts";
 import { checkExtensions, checkHandshake, rightHeaders } from "./handshake-oracle.ts";
 import { checkOrigin, originPatterns } from "./origin-oracle.ts";
 import { checkPath } from "./router-oracle.ts";
@@ -13,11 +13,6 @@ import { checkPath } from "./router-oracle.ts";
 /** Takes any bytes, and throws when the code under test differs from the second reader. */
 export type Target = (data: Buffer) => Promise<void> | void;
 
-const LIMITS = [
-  { maxMessageBytes: 100_000, maxFragments: 1_000 },
-  { maxMessageBytes: 60, maxFragments: 1_000 },
-  { maxMessageBytes: 400, maxFragments: 3 },
-];
 /** The octets in front of the frames that say how these are delivered. */
 const DELIVERY_OCTETS = 5;
 
