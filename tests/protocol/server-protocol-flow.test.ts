@@ -261,6 +261,22 @@ describe("fail", () => {
   });
 });
 
+test("an error of the handler is thrown on, and is no fault of the peer", () => {
+  const { protocol, handler, lines } = record();
+  handler.onHandedOut = () => {
+    throw new TypeError("a fault of the program");
+  };
+  expect(() => protocol.receive(Buffer.from(text("a")))).toThrow("a fault of the program");
+  expect([lines, protocol.state, protocol.error]).toEqual([["text a"], "open", undefined]);
+});
+
+test("a chunk that comes after the end is free", () => {
+  const { protocol, lines } = record();
+  protocol.terminate();
+  expect(protocol.receive(Buffer.from(binary("a")))).toBe(true);
+  expect(lines).toEqual([]);
+});
+
 describe("terminate", () => {
   test("from inside a handler drops the rest of the chunk and sends nothing", () => {
     const { protocol, lines } = doing("text 1", ({ protocol }) => protocol.terminate());
@@ -309,6 +325,17 @@ describe("the getters for the message timer", () => {
         return protocol.isMidMessage;
       });
       expect(values).toEqual(values.map((_, i) => i < frame.length - 1 || !endsMessage));
+    }
+  });
+
+  test("isMidMessage is true from a control frame's first byte to its last", () => {
+    const { protocol } = record();
+    for (const frame of [ping("p"), pong("pp")]) {
+      const values = Array.from(frame, (octet) => {
+        protocol.receive(Buffer.of(octet));
+        return protocol.isMidMessage;
+      });
+      expect(values).toEqual(values.map((_, i) => i < frame.length - 1));
     }
   });
 
