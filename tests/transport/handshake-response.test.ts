@@ -1,9 +1,15 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket as RawSocket } from "node:net";
+import { Duplex } from "node:stream";
 import { text as textOf } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HandshakeError } from "../../src/protocol/errors.ts";
-import { acceptUpgrade, refuseUpgrade, writeRefusal } from "../../src/transport/handshake-response.ts";
+import {
+  acceptUpgrade,
+  destroyAfterWrites,
+  refuseUpgrade,
+  writeRefusal,
+} from "../../src/transport/handshake-response.ts";
 import { upgradeServer } from "../support/app.ts";
 import { acceptFor, headerOf, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
 
@@ -78,7 +84,34 @@ describe("a handshake that is refused", () => {
 
   test("gets a reason phrase even with an unknown status", async () => {
     const { port } = await upgradeServer((raw) => writeRefusal(raw, 499, "Odd"));
-    expect((await rawRequest(port, upgradeRequest())).split("\r\n", 1)[0]).toMatch(/^HTTP\/1\.1 499 \S/);
+    expect((await rawRequest(port, upgradeRequest())).split("\r\n")).toEqual([
+      "HTTP/1.1 499 Refused",
+      "Connection: close",
+      "Content-Type: text/plain; charset=utf-8",
+      "Content-Length: 4",
+      "",
+      "Odd\n",
+    ]);
+  });
+
+  test("with bytes gets the headers of the caller, except those that frame the response", async () => {
+    const { port } = await upgradeServer((raw) => {
+      const framing = [["Transfer-Encoding", "chunked"], ["Connection", "keep-alive"], [
+        "content-length",
+        "9",
+      ]] as const;
+      const others = [["X-Connection", "a"], ["Connection-Id", "b"]] as const;
+      writeRefusal(raw, 403, Buffer.from("No"), [...framing, ...others]);
+    });
+    expect((await rawRequest(port, upgradeRequest())).split("\r\n")).toEqual([
+      "HTTP/1.1 403 Forbidden",
+      "Connection: close",
+      "Content-Length: 2",
+      "X-Connection: a",
+      "Connection-Id: b",
+      "",
+      "No",
+    ]);
   });
 
   test("may get a body of bytes; the caller's headers do not change its length, nor that the connection ends", async () => {
@@ -118,5 +151,63 @@ describe("a handshake that is refused", () => {
       refuseUpgrade(raw, new HandshakeError(403, "No"));
     });
     expect(await rawRequest(port, upgradeRequest())).toBe("");
+  });
+});
+
+/** A stream whose writes are taken when the test says so, and which nothing but `destroy` destroys. */
+function slowStream(): { raw: RawSocket; takeAll: () => void } {
+  const waiting: (() => void)[] = [];
+  const write = (_chunk: unknown, _encoding: string, taken: () => void): void => void waiting.push(taken);
+  const duplex = new Duplex({ read() {}, write, autoDestroy: false });
+  onTestFinished(() => void duplex.destroy());
+  return { raw: duplex as RawSocket, takeAll: () => waiting.splice(0).forEach((taken) => taken()) };
+}
+
+describe("a connection that is refused is destroyed", () => {
+  test("when its client ends its side after the response", async () => {
+    const { raw, takeAll } = slowStream();
+    writeRefusal(raw, 403, "No");
+    takeAll();
+    await once(raw, "finish");
+    expect(raw.destroyed).toBe(false);
+    raw.push(null);
+    await once(raw, "close");
+    expect(raw.destroyed).toBe(true);
+  });
+
+  test("behind the response when its client has ended its side before", async () => {
+    const { raw, takeAll } = slowStream();
+    raw.push(null);
+    await once(raw.resume(), "end");
+    writeRefusal(raw, 403, "No");
+    expect(raw.destroyed).toBe(false);
+    takeAll();
+    await once(raw, "close");
+    expect(raw.destroyed).toBe(true);
+  });
+});
+
+describe("destroyAfterWrites", () => {
+  test.each<[string, (raw: RawSocket) => void]>([
+    ["that is still open is ended", () => {}],
+    ["that has been ended is not ended twice", (raw) => void raw.end()],
+  ])("a connection %s, and is destroyed once its writes are taken", async (_name, prepare) => {
+    const { raw, takeAll } = slowStream();
+    raw.write("a");
+    prepare(raw);
+    destroyAfterWrites(raw);
+    expect([raw.writableEnded, raw.destroyed]).toEqual([true, false]);
+    const closed = once(raw, "close");
+    takeAll();
+    await closed;
+    expect([raw.writableFinished, raw.destroyed]).toEqual([true, true]);
+  });
+
+  test("a connection whose writes have been taken is destroyed at once", async () => {
+    const { raw } = slowStream();
+    raw.end();
+    await once(raw, "finish");
+    destroyAfterWrites(raw);
+    expect(raw.destroyed).toBe(true);
   });
 });
