@@ -18,6 +18,7 @@ class Connection implements TimedConnection {
   readonly faults: ProtocolError[] = [];
   isBusy = false;
   terminations = 0;
+  looks = 0;
 
   fail(error: ProtocolError): void {
     this.faults.push(error);
@@ -27,7 +28,9 @@ class Connection implements TimedConnection {
     this.terminations++;
   }
 
-  checkPause(): void {}
+  checkPause(): void {
+    this.looks++;
+  }
 }
 
 test("a message that is not complete in time fails its connection with 1008 and says why", () => {
@@ -44,6 +47,30 @@ test("a message that is not complete in time fails its connection with 1008 and 
     [CloseCode.POLICY_VIOLATION, expect.stringContaining("700 ms")],
   ]);
   expect([slow.terminations, quick.faults.length]).toEqual([0, 0]);
+});
+
+test("a message whose connection is busy gets its whole time again, because its rest may have come", () => {
+  const timers = new ConnectionTimers(OPTIONS);
+  const busy = new Connection();
+  busy.isBusy = true;
+  timers.messages.add(busy);
+  vi.advanceTimersByTime(700);
+  expect([busy.faults.length, timers.messages.size]).toEqual([0, 1]);
+  busy.isBusy = false;
+  vi.advanceTimersByTime(699);
+  expect(busy.faults).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(busy.faults.length).toBe(1);
+});
+
+test("a pause is looked at every 100 ms, as long as its connection asks for that", () => {
+  const timers = new ConnectionTimers(OPTIONS);
+  const paused = new Connection();
+  timers.pauses.add(paused);
+  vi.advanceTimersByTime(99);
+  expect(paused.looks).toBe(0);
+  vi.advanceTimersByTime(5);
+  expect([paused.looks, timers.pauses.size]).toEqual([1, 0]);
 });
 
 test("a connection whose closing handshake is not complete in time is cut", () => {
@@ -69,10 +96,11 @@ test("stop stops all timers", () => {
   const each = new Connection();
   timers.messages.add(each);
   timers.closings.add(each);
+  timers.pauses.add(each);
   timers.heartbeat!.add({ isAlive: true, sendPing() {}, onHeartbeatTimeout() {} });
-  expect(vi.getTimerCount()).toBe(3);
+  expect(vi.getTimerCount()).toBe(4);
   timers.stop();
   expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(10_000);
-  expect([each.faults.length, each.terminations]).toEqual([0, 0]);
+  expect([each.faults.length, each.terminations, each.looks]).toEqual([0, 0, 0]);
 });
