@@ -1,10 +1,16 @@
+import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import { acceptKey, codec, free, runtime } from "../src/platform.ts";
+import { acceptKey, codec, free, readsWhilePaused, runtime } from "../src/platform.ts";
 import { hex } from "./support/hex.ts";
 import { actualRuntime } from "./support/runtime.ts";
 
 test("runtime names the runtime of the tests", () => {
   expect(runtime).toBe(actualRuntime().split("@")[0]);
+});
+
+test("Deno alone reads on while a socket is paused, and only under TLS", () => {
+  const [plain, secure] = [{} as Socket, { encrypted: true } as unknown as Socket];
+  expect([readsWhilePaused(plain), readsWhilePaused(secure)]).toEqual([false, runtime === "deno"]);
 });
 
 test("the accept value is that of RFC 6455 §1.3", () => {
