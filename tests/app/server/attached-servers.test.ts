@@ -100,6 +100,8 @@ describe("attach", () => {
     ["a port", 3000],
     ["an Express app", express()],
     ["an object", {}],
+    ["an object that only has listeners", { on() {} }],
+    ["an object that only counts listeners", { listenerCount: () => 0 }],
   ])("takes a server and nothing else: %s is a TypeError", async (_name, server) => {
     const app = await echoApp();
     expect(() => app.attach(server as Server)).toThrow(TypeError);
