@@ -5,7 +5,7 @@
 import { Connection } from "./connection.ts";
 import { checkAgreement, deflateTraffics, offerOf } from "./deflate-traffic.ts";
 import { closeFrame, isCloseFrame } from "./frames.ts";
-import { plainTraffic, type Traffic } from "./traffic.ts";
+import { plainTraffic, plainTraffics, type Traffic } from "./traffic.ts";
 import type { Workload } from "./workload.ts";
 
 export interface Target {
@@ -52,21 +52,23 @@ async function trafficOf({ workload, raw }: Target): Promise<Traffic> {
 }
 
 /**
- * The traffic of each connection. Compressed ones differ, so that a server which keeps its last compressed message
- * gains nothing from connections that all send the same text.
+ * The traffic of each connection. They differ, so that a server which keeps its last message, compressed or not, gains
+ * nothing from connections that all send the same one.
  */
 function trafficsOf({ workload, raw }: Target): Traffic[] | Promise<Traffic[]> {
-  if (workload.deflate !== "off") return deflateTraffics(workload, workload.connections);
-  return Array<Traffic>(workload.connections).fill(plainTraffic(workload, raw));
+  const { connections } = workload;
+  return workload.deflate === "off"
+    ? plainTraffics(workload, raw, connections)
+    : deflateTraffics(workload, connections);
 }
 
 /** Sends each batch once from one connection, and checks the replies that each of `receivers` gets. */
 async function verify(sender: Connection, receivers: Connection[], traffic: Traffic): Promise<void> {
   const listening = receivers.map((connection) => ({ connection, expected: traffic.expect(), chunks: [] as Buffer[] }));
-  for (const batch of traffic.batches) {
+  for (const [turn, batch] of traffic.batches.entries()) {
     const replies = listening.map(({ connection, expected, chunks }) =>
       new Promise<void>((resolve, reject) => {
-        expected.begin();
+        expected.begin(turn);
         connection.onFault = reject;
         connection.onBytes = (bytes) => {
           chunks.push(Buffer.from(bytes));
@@ -104,9 +106,10 @@ async function echoLoad(target: Target): Promise<Load> {
         const { connection, traffic: { batches }, expected } = client;
         let sentAt = 0;
         const send = (): void => {
-          expected.begin();
+          const turn = client.turn++;
+          expected.begin(turn);
           sentAt = performance.now();
-          connection.write(batches[client.turn++ % batches.length]);
+          connection.write(batches[turn % batches.length]);
         };
         connection.onFault = reject;
         connection.onBytes = (bytes) => {
@@ -140,7 +143,7 @@ async function fanLoad(target: Target): Promise<Load> {
       let busy = 0;
       let running = true;
       const publish = (): void => {
-        for (const { expected } of receivers) expected.begin();
+        for (const { expected } of receivers) expected.begin(turn);
         busy = receivers.length;
         sentAt = performance.now();
         publisher.write(traffic.batches[turn++ % traffic.batches.length]);
@@ -197,11 +200,13 @@ async function handshakeLoad(target: Target): Promise<Load> {
  * Every connection carries one batch before it falls idle, because a real idle connection has carried messages, too.
  */
 async function idleLoad(target: Target): Promise<Load> {
-  const traffic = await trafficOf(target);
+  const traffics = target.workload.deflate === "off" ? await trafficsOf(target) : [await trafficOf(target)];
   const connections = await openAll(target);
   for (let first = 0; first < connections.length; first += AT_ONCE) {
     const some = connections.slice(first, first + AT_ONCE);
-    await Promise.all(some.map((connection) => verify(connection, [connection], traffic)));
+    await Promise.all(some.map((connection, index) => {
+      return verify(connection, [connection], traffics[(first + index) % traffics.length]);
+    }));
   }
   const drive = (): Promise<Driven> => Promise.resolve({ count: connections.length, latenciesMs: [] });
   return { drive, close: () => destroyAll(connections) };

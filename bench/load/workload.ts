@@ -16,6 +16,8 @@ export interface Workload {
   path: "/echo" | "/text" | "/fan" | "/publish";
   payload: Payload;
   payloadBytes: number;
+  /** True when all messages of all connections are the same one; otherwise each is another one. */
+  same?: boolean;
   connections: number;
   /** Messages that a connection sends in one write, and whose replies it awaits before it sends the next ones. */
   inFlight: number;

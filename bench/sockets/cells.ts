@@ -118,6 +118,20 @@ function fan(path: "/fan" | "/publish", inFlight: number): Cell {
   };
 }
 
+/** The same text in every message, from which a server gains that keeps its last text or its last frame. */
+function same(cell: Cell, id: string, elsewhere?: string): Cell {
+  const { elsewhere: _, ...rest } = cell;
+  return {
+    ...rest,
+    id,
+    title: `${cell.title}, always the same text`,
+    same: true,
+    ...(elsewhere !== undefined && { elsewhere }),
+    quick: false,
+    charts: "none",
+  };
+}
+
 /** JSON for 200 receivers: a server may compress the message once and send the same bytes to all of them. */
 function compressedFan(path: "/fan" | "/publish"): Cell {
   return {
@@ -132,9 +146,12 @@ function compressedFan(path: "/fan" | "/publish"): Cell {
   };
 }
 
+const echoedTexts = echo("text");
+
 export const cells: readonly Cell[] = [
   ...echo("binary"),
-  ...echo("text"),
+  ...echoedTexts,
+  same(echoedTexts.find(({ id }) => id === "text-32-16")!, "text-same-16"),
   {
     id: "json-2k-16",
     title: "echo JSON 2 KiB with non-ASCII, 16 in flight",
@@ -165,6 +182,8 @@ export const cells: readonly Cell[] = [
   fan("/fan", 16),
   fan("/publish", 1),
   fan("/publish", 16),
+  same(fan("/fan", 16), "fan-same-16"),
+  same(fan("/publish", 16), "publish-same-16", "fan-same-16"),
   {
     id: "handshake",
     title: "handshake and close, 16 at a time",
