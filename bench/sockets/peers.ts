@@ -20,9 +20,11 @@ export interface Peer {
 }
 
 /**
- * The names of the peers that the reports treat differently: SpaceNode, the limit, and SpaceNode of another checkout.
+ * The names of the peers that the reports treat differently: SpaceNode, the same build in a second run, the limit, and
+ * SpaceNode of another checkout.
  */
 export const OURS = "spacenode";
+export const AGAIN = "again";
 export const LIMIT = "raw";
 export const BASE = "base";
 
@@ -78,8 +80,13 @@ export const peers: readonly Peer[] = [
   peer("bun", LIMIT, "raw bytes (limit)"),
 ];
 
+const ours = peers.filter(({ id }) => id === OURS);
+
+/** SpaceNode once more, which shows how far two runs of the same build lie apart. */
+export const secondRuns: readonly Peer[] = ours.map((each) => ({ ...each, id: AGAIN, label: "SpaceNode again" }));
+
 /** SpaceNode of another checkout, set up on each runtime like SpaceNode of this one. */
 export function basePeers(folder: URL): Peer[] {
   const env = { BENCH_SPACENODE: folder.href };
-  return peers.filter(({ id }) => id === OURS).map((ours) => ({ ...ours, id: BASE, label: "base", env }));
+  return ours.map((each) => ({ ...each, id: BASE, label: "base", env }));
 }

@@ -19,9 +19,10 @@ import { chart } from "./charts.ts";
 import { comparisonTable } from "./comparison.ts";
 import { GeneratorProcess } from "./generator-process.ts";
 import { measureCell, type Sample, type Times } from "./measure-cell.ts";
-import { BASE, basePeers, OURS, type Peer, peers as others } from "./peers.ts";
-import { cellLine, runtimeTable, targetTable } from "./report.ts";
+import { AGAIN, BASE, basePeers, OURS, type Peer, peers as others, secondRuns } from "./peers.ts";
+import { cellLine, runtimeTable } from "./report.ts";
 import { type Report, summarise } from "./results.ts";
+import { targetTable } from "./target-table.ts";
 
 const { values } = parseArgs({
   options: {
@@ -79,7 +80,9 @@ let generator = new GeneratorProcess(cores);
 function takesPart(peer: Peer, runtime: Runtime, cell: Cell): boolean {
   if (peer.runtime !== runtime.name || (cell.path === "/publish" && !peer.publishes)) return false;
   if (!isComparable(peer, cell)) return false;
-  return onlyPeers ? onlyPeers.has(peer.id) : !(quick && peer.slow);
+  if (!onlyPeers) return !(quick && peer.slow);
+  // The second run is for the scatter of ratios, so that one server alone needs none.
+  return peer.id === AGAIN ? onlyPeers.has(OURS) && onlyPeers.size > 1 : onlyPeers.has(peer.id);
 }
 
 function isComparable({ deflates }: Peer, { deflate }: Cell): boolean {
@@ -89,7 +92,7 @@ function isComparable({ deflates }: Peer, { deflate }: Cell): boolean {
 /** The peers take turns, in another order in each round, so that a passing disturbance does not hit one peer alone. */
 async function runCell(cell: Cell, runtime: Runtime, pinnedTo: Cores | undefined): Promise<void> {
   const samplesOf = new Map<Peer, Sample[]>(
-    peers.filter((peer) => takesPart(peer, runtime, cell)).map((peer) => [peer, []]),
+    [...peers, ...secondRuns].filter((peer) => takesPart(peer, runtime, cell)).map((peer) => [peer, []]),
   );
   if (samplesOf.size === 0) return;
   for (let round = 0; round < rounds; round += 1) {
