@@ -35,7 +35,7 @@ async function openAll({ workload, port }: Target): Promise<Connection[]> {
   const connections: Connection[] = [];
   while (connections.length < workload.connections) {
     const wanted = Math.min(AT_ONCE, workload.connections - connections.length);
-    const open = (): Promise<Connection> => Connection.open(port, workload.path, offer);
+    const open = (): Promise<Connection> => Connection.open(port, workload.path, offer, workload.tls);
     connections.push(...await Promise.all(Array.from({ length: wanted }, open)));
   }
   try {
@@ -166,7 +166,7 @@ async function fanLoad(target: Target): Promise<Load> {
 
 /** Opens a WebSocket, sends a Close with 1000, and waits for the server's Close and for TCP to be closed. */
 async function handshake({ workload, port, raw }: Target): Promise<void> {
-  const connection = await Connection.open(port, workload.path);
+  const connection = await Connection.open(port, workload.path, undefined, workload.tls);
   await new Promise<void>((resolve, reject) => {
     connection.onFault = reject;
     connection.onBytes = (bytes) => {

@@ -6,6 +6,7 @@ import type { DeflateMode } from "../shared/deflate-modes.ts";
  * `handshake`: connections are opened and closed. `idle`: connections stay open and silent, and memory is measured.
  */
 export type Work = "echo" | "fan" | "handshake" | "idle";
+export type Path = "/echo" | "/text" | "/fan" | "/publish";
 export type Payload = "binary" | "text" | "json";
 
 export interface Workload {
@@ -13,7 +14,7 @@ export interface Workload {
   id: string;
   work: Work;
   /** The path tells a peer what to do with a message: see `peers/support.ts`. */
-  path: "/echo" | "/text" | "/fan" | "/publish";
+  path: Path;
   payload: Payload;
   payloadBytes: number;
   /** True when all messages of all connections are the same one; otherwise each is another one. */
@@ -22,4 +23,6 @@ export interface Workload {
   /** Messages that a connection sends in one write, and whose replies it awaits before it sends the next ones. */
   inFlight: number;
   deflate: DeflateMode;
+  /** True when the connections use TLS. */
+  tls?: boolean;
 }

@@ -2,7 +2,7 @@
  * Bun's own server, without pings and idle time-out. It hands over text as a string and binary data as a Buffer. It
  * compresses a message that is sent with `true`, at a level that cannot be set.
  */
-import { announce, deflate, LIMIT_BYTES } from "./support.ts";
+import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
 
 interface Client {
   readonly readyState: number;
@@ -31,8 +31,9 @@ const perMessageDeflate = {
 }[deflate.mode];
 
 const server: BunServer = Bun.serve({
-  hostname: "127.0.0.1",
-  port: 0,
+  hostname: HOST,
+  ...place,
+  tls,
   fetch(request: Request): Response | undefined {
     const { pathname: path } = new URL(request.url);
     return server.upgrade(request, { data: { path } }) ? undefined : new Response("WebSocket only", { status: 426 });

@@ -1,9 +1,9 @@
 /** Deno's own server and its WebSocket, without idle time-out and the pings that belong to it. */
-import { announce } from "./support.ts";
+import { announce, HOST, place, tls } from "./support.ts";
 
 declare const Deno: {
   serve(
-    options: { hostname: string; port: number; onListen(address: { port: number }): void },
+    options: { hostname: string; port: number; reusePort: boolean; onListen(address: { port: number }): void },
     handler: (request: Request) => Response,
   ): unknown;
   upgradeWebSocket(request: Request, options: { idleTimeout: number }): { socket: WebSocket; response: Response };
@@ -11,7 +11,7 @@ declare const Deno: {
 
 const clients = new Set<WebSocket>();
 
-Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => announce(port) }, (request) => {
+Deno.serve({ hostname: HOST, ...place, ...tls, onListen: ({ port }) => announce(port) }, (request) => {
   const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
   const { pathname } = new URL(request.url);
   socket.binaryType = "arraybuffer";

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import type { Socket } from "../../mod.ts";
-import { announce, deflate, LIMIT_BYTES } from "./support.ts";
+import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
 
 /**
  * Users of Node and Bun get the built JavaScript from npm, and users of Deno get the sources from JSR. A runtime that
@@ -20,6 +20,7 @@ const app = await createApp({
   maxMessageBytes: LIMIT_BYTES,
   maxBufferedBytes: LIMIT_BYTES,
   logger: false,
+  ...(tls && { tls }),
   ...(mode !== "off" && {
     compression: {
       threshold: 0,
@@ -53,5 +54,5 @@ app
     socket.on("message", (data) => app.publish("all", data));
   });
 
-await app.listen({ port: 0, host: "127.0.0.1" });
+await app.listen({ host: HOST, ...place });
 announce(app.address!.port);

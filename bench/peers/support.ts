@@ -12,6 +12,19 @@ import type { Memory, Question } from "../shared/processes.ts";
 /** Larger than every message and every burst of the bench, so that no server reaches a limit. */
 export const LIMIT_BYTES: number = 64 * 1024 * 1024;
 
+export const HOST = "127.0.0.1";
+
+/** A port that several processes share, or any free one. */
+export const place: { port: number; reusePort: boolean } = {
+  port: Number(process.env.BENCH_PORT ?? 0),
+  reusePort: process.env.BENCH_REUSE_PORT === "1",
+};
+
+const { BENCH_TLS_KEY: key, BENCH_TLS_CERT: cert } = process.env;
+
+/** The key and the certificate in the cells over TLS; undefined in all others. */
+export const tls: { key: string; cert: string } | undefined = key && cert ? { key, cert } : undefined;
+
 const mode = (process.env.BENCH_DEFLATE ?? "off") as DeflateMode;
 const { windowBits, memLevel } = windowsOf(mode);
 

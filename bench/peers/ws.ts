@@ -2,15 +2,15 @@
  * `ws`, used as its README shows: the echo is the message's own Buffer. On Bun this import gives Bun's replacement for
  * the package.
  */
-import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
-import { announce, deflate, LIMIT_BYTES } from "./support.ts";
+import { listenAndAnnounce, makeServer } from "./http-server.ts";
+import { deflate, LIMIT_BYTES } from "./support.ts";
 
 const { mode, level, memLevel, contextTakeover, windowBits } = deflate;
 
+const httpServer = makeServer();
 const server = new WebSocketServer({
-  host: "127.0.0.1",
-  port: 0,
+  server: httpServer,
   perMessageDeflate: mode !== "off" && {
     threshold: 0,
     serverNoContextTakeover: !contextTakeover,
@@ -23,7 +23,6 @@ const server = new WebSocketServer({
 });
 const clients = new Set<WebSocket>();
 
-server.on("listening", () => announce((server.address() as AddressInfo).port));
 server.on("connection", (socket, request) => {
   socket.on("error", () => {});
   if (request.url === "/echo") {
@@ -38,3 +37,4 @@ server.on("connection", (socket, request) => {
     });
   }
 });
+listenAndAnnounce(httpServer);

@@ -2,7 +2,8 @@
 import { max, median, min } from "simple-statistics";
 import { digits, table } from "../shared/format.ts";
 import type { RuntimeName } from "../shared/machine.ts";
-import { type Cell, cells } from "./cells.ts";
+import type { Cell } from "./cell.ts";
+import { cells } from "./cells.ts";
 import { BASE, OURS } from "./peers.ts";
 import { find, type Report, type Result, unitOf } from "./results.ts";
 import { type Field, isLevel, scatterOf } from "./scatter.ts";

@@ -1,7 +1,8 @@
 /** One measurement: one peer in one cell, with a fresh server process. */
+import { type Certificate, makeCertificate } from "../shared/certificate.ts";
 import type { Cores, Runtime } from "../shared/machine.ts";
 import { type Memory, Server } from "../shared/processes.ts";
-import type { Cell } from "./cells.ts";
+import type { Cell } from "./cell.ts";
 import type { GeneratorProcess } from "./generator-process.ts";
 import { LIMIT, type Peer } from "./peers.ts";
 
@@ -83,6 +84,14 @@ async function measureIdle(server: Server, generator: GeneratorProcess, cell: Ce
   };
 }
 
+let certificate: Certificate | undefined;
+
+/** The certificate that all servers of this run share. */
+function tlsEnv(): Record<string, string> {
+  certificate ??= makeCertificate();
+  return { BENCH_TLS_KEY: certificate.key, BENCH_TLS_CERT: certificate.cert };
+}
+
 /** Starts the peer, measures, and stops the peer. */
 export async function measureCell(
   peer: Peer,
@@ -93,7 +102,7 @@ export async function measureCell(
   times: Times,
 ): Promise<Sample> {
   const raw = peer.id === LIMIT;
-  const env = { ...peer.env, BENCH_DEFLATE: cell.deflate };
+  const env = { ...peer.env, BENCH_DEFLATE: cell.deflate, ...(cell.tls && tlsEnv()) };
   const server = await Server.start({ file: peer.file, env }, runtime, cores?.server);
   try {
     if (cell.work === "idle") {

@@ -1,5 +1,7 @@
 /** The peers: an entry for each server on each runtime, in the configuration that is best for it and still honest. */
+import type { Path } from "../load/workload.ts";
 import type { RuntimeName } from "../shared/machine.ts";
+import type { Cell } from "./cell.ts";
 
 export interface Peer {
   /** The name for `--peers`; the same server has the same name on every runtime. */
@@ -13,8 +15,10 @@ export interface Peer {
   env: Record<string, string>;
   /** True when the peer is left out of `--quick`. */
   slow: boolean;
-  /** True when the peer has a publish of its own for the cells on `/publish`. The others are shown with their loop. */
-  publishes: boolean;
+  /** What the peer can do. On `/publish`, peers without a publish of their own are shown with their loop. */
+  paths: readonly Path[];
+  /** In which cells the peer listens in another way than at a port of its own without TLS. */
+  listens: readonly ("tls" | "reusePort")[];
   /** In which cells the peer is measured: in those without permessage-deflate, in all, or only in those with it. */
   deflates: "never" | "too" | "only";
 }
@@ -28,8 +32,12 @@ export const AGAIN = "again";
 export const LIMIT = "raw";
 export const BASE = "base";
 
+const USUAL_PATHS: readonly Path[] = ["/echo", "/text", "/fan"];
+const PUBLISHING: readonly Path[] = [...USUAL_PATHS, "/publish"];
+
 function peer(runtime: RuntimeName, id: string, label: string, more: Partial<Peer> = {}): Peer {
-  return { id, label, runtime, file: `${id}.ts`, env: {}, slow: false, publishes: false, deflates: "never", ...more };
+  const usual = { file: `${id}.ts`, env: {}, slow: false, paths: USUAL_PATHS, listens: [], deflates: "never" } as const;
+  return { id, label, runtime, ...usual, ...more };
 }
 
 /** `ws` as `npm install ws` alone gives it: its native add-ons are separate packages. */
@@ -43,7 +51,7 @@ function atLevel(level: number): Partial<Peer> {
   return { env: { BENCH_LEVEL: String(level) }, deflates: "only" };
 }
 
-const OURS_AT_6: Partial<Peer> = { ...atLevel(6), file: `${OURS}.ts`, publishes: true, slow: true };
+const OURS_AT_6: Partial<Peer> = { ...atLevel(6), file: `${OURS}.ts`, paths: PUBLISHING, slow: true };
 
 /**
  * With compression, `ws` is measured with its add-ons. It compresses in threads, whose CPU time counts and which share
@@ -52,33 +60,39 @@ const OURS_AT_6: Partial<Peer> = { ...atLevel(6), file: `${OURS}.ts`, publishes:
 const WS_AT_3: Partial<Peer> = { ...atLevel(3), file: "ws.ts" };
 const WS_AT_6: Partial<Peer> = { ...atLevel(6), file: "ws.ts", slow: true };
 
-const ALL: Partial<Peer> = { publishes: true, deflates: "too" };
+const ALL: Partial<Peer> = { paths: PUBLISHING, listens: ["tls"], deflates: "too" };
 const OURS_AT_3: Partial<Peer> = { ...ALL, deflateLabel: "SpaceNode, level 3" };
 
 export const peers: readonly Peer[] = [
   peer("node", OURS, "SpaceNode", OURS_AT_3),
   peer("node", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
-  peer("node", "ws", "ws", { env: WITHOUT_ADDONS }),
-  peer("node", "ws-addon", "ws + bufferutil", { file: "ws.ts" }),
+  peer("node", "ws", "ws", { env: WITHOUT_ADDONS, listens: ["tls"] }),
+  peer("node", "ws-addon", "ws + bufferutil", { file: "ws.ts", listens: ["tls"] }),
   peer("node", "ws-3", "ws, level 3", WS_AT_3),
   peer("node", "ws-6", "ws, level 6", WS_AT_6),
   peer("node", "websocket", "websocket", { slow: true }),
   peer("node", "crossws", "crossws", { slow: true }),
-  peer("node", LIMIT, "raw bytes (limit)"),
+  peer("node", LIMIT, "raw bytes (limit)", { listens: ["tls"] }),
   peer("deno", OURS, "SpaceNode", OURS_AT_3),
   peer("deno", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
   // Deno's own server agrees to no offer of permessage-deflate, so on Deno `ws` is the peer that compresses.
-  peer("deno", "native", "Deno.serve", { file: "deno-serve.ts" }),
+  peer("deno", "native", "Deno.serve", { file: "deno-serve.ts", listens: ["tls"] }),
   peer("deno", "ws", "ws", { slow: true }),
   peer("deno", "ws-3", "ws, level 3", WS_AT_3),
   peer("deno", "ws-6", "ws, level 6", WS_AT_6),
-  peer("deno", LIMIT, "raw bytes (limit)"),
+  peer("deno", LIMIT, "raw bytes (limit)", { listens: ["tls"] }),
   peer("bun", OURS, "SpaceNode", OURS_AT_3),
   peer("bun", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
   peer("bun", "native", "Bun.serve", { ...ALL, file: "bun-serve.ts" }),
   peer("bun", "ws", "ws (Bun's shim)"),
-  peer("bun", LIMIT, "raw bytes (limit)"),
+  peer("bun", LIMIT, "raw bytes (limit)", { listens: ["tls"] }),
 ];
+
+/** True when the peer can do what the cell measures. */
+export function canDo({ paths, listens, deflates }: Peer, { path, tls, deflate }: Cell): boolean {
+  if (!paths.includes(path) || (tls && !listens.includes("tls"))) return false;
+  return deflate === "off" ? deflates !== "only" : deflates !== "never";
+}
 
 const ours = peers.filter(({ id }) => id === OURS);
 

@@ -1,7 +1,7 @@
 /** The text that a run prints: a line for each cell while it runs, then a table for each runtime. */
 import { digits, percent, table } from "../shared/format.ts";
 import type { RuntimeName } from "../shared/machine.ts";
-import type { Cell } from "./cells.ts";
+import type { Cell } from "./cell.ts";
 import { OURS } from "./peers.ts";
 import { advantage, cellOf, isGeneratorBound, labelOf, type Report, type Result, rowsOf, unitOf } from "./results.ts";
 import { ratioText, scatterOf } from "./scatter.ts";

@@ -1,7 +1,8 @@
 /** The results of a run: how they are made from samples, looked up and compared. */
 import { max, median, min } from "simple-statistics";
 import type { Machine, RuntimeName } from "../shared/machine.ts";
-import { type Cell, cells } from "./cells.ts";
+import type { Cell } from "./cell.ts";
+import { cells } from "./cells.ts";
 import type { Sample, Times } from "./measure-cell.ts";
 import { AGAIN, OURS, type Peer, peers } from "./peers.ts";
 

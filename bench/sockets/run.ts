@@ -10,7 +10,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { chooseCores, type Cores, describeMachine, root, type Runtime } from "../shared/machine.ts";
-import type { Cell } from "./cells.ts";
+import type { Cell } from "./cell.ts";
 import { chart } from "./charts.ts";
 import { comparisonTable } from "./comparison.ts";
 import { GeneratorProcess } from "./generator-process.ts";

@@ -7,9 +7,10 @@ import { parseArgs } from "node:util";
 import { findCommit, type Runtime } from "../shared/machine.ts";
 import { amount, chosen, chosenRuntimes, refuse } from "../shared/options.ts";
 import { type Checkout, checkOut } from "../shared/revision.ts";
-import { type Cell, cells } from "./cells.ts";
+import type { Cell } from "./cell.ts";
+import { cells } from "./cells.ts";
 import type { Times } from "./measure-cell.ts";
-import { AGAIN, BASE, basePeers, OURS, type Peer, peers, secondRuns } from "./peers.ts";
+import { AGAIN, BASE, basePeers, canDo, OURS, type Peer, peers, secondRuns } from "./peers.ts";
 
 const HELP = `npm run bench -- [options]
 
@@ -61,10 +62,6 @@ function revision(name: string): Checkout {
   }
 }
 
-function isComparable({ deflates }: Peer, { deflate }: Cell): boolean {
-  return deflate === "off" ? deflates !== "only" : deflates !== "never";
-}
-
 /** Reads the command line. A wrong option ends the program with exit code 2, and `--help` with 0. */
 export function readSettings(args: string[]): Settings {
   const { values } = parseArgs({
@@ -97,8 +94,7 @@ export function readSettings(args: string[]): Settings {
   const known = [...new Set(peers.map(({ id }) => id)), ...(beside === undefined ? [] : [BASE])];
   const onlyPeers = chosen("peers", values.peers ?? (beside && `${OURS},${BASE}`), known);
   const takesPart = (peer: Peer, runtime: Runtime, cell: Cell): boolean => {
-    if (peer.runtime !== runtime.name || (cell.path === "/publish" && !peer.publishes)) return false;
-    if (!isComparable(peer, cell)) return false;
+    if (peer.runtime !== runtime.name || !canDo(peer, cell)) return false;
     if (!onlyPeers) return !(quick && peer.slow);
     // The second run is for the scatter of ratios, so that one server alone needs none.
     return peer.id === AGAIN ? onlyPeers.has(OURS) && onlyPeers.size > 1 : onlyPeers.has(peer.id);
