@@ -7,7 +7,8 @@ import type { DeflateMode } from "../shared/deflate-modes.ts";
  */
 export type Work = "echo" | "fan" | "handshake" | "idle";
 export type Path = "/echo" | "/text" | "/fan" | "/publish";
-export type Payload = "binary" | "text" | "json";
+/** `text` is ASCII, and `non-ascii` has characters of one to four bytes; `json` is made like that of a chat. */
+export type Payload = "binary" | "text" | "non-ascii" | "json";
 
 export interface Workload {
   /** The name of the cell. */

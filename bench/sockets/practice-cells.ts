@@ -23,7 +23,20 @@ function overTls(payloadBytes: number, inFlight: number): Cell {
   return { ...echo(`tls-${idSize(payloadBytes)}-${inFlight}`, title, payloadBytes, inFlight), tls: true, quick: true };
 }
 
+function nonAscii(payloadBytes: number): Cell {
+  const title = `echo text ${sizeName(payloadBytes)} without ASCII, 16 in flight`;
+  const quick = payloadBytes === KIB;
+  return {
+    ...echo(`non-ascii-${idSize(payloadBytes)}-16`, title, payloadBytes, 16),
+    path: "/text",
+    payload: "non-ascii",
+    quick,
+  };
+}
+
 export const practiceCells: readonly Cell[] = [
   overTls(32, 16),
   overTls(64 * KIB, 4),
+  nonAscii(32),
+  nonAscii(KIB),
 ];

@@ -1,6 +1,7 @@
 /** The messages that the bench sends: who caches the last one must gain nothing, and large ones must not take much. */
 import { expect, test } from "vitest";
 import { readMessages } from "../../bench/load/frames.ts";
+import { payloadsOf } from "../../bench/load/payloads.ts";
 import { plainTraffic, plainTraffics, type Traffic } from "../../bench/load/traffic.ts";
 import type { Workload } from "../../bench/load/workload.ts";
 
@@ -43,6 +44,17 @@ test("each connection sends the batches in an order of its own", () => {
 test("a workload of the same messages has one text", () => {
   const traffics = plainTraffics({ ...workload, id: "same", same: true }, false, 3);
   expect(new Set(traffics.flatMap((traffic) => textsOf(traffic).flat())).size).toBe(1);
+});
+
+test("a text without ASCII has the wanted length, is valid UTF-8, and is another one each time", () => {
+  const payloads = [31, 32, 33, 1024].flatMap((payloadBytes) => {
+    const some = payloadsOf({ payload: "non-ascii", payloadBytes }, 5);
+    expect(some.map(({ length }) => length)).toEqual(Array(5).fill(payloadBytes));
+    return some;
+  });
+  const texts = payloads.map((payload) => new TextDecoder("utf-8", { fatal: true }).decode(payload));
+  expect(new Set(texts).size).toBe(20);
+  expect(texts.every((text) => text.replace(/[ -~]/g, "").length > text.length / 2)).toBe(true);
 });
 
 test("large messages are few: all batches together take 8 MiB, and two differ at least", () => {
