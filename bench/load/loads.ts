@@ -18,7 +18,7 @@ export interface Target {
 export interface Driven {
   /** The messages that came back, the deliveries of a fan-out, or the handshakes. */
   count: number;
-  /** The time of each round trip; empty unless one message is in flight at a time. */
+  /** The time of each round trip, without those of slow clients; empty unless one message is in flight at a time. */
   latenciesMs: number[];
 }
 
@@ -88,11 +88,13 @@ function destroyAll(connections: Connection[]): void {
 
 async function echoLoad(target: Target): Promise<Load> {
   const { workload } = target;
+  const { mixture } = workload;
   const traffics = await trafficsOf(target);
   const connections = await openAll(target);
   const clients = connections.map((connection, index) => {
     const traffic = traffics[index];
-    return { connection, traffic, expected: traffic.expect(), turn: 0 };
+    const isSlow = mixture !== undefined && (index + 1) % mixture.slowEvery === 0;
+    return { connection, traffic, expected: traffic.expect(), turn: 0, waitMs: isSlow ? mixture.slowMs : 0 };
   });
   for (const { connection, traffic } of clients.slice(0, 4)) await verify(connection, [connection], traffic);
 
@@ -103,19 +105,22 @@ async function echoLoad(target: Target): Promise<Load> {
       let busy = connections.length;
       let running = true;
       for (const client of clients) {
-        const { connection, traffic: { batches }, expected } = client;
+        const { connection, traffic: { batches }, expected, waitMs } = client;
         let sentAt = 0;
         const send = (): void => {
           const turn = client.turn++;
           expected.begin(turn);
           sentAt = performance.now();
           connection.write(batches[turn % batches.length]);
+          if (waitMs === 0) return;
+          connection.pause();
+          setTimeout(() => connection.resume(), waitMs);
         };
         connection.onFault = reject;
         connection.onBytes = (bytes) => {
           if (!expected.take(bytes)) return;
           count += workload.inFlight;
-          if (workload.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
+          if (workload.inFlight === 1 && waitMs === 0) latenciesMs.push(performance.now() - sentAt);
           if (running) send();
           else if (--busy === 0) resolve({ count, latenciesMs });
         };

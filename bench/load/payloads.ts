@@ -3,7 +3,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { jsonText } from "./json.ts";
 import type { Payload, Workload } from "./workload.ts";
 
-export type Shape = Pick<Workload, "payload" | "payloadBytes" | "same">;
+export type Shape = Pick<Workload, "payload" | "payloadBytes" | "same" | "mixture">;
 
 /** Where characters of two, three and four bytes begin, and how many follow: Latin, Cyrillic, Chinese, pictograms. */
 const ALPHABETS = [[0x00c0, 384], [0x0410, 64], [0x4e00, 20_000], [0x1f300, 512]];
@@ -33,7 +33,12 @@ function payloadOf(kind: Payload, bytes: number, index: number): Buffer {
 }
 
 /** @param first the number of the first payload; JSON is made from this number, the other payloads are random */
-export function payloadsOf({ payload, payloadBytes, same = false }: Shape, count: number, first = 0): Buffer[] {
+export function payloadsOf(shape: Shape, count: number, first = 0): Buffer[] {
+  const { payload, payloadBytes, same = false, mixture } = shape;
   if (same) return Array<Buffer>(count).fill(payloadOf(payload, payloadBytes, 0));
-  return Array.from({ length: count }, (_, index) => payloadOf(payload, payloadBytes, first + index));
+  return Array.from({ length: count }, (_, index) => {
+    const number = first + index;
+    const isLarge = mixture !== undefined && (number + 1) % mixture.largeEvery === 0;
+    return payloadOf(payload, isLarge ? mixture.largeBytes : payloadBytes, number);
+  });
 }

@@ -10,6 +10,17 @@ export type Path = "/echo" | "/text" | "/fan" | "/publish";
 /** `text` is ASCII, and `non-ascii` has characters of one to four bytes; `json` is made like that of a chat. */
 export type Payload = "binary" | "text" | "non-ascii" | "json";
 
+/** Messages of two sizes, and clients that do not all read at once. */
+export interface Mixture {
+  /** One message in this many is a large one. */
+  largeEvery: number;
+  largeBytes: number;
+  /** One connection in this many is slow. */
+  slowEvery: number;
+  /** How long a slow connection waits until it reads the replies to what it has sent. */
+  slowMs: number;
+}
+
 export interface Workload {
   /** The name of the cell. */
   id: string;
@@ -20,6 +31,7 @@ export interface Workload {
   payloadBytes: number;
   /** True when all messages of all connections are the same one; otherwise each is another one. */
   same?: boolean;
+  mixture?: Mixture;
   connections: number;
   /** Messages that a connection sends in one write, and whose replies it awaits before it sends the next ones. */
   inFlight: number;

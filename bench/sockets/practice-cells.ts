@@ -34,9 +34,20 @@ function nonAscii(payloadBytes: number): Cell {
   };
 }
 
+/** A chat: many connections with short messages, some long ones, and some clients on bad lines. */
+const mixture: Cell = {
+  ...echo("mixture", "echo JSON 200 B, 5 % of 4 KiB, 1,000 connections, 10 % of them slow", 200, 1),
+  path: "/text",
+  payload: "json",
+  mixture: { largeEvery: 20, largeBytes: 4 * KIB, slowEvery: 10, slowMs: 50 },
+  connections: 1_000,
+  quick: true,
+};
+
 export const practiceCells: readonly Cell[] = [
   overTls(32, 16),
   overTls(64 * KIB, 4),
   nonAscii(32),
   nonAscii(KIB),
+  mixture,
 ];

@@ -46,6 +46,20 @@ test("a workload of the same messages has one text", () => {
   expect(new Set(traffics.flatMap((traffic) => textsOf(traffic).flat())).size).toBe(1);
 });
 
+test("in a mixture, one message in twenty is a large one, and the replies to each are counted by its own length", () => {
+  const mixture = { largeEvery: 20, largeBytes: 4096, slowEvery: 10, slowMs: 50 };
+  const traffic = plainTraffic({ ...workload, payload: "json", payloadBytes: 200, inFlight: 1, mixture }, false);
+  const large = traffic.batches.map(({ length }) => length > 4096);
+  expect(large.indexOf(true)).toBe(19);
+  expect(large.filter(Boolean)).toHaveLength(3);
+  const expectation = traffic.expect();
+  expectation.begin(19);
+  expect(expectation.take(Buffer.alloc(4 + 200))).toBe(false);
+  expect(expectation.take(Buffer.alloc(4096 - 200))).toBe(true);
+  expectation.begin(20);
+  expect(expectation.take(Buffer.alloc(4 + 200))).toBe(true);
+});
+
 test("a text without ASCII has the wanted length, is valid UTF-8, and is another one each time", () => {
   const payloads = [31, 32, 33, 1024].flatMap((payloadBytes) => {
     const some = payloadsOf({ payload: "non-ascii", payloadBytes }, 5);
