@@ -6,7 +6,8 @@ import type { DeflateMode } from "../shared/deflate-modes.ts";
  * `handshake`: connections are opened and closed. `idle`: connections stay open and silent, and memory is measured.
  */
 export type Work = "echo" | "fan" | "handshake" | "idle";
-export type Path = "/echo" | "/text" | "/fan" | "/publish";
+/** What a peer does with a message: see `peers/support.ts`. */
+export type Path = "/echo" | "/text" | "/fan" | "/publish" | "/read" | "/reply";
 /** `text` is ASCII, and `non-ascii` has characters of one to four bytes; `json` is made like that of a chat. */
 export type Payload = "binary" | "text" | "non-ascii" | "json";
 
@@ -25,7 +26,6 @@ export interface Workload {
   /** The name of the cell. */
   id: string;
   work: Work;
-  /** The path tells a peer what to do with a message: see `peers/support.ts`. */
   path: Path;
   payload: Payload;
   payloadBytes: number;

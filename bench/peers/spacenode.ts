@@ -3,6 +3,7 @@
  * when compression is on. The environment variable BENCH_SPACENODE is the file URL of another checkout to run instead
  * of this one.
  */
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Socket } from "../../mod.ts";
 import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
@@ -34,6 +35,16 @@ const app = await createApp({
 });
 
 const clients = new Set<Socket>();
+const { BENCH_READ: reading, BENCH_REPLY: replying } = process.env;
+
+async function echoStream(socket: Socket): Promise<void> {
+  const reader = socket.readable.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    socket.send(value);
+  }
+}
 
 app
   .ws("/echo", (socket) => {
@@ -48,6 +59,21 @@ app
     socket.on("message", (data) => {
       for (const client of clients) if (client.readyState === 1) client.send(data);
     });
+  })
+  .ws("/read", async (socket) => {
+    if (reading === "loop") {
+      for await (const data of socket) socket.send(data);
+    } else if (reading === "stream") {
+      await echoStream(socket);
+    } else if (reading === "pipe") {
+      await socket.readable.pipeTo(socket.writable);
+    } else {
+      socket.on("message", (data) => socket.send(data));
+    }
+  })
+  .ws("/reply", (socket) => {
+    if (replying === "fresh") socket.on("message", (data) => socket.send(Buffer.from(data as Buffer)));
+    else socket.on("message", (data) => socket.send(data));
   })
   .ws("/publish", (socket) => {
     socket.subscribe("all");

@@ -34,6 +34,8 @@ export const BASE = "base";
 
 const USUAL_PATHS: readonly Path[] = ["/echo", "/text", "/fan"];
 const PUBLISHING: readonly Path[] = [...USUAL_PATHS, "/publish"];
+/** The echoes in which SpaceNode is compared with itself, and with the limit. */
+const OWN_PATHS: readonly Path[] = ["/read", "/reply"];
 
 function peer(runtime: RuntimeName, id: string, label: string, more: Partial<Peer> = {}): Peer {
   const usual = { file: `${id}.ts`, env: {}, slow: false, paths: USUAL_PATHS, listens: [], deflates: "never" } as const;
@@ -61,10 +63,36 @@ const WS_AT_3: Partial<Peer> = { ...atLevel(3), file: "ws.ts" };
 const WS_AT_6: Partial<Peer> = { ...atLevel(6), file: "ws.ts", slow: true };
 
 const ALL: Partial<Peer> = { paths: PUBLISHING, listens: ["tls"], deflates: "too" };
-const OURS_AT_3: Partial<Peer> = { ...ALL, deflateLabel: "SpaceNode, level 3" };
+const OURS_AT_3: Partial<Peer> = {
+  ...ALL,
+  paths: [...PUBLISHING, ...OWN_PATHS],
+  deflateLabel: "SpaceNode, level 3",
+};
+const RAW: Partial<Peer> = { paths: [...USUAL_PATHS, ...OWN_PATHS], listens: ["tls"] };
+
+/** SpaceNode in other ways to use it than with a listener that sends what it gets. */
+function variants(runtime: RuntimeName): Peer[] {
+  const reading = (how: string, label: string): Peer =>
+    peer(runtime, `spacenode-${how}`, `SpaceNode, ${label}`, {
+      file: `${OURS}.ts`,
+      env: { BENCH_READ: how },
+      paths: ["/read"],
+    });
+  return [
+    reading("loop", "for await"),
+    reading("stream", "stream's reader"),
+    reading("pipe", "pipeTo"),
+    peer(runtime, "spacenode-fresh", "SpaceNode, a fresh buffer", {
+      file: `${OURS}.ts`,
+      env: { BENCH_REPLY: "fresh" },
+      paths: ["/reply"],
+    }),
+  ];
+}
 
 export const peers: readonly Peer[] = [
   peer("node", OURS, "SpaceNode", OURS_AT_3),
+  ...variants("node"),
   peer("node", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
   peer("node", "ws", "ws", { env: WITHOUT_ADDONS, listens: ["tls"] }),
   peer("node", "ws-addon", "ws + bufferutil", { file: "ws.ts", listens: ["tls"] }),
@@ -72,20 +100,22 @@ export const peers: readonly Peer[] = [
   peer("node", "ws-6", "ws, level 6", WS_AT_6),
   peer("node", "websocket", "websocket", { slow: true }),
   peer("node", "crossws", "crossws", { slow: true }),
-  peer("node", LIMIT, "raw bytes (limit)", { listens: ["tls"] }),
+  peer("node", LIMIT, "raw bytes (limit)", RAW),
   peer("deno", OURS, "SpaceNode", OURS_AT_3),
+  ...variants("deno"),
   peer("deno", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
   // Deno's own server agrees to no offer of permessage-deflate, so on Deno `ws` is the peer that compresses.
   peer("deno", "native", "Deno.serve", { file: "deno-serve.ts", listens: ["tls"] }),
   peer("deno", "ws", "ws", { slow: true }),
   peer("deno", "ws-3", "ws, level 3", WS_AT_3),
   peer("deno", "ws-6", "ws, level 6", WS_AT_6),
-  peer("deno", LIMIT, "raw bytes (limit)", { listens: ["tls"] }),
+  peer("deno", LIMIT, "raw bytes (limit)", RAW),
   peer("bun", OURS, "SpaceNode", OURS_AT_3),
+  ...variants("bun"),
   peer("bun", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
   peer("bun", "native", "Bun.serve", { ...ALL, file: "bun-serve.ts" }),
   peer("bun", "ws", "ws (Bun's shim)"),
-  peer("bun", LIMIT, "raw bytes (limit)", { listens: ["tls"] }),
+  peer("bun", LIMIT, "raw bytes (limit)", RAW),
 ];
 
 /** True when the peer can do what the cell measures. */

@@ -34,6 +34,18 @@ function nonAscii(payloadBytes: number): Cell {
   };
 }
 
+/** SpaceNode beside itself: its listener beside `for await`, a stream's reader and `pipeTo`. */
+function read(payloadBytes: number): Cell {
+  const title = `echo binary ${sizeName(payloadBytes)}, 16 in flight: events, loop and streams`;
+  return { ...echo(`read-${idSize(payloadBytes)}-16`, title, payloadBytes, 16), path: "/read" };
+}
+
+/** SpaceNode beside itself: what was received is sent, as a proxy does, or a fresh buffer. */
+function reply(payloadBytes: number, inFlight: number): Cell {
+  const title = `echo binary ${sizeName(payloadBytes)}, ${inFlight} in flight: the received buffer or a fresh one`;
+  return { ...echo(`reply-${idSize(payloadBytes)}-${inFlight}`, title, payloadBytes, inFlight), path: "/reply" };
+}
+
 /** A chat: many connections with short messages, some long ones, and some clients on bad lines. */
 const mixture: Cell = {
   ...echo("mixture", "echo JSON 200 B, 5 % of 4 KiB, 1,000 connections, 10 % of them slow", 200, 1),
@@ -50,4 +62,9 @@ export const practiceCells: readonly Cell[] = [
   nonAscii(32),
   nonAscii(KIB),
   mixture,
+  read(32),
+  read(KIB),
+  reply(32, 16),
+  reply(KIB, 16),
+  reply(64 * KIB, 4),
 ];
