@@ -7,6 +7,11 @@ export interface Cell extends Workload {
   elsewhere?: string;
   /** Memory is measured without the engine's spare pages, and beside as many connections that were open before. */
   trimmed?: boolean;
+  /**
+   * The processes of the server, which share one port with `reusePort`. No process is pinned to a core in such a cell,
+   * not even if it is a single one; undefined for one process on a core of its own.
+   */
+  processes?: number;
   /** True when the cell is part of `--quick`. */
   quick: boolean;
   /** What the cell's panel in the charts shows, if it has one. */

@@ -59,10 +59,10 @@ const OURS_AT_6: Partial<Peer> = { ...atLevel(6), file: `${OURS}.ts`, paths: PUB
  * With compression, `ws` is measured with its add-ons. It compresses in threads, whose CPU time counts and which share
  * the server's core.
  */
-const WS_AT_3: Partial<Peer> = { ...atLevel(3), file: "ws.ts" };
+const WS_AT_3: Partial<Peer> = { ...atLevel(3), file: "ws.ts", listens: ["reusePort"] };
 const WS_AT_6: Partial<Peer> = { ...atLevel(6), file: "ws.ts", slow: true };
 
-const ALL: Partial<Peer> = { paths: PUBLISHING, listens: ["tls"], deflates: "too" };
+const ALL: Partial<Peer> = { paths: PUBLISHING, listens: ["tls", "reusePort"], deflates: "too" };
 const OURS_AT_3: Partial<Peer> = {
   ...ALL,
   paths: [...PUBLISHING, ...OWN_PATHS],
@@ -119,8 +119,9 @@ export const peers: readonly Peer[] = [
 ];
 
 /** True when the peer can do what the cell measures. */
-export function canDo({ paths, listens, deflates }: Peer, { path, tls, deflate }: Cell): boolean {
+export function canDo({ paths, listens, deflates }: Peer, { path, tls, processes, deflate }: Cell): boolean {
   if (!paths.includes(path) || (tls && !listens.includes("tls"))) return false;
+  if (processes !== undefined && !listens.includes("reusePort")) return false;
   return deflate === "off" ? deflates !== "only" : deflates !== "never";
 }
 

@@ -56,6 +56,21 @@ const mixture: Cell = {
   quick: true,
 };
 
+/**
+ * A server that takes both cores and has to share one with the generator. The messages are compressed, because the
+ * server's part of that is many times the generator's: the generator has compressed them before.
+ */
+function severalProcesses(processes: number): Cell {
+  const count = processes === 1 ? "1 process" : `${processes} processes`;
+  return {
+    ...echo(`processes-${processes}`, `echo JSON 2 KiB, deflate, 4 in flight, ${count}, not pinned`, 2 * KIB, 4),
+    path: "/text",
+    payload: "json",
+    deflate: "no-takeover",
+    processes,
+  };
+}
+
 export const practiceCells: readonly Cell[] = [
   overTls(32, 16),
   overTls(64 * KIB, 4),
@@ -67,4 +82,6 @@ export const practiceCells: readonly Cell[] = [
   reply(32, 16),
   reply(KIB, 16),
   reply(64 * KIB, 4),
+  severalProcesses(1),
+  severalProcesses(2),
 ];
