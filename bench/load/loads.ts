@@ -3,88 +3,19 @@
  * message counts in one window and costs CPU time in another.
  */
 import { Connection } from "./connection.ts";
-import { checkAgreement, deflateTraffics, offerOf } from "./deflate-traffic.ts";
+import { fanLoad, topicLoad } from "./fan-load.ts";
 import { closeFrame, isCloseFrame } from "./frames.ts";
-import { plainTraffic, plainTraffics, type Traffic } from "./traffic.ts";
-import type { Workload } from "./workload.ts";
-
-export interface Target {
-  workload: Workload;
-  port: number;
-  /** True when the server echoes bytes instead of messages: the replies are then masked like the requests. */
-  raw: boolean;
-}
-
-export interface Driven {
-  /** The messages that came back, the deliveries of a fan-out, or the handshakes. */
-  count: number;
-  /** The time of each round trip, without those of slow clients; empty unless one message is in flight at a time. */
-  latenciesMs: number[];
-}
-
-export interface Load {
-  drive(seconds: number): Promise<Driven>;
-  close(): void;
-}
-
-/** How many connections are opened or checked at a time. */
-const AT_ONCE = 50;
-
-async function openAll({ workload, port }: Target): Promise<Connection[]> {
-  const offer = offerOf(workload);
-  const connections: Connection[] = [];
-  while (connections.length < workload.connections) {
-    const wanted = Math.min(AT_ONCE, workload.connections - connections.length);
-    const open = (): Promise<Connection> => Connection.open(port, workload.path, offer, workload.tls);
-    connections.push(...await Promise.all(Array.from({ length: wanted }, open)));
-  }
-  try {
-    for (const { extensions } of connections) checkAgreement(workload, extensions);
-  } catch (error) {
-    destroyAll(connections);
-    throw error;
-  }
-  return connections;
-}
-
-async function trafficOf({ workload, raw }: Target): Promise<Traffic> {
-  return workload.deflate === "off" ? plainTraffic(workload, raw) : (await deflateTraffics(workload, 1))[0];
-}
-
-/**
- * The traffic of each connection. They differ, so that a server which keeps its last message, compressed or not, gains
- * nothing from connections that all send the same one.
- */
-function trafficsOf({ workload, raw }: Target): Traffic[] | Promise<Traffic[]> {
-  const { connections } = workload;
-  return workload.deflate === "off"
-    ? plainTraffics(workload, raw, connections)
-    : deflateTraffics(workload, connections);
-}
-
-/** Sends each batch once from one connection, and checks the replies that each of `receivers` gets. */
-async function verify(sender: Connection, receivers: Connection[], traffic: Traffic): Promise<void> {
-  const listening = receivers.map((connection) => ({ connection, expected: traffic.expect(), chunks: [] as Buffer[] }));
-  for (const [turn, batch] of traffic.batches.entries()) {
-    const replies = listening.map(({ connection, expected, chunks }) =>
-      new Promise<void>((resolve, reject) => {
-        expected.begin(turn);
-        connection.onFault = reject;
-        connection.onBytes = (bytes) => {
-          chunks.push(Buffer.from(bytes));
-          if (expected.take(bytes)) resolve();
-        };
-      })
-    );
-    sender.write(batch);
-    await Promise.all(replies);
-  }
-  for (const { chunks } of listening) traffic.verify(Buffer.concat(chunks));
-}
-
-function destroyAll(connections: Connection[]): void {
-  for (const connection of connections) connection.destroy();
-}
+import {
+  AT_ONCE,
+  destroyAll,
+  type Driven,
+  type Load,
+  openAll,
+  type Target,
+  trafficOf,
+  trafficsOf,
+  verify,
+} from "./load.ts";
 
 async function echoLoad(target: Target): Promise<Load> {
   const { workload } = target;
@@ -126,44 +57,6 @@ async function echoLoad(target: Target): Promise<Load> {
         };
         send();
       }
-      setTimeout(() => (running = false), seconds * 1000);
-    });
-  return { drive, close: () => destroyAll(connections) };
-}
-
-async function fanLoad(target: Target): Promise<Load> {
-  const { workload } = target;
-  const traffic = await trafficOf(target);
-  const connections = await openAll(target);
-  const publisher = connections[0];
-  await verify(publisher, connections, traffic);
-  const receivers = connections.map((connection) => ({ connection, expected: traffic.expect() }));
-  let turn = 0;
-
-  const drive = (seconds: number): Promise<Driven> =>
-    new Promise((resolve, reject) => {
-      const latenciesMs: number[] = [];
-      let count = 0;
-      let sentAt = 0;
-      let busy = 0;
-      let running = true;
-      const publish = (): void => {
-        for (const { expected } of receivers) expected.begin(turn);
-        busy = receivers.length;
-        sentAt = performance.now();
-        publisher.write(traffic.batches[turn++ % traffic.batches.length]);
-      };
-      for (const { connection, expected } of receivers) {
-        connection.onFault = reject;
-        connection.onBytes = (bytes) => {
-          if (!expected.take(bytes) || --busy > 0) return;
-          count += workload.inFlight * receivers.length;
-          if (workload.inFlight === 1) latenciesMs.push(performance.now() - sentAt);
-          if (running) publish();
-          else resolve({ count, latenciesMs });
-        };
-      }
-      publish();
       setTimeout(() => (running = false), seconds * 1000);
     });
   return { drive, close: () => destroyAll(connections) };
@@ -224,6 +117,8 @@ export function openLoad(target: Target): Promise<Load> {
       return echoLoad(target);
     case "fan":
       return fanLoad(target);
+    case "topics":
+      return topicLoad(target);
     case "handshake":
       return handshakeLoad(target);
     case "idle":

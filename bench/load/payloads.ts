@@ -1,5 +1,6 @@
 /** What the messages of a workload contain: each payload is another one, unless the workload says otherwise. */
 import { randomBytes, randomInt } from "node:crypto";
+import { nameOf, topicOfMessage } from "../shared/topics.ts";
 import { jsonText } from "./json.ts";
 import type { Payload, Workload } from "./workload.ts";
 
@@ -26,9 +27,10 @@ function payloadOf(kind: Payload, bytes: number, index: number): Buffer {
   if (kind === "non-ascii") return nonAsciiText(bytes);
   const payload = randomBytes(bytes);
   // The printable characters of ASCII, 0x20 to 0x7e.
-  if (kind === "text") {
+  if (kind === "text" || kind === "topic") {
     for (let at = 0; at < bytes; at += 1) payload[at] = 0x20 + (payload[at] % 0x5f);
   }
+  if (kind === "topic") payload.write(nameOf(topicOfMessage(index)));
   return payload;
 }
 

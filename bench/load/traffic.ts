@@ -1,5 +1,6 @@
 /** The messages of a workload, encoded beforehand, and how the replies to them are counted and checked. */
 import { shuffle } from "simple-statistics";
+import { TOPICS } from "../shared/topics.ts";
 import { header, maskedFrame, OPCODE } from "./frames.ts";
 import { payloadsOf, type Shape } from "./payloads.ts";
 import type { Workload } from "./workload.ts";
@@ -60,7 +61,8 @@ function batchesOf(workload: Plain): Batch[] {
   const { payload, payloadBytes, inFlight, same = false } = workload;
   const opcode = payload === "binary" ? OPCODE.binary : OPCODE.text;
   const fitting = Math.floor(MOST_BYTES / (payloadBytes * inFlight));
-  const count = same ? 1 : Math.max(2, Math.min(BATCHES, fitting));
+  const most = payload === "topic" ? TOPICS : BATCHES;
+  const count = same ? 1 : Math.max(2, Math.min(most, fitting));
   return Array.from({ length: count }, (_, index) => {
     return new Batch(opcode, payloadsOf(workload, inFlight, index * inFlight));
   });

@@ -2,14 +2,18 @@
 import type { DeflateMode } from "../shared/deflate-modes.ts";
 
 /**
- * `echo`: every connection waits for its own messages. `fan`: one connection sends, and all of them receive.
+ * `echo`: every connection waits for its own messages. `fan`: one connection sends, and all of them receive. `topics`:
+ * one connection sends, and the subscribers of one topic receive, of another topic each time.
  * `handshake`: connections are opened and closed. `idle`: connections stay open and silent, and memory is measured.
  */
-export type Work = "echo" | "fan" | "handshake" | "idle";
+export type Work = "echo" | "fan" | "topics" | "handshake" | "idle";
 /** What a peer does with a message: see `peers/support.ts`. */
-export type Path = "/echo" | "/text" | "/fan" | "/publish" | "/read" | "/reply";
-/** `text` is ASCII, and `non-ascii` has characters of one to four bytes; `json` is made like that of a chat. */
-export type Payload = "binary" | "text" | "non-ascii" | "json";
+export type Path = "/echo" | "/text" | "/fan" | "/publish" | "/read" | "/reply" | "/topics";
+/**
+ * `text` is ASCII, and `non-ascii` has characters of one to four bytes. `topic` is ASCII that begins with the name of a
+ * topic, and `json` is made like that of a chat.
+ */
+export type Payload = "binary" | "text" | "non-ascii" | "topic" | "json";
 
 /** Messages of two sizes, and clients that do not all read at once. */
 export interface Mixture {

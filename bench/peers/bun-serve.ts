@@ -3,6 +3,7 @@
  * compresses a message that is sent with `true`, at a level that cannot be set.
  */
 import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
+import { socketNumber, topicNames, topicOf } from "./topic-map.ts";
 
 interface Client {
   readonly readyState: number;
@@ -47,6 +48,8 @@ const server: BunServer = Bun.serve({
     open(socket: Client): void {
       if (socket.data.path === "/fan") clients.add(socket);
       if (socket.data.path === "/publish") socket.subscribe("all");
+      const number = socketNumber(socket.data.path);
+      if (number !== undefined) { for (const name of topicNames(number)) socket.subscribe(name); }
     },
     close(socket: Client): void {
       clients.delete(socket);
@@ -57,6 +60,8 @@ const server: BunServer = Bun.serve({
         for (const client of clients) if (client.readyState === 1) client.send(message, compressed);
       } else if (path === "/publish") {
         server.publish("all", message, compressed);
+      } else if (path.startsWith("/topics/")) {
+        server.publish(topicOf(message as string), message, compressed);
       } else {
         socket.send(message, compressed);
       }

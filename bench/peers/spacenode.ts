@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Socket } from "../../mod.ts";
 import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
+import { topicNames, topicOf } from "./topic-map.ts";
 
 /**
  * Users of Node and Bun get the built JavaScript from npm, and users of Deno get the sources from JSR. A runtime that
@@ -74,6 +75,10 @@ app
   .ws("/reply", (socket) => {
     if (replying === "fresh") socket.on("message", (data) => socket.send(Buffer.from(data as Buffer)));
     else socket.on("message", (data) => socket.send(data));
+  })
+  .ws("/topics/:socket", (socket, { params }) => {
+    for (const name of topicNames(Number(params.socket))) socket.subscribe(name);
+    socket.on("message", (text) => app.publish(topicOf(text as string), text));
   })
   .ws("/publish", (socket) => {
     socket.subscribe("all");

@@ -2,8 +2,9 @@
  * What all peers have in common. The path to which a client connects says what a peer does with a message: on `/echo`
  * it sends the message back as it came, and on `/text` as a string. On `/fan` it sends the message to every client of
  * `/fan` in a plain loop, and on `/publish` to every client of `/publish` by the server's own publish, if there is one.
- * `/read` and `/reply` are echoes in which SpaceNode is compared with itself: it reads the messages in the way that
- * BENCH_READ names, and sends what it received or, with BENCH_REPLY=fresh, a copy of that.
+ * A client of `/topics/17` is subscribed to the topics of socket 17, and a message goes to the topic that it begins
+ * with. `/read` and `/reply` are echoes in which SpaceNode is compared with itself: it reads the messages in the way
+ * that BENCH_READ names, and sends what it received or, with BENCH_REPLY=fresh, a copy of that.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";

@@ -33,7 +33,8 @@ export const LIMIT = "raw";
 export const BASE = "base";
 
 const USUAL_PATHS: readonly Path[] = ["/echo", "/text", "/fan"];
-const PUBLISHING: readonly Path[] = [...USUAL_PATHS, "/publish"];
+const WITH_TOPICS: readonly Path[] = [...USUAL_PATHS, "/topics"];
+const PUBLISHING: readonly Path[] = [...WITH_TOPICS, "/publish"];
 /** The echoes in which SpaceNode is compared with itself, and with the limit. */
 const OWN_PATHS: readonly Path[] = ["/read", "/reply"];
 
@@ -94,8 +95,8 @@ export const peers: readonly Peer[] = [
   peer("node", OURS, "SpaceNode", OURS_AT_3),
   ...variants("node"),
   peer("node", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
-  peer("node", "ws", "ws", { env: WITHOUT_ADDONS, listens: ["tls"] }),
-  peer("node", "ws-addon", "ws + bufferutil", { file: "ws.ts", listens: ["tls"] }),
+  peer("node", "ws", "ws", { env: WITHOUT_ADDONS, paths: WITH_TOPICS, listens: ["tls"] }),
+  peer("node", "ws-addon", "ws + bufferutil", { file: "ws.ts", paths: WITH_TOPICS, listens: ["tls"] }),
   peer("node", "ws-3", "ws, level 3", WS_AT_3),
   peer("node", "ws-6", "ws, level 6", WS_AT_6),
   peer("node", "websocket", "websocket", { slow: true }),
@@ -105,8 +106,8 @@ export const peers: readonly Peer[] = [
   ...variants("deno"),
   peer("deno", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
   // Deno's own server agrees to no offer of permessage-deflate, so on Deno `ws` is the peer that compresses.
-  peer("deno", "native", "Deno.serve", { file: "deno-serve.ts", listens: ["tls"] }),
-  peer("deno", "ws", "ws", { slow: true }),
+  peer("deno", "native", "Deno.serve", { file: "deno-serve.ts", paths: WITH_TOPICS, listens: ["tls"] }),
+  peer("deno", "ws", "ws", { paths: WITH_TOPICS, slow: true }),
   peer("deno", "ws-3", "ws, level 3", WS_AT_3),
   peer("deno", "ws-6", "ws, level 6", WS_AT_6),
   peer("deno", LIMIT, "raw bytes (limit)", RAW),
@@ -114,7 +115,7 @@ export const peers: readonly Peer[] = [
   ...variants("bun"),
   peer("bun", "spacenode-6", "SpaceNode, level 6", OURS_AT_6),
   peer("bun", "native", "Bun.serve", { ...ALL, file: "bun-serve.ts" }),
-  peer("bun", "ws", "ws (Bun's shim)"),
+  peer("bun", "ws", "ws (Bun's shim)", { paths: WITH_TOPICS }),
   peer("bun", LIMIT, "raw bytes (limit)", RAW),
 ];
 

@@ -1,4 +1,5 @@
 /** Cells of what applications do beside the plain echo and the plain fan-out. */
+import { SOCKETS } from "../shared/topics.ts";
 import { type Cell, idSize, KIB, sizeName } from "./cell.ts";
 
 /** An echo that most cells here are a variation of. */
@@ -56,6 +57,16 @@ const mixture: Cell = {
   quick: true,
 };
 
+/** Publishing where most sockets are not meant: each is subscribed to 100 of 1,000 topics. */
+const topics: Cell = {
+  ...echo("topics", "publish to one of 1,000 topics with 100 sockets each, 1 in flight", 32, 1),
+  work: "topics",
+  path: "/topics",
+  payload: "topic",
+  connections: SOCKETS,
+  quick: true,
+};
+
 /**
  * A server that takes both cores and has to share one with the generator. The messages are compressed, because the
  * server's part of that is many times the generator's: the generator has compressed them before.
@@ -77,6 +88,7 @@ export const practiceCells: readonly Cell[] = [
   nonAscii(32),
   nonAscii(KIB),
   mixture,
+  topics,
   read(32),
   read(KIB),
   reply(32, 16),
