@@ -6,10 +6,11 @@
 import { type EChartsOption, init } from "echarts";
 import { digits, span, times } from "../shared/format.ts";
 import type { RuntimeName } from "../shared/machine.ts";
+import { isLevel } from "../shared/scatter.ts";
 import { cells } from "./cells.ts";
 import { LIMIT, OURS } from "./peers.ts";
 import { advantage, find, type Report, type Result, type Row, rowsOf, unitOf } from "./results.ts";
-import { isLevel, scatterOf } from "./scatter.ts";
+import { scatterOf } from "./scatter.ts";
 
 const TEXT = "#7a838c";
 const OUR_COLOUR = "#e2682a";

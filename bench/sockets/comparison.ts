@@ -2,11 +2,12 @@
 import { max, median, min } from "simple-statistics";
 import { digits, table } from "../shared/format.ts";
 import type { RuntimeName } from "../shared/machine.ts";
+import { isLevel } from "../shared/scatter.ts";
 import type { Cell } from "./cell.ts";
 import { cells } from "./cells.ts";
 import { BASE, OURS } from "./peers.ts";
 import { find, type Report, type Result, unitOf } from "./results.ts";
-import { type Field, isLevel, scatterOf } from "./scatter.ts";
+import { type Field, scatterOf } from "./scatter.ts";
 
 /** With fewer rounds than this, all of them agree too often by chance. */
 const ROUNDS_FOR_VERDICT = 3;

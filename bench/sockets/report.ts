@@ -1,10 +1,11 @@
 /** The text that a run prints: a line for each cell while it runs, then a table for each runtime. */
 import { digits, percent, table } from "../shared/format.ts";
 import type { RuntimeName } from "../shared/machine.ts";
+import { ratioText } from "../shared/scatter.ts";
 import type { Cell } from "./cell.ts";
 import { OURS } from "./peers.ts";
 import { advantage, cellOf, isGeneratorBound, labelOf, type Report, type Result, rowsOf, unitOf } from "./results.ts";
-import { ratioText, scatterOf } from "./scatter.ts";
+import { scatterOf } from "./scatter.ts";
 
 /** The figures that only some cells have: bytes on the wire with compression, and the heap of an idle connection. */
 function particulars(row: Result): string {

@@ -1,8 +1,9 @@
 /** The table of the targets: which of them a run has reached, and which it has missed by less than its scatter. */
 import { table, times } from "../shared/format.ts";
+import { ratioText } from "../shared/scatter.ts";
 import { OURS } from "./peers.ts";
 import { find, labelOf, type Report, type Result } from "./results.ts";
-import { ratioText, scatterOf } from "./scatter.ts";
+import { scatterOf } from "./scatter.ts";
 import { type Goal, targets } from "./targets.ts";
 
 export interface Reached {

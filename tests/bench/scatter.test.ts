@@ -1,11 +1,12 @@
 /** What the tables of the bench call level, reached or missed: two runs of the same build say how far chance goes. */
 import { describe, expect, test } from "vitest";
+import { isLevel, ratioText, scatterOfPairs } from "../../bench/shared/scatter.ts";
 import { cells } from "../../bench/sockets/cells.ts";
 import { comparisonTable, verdictOf } from "../../bench/sockets/comparison.ts";
 import type { Sample } from "../../bench/sockets/measure-cell.ts";
 import { AGAIN, BASE, OURS, type Peer, peers } from "../../bench/sockets/peers.ts";
 import { type Report, type Result, rowsOf, summarise } from "../../bench/sockets/results.ts";
-import { isLevel, ratioText, scatterOf, scatterOfPairs } from "../../bench/sockets/scatter.ts";
+import { scatterOf } from "../../bench/sockets/scatter.ts";
 import { reach } from "../../bench/sockets/target-table.ts";
 import type { Goal } from "../../bench/sockets/targets.ts";
 
