@@ -21,7 +21,11 @@ function echo(id: string, title: string, payloadBytes: number, inFlight: number)
 
 function overTls(payloadBytes: number, inFlight: number): Cell {
   const title = `echo binary ${sizeName(payloadBytes)} over TLS, ${inFlight} in flight`;
-  return { ...echo(`tls-${idSize(payloadBytes)}-${inFlight}`, title, payloadBytes, inFlight), tls: true, quick: true };
+  return {
+    ...echo(`tls-${idSize(payloadBytes)}-${inFlight}`, title, payloadBytes, inFlight),
+    tls: true,
+    quick: payloadBytes < KIB,
+  };
 }
 
 function nonAscii(payloadBytes: number): Cell {
