@@ -10,7 +10,7 @@ import { table } from "../shared/format.ts";
 
 /**
  * The highest ratio of each case: about twice the usual one on Node 26. `decodeHeader` alone takes a few ns, and its
- * ratio scatters too much, so that it is judged as a part of the cases with `receive`.
+ * ratio scatters too much for a bound. It is a small part of the cases with `receive`.
  */
 const bounds: Record<string, number> = {
   "encodeHeader, 16 frames": 4,
