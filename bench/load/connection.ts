@@ -3,8 +3,9 @@
  * replies.
  */
 import { createHash } from "node:crypto";
-import { connect, type Socket } from "node:net";
+import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 import process from "node:process";
+import { connect as connectTls } from "node:tls";
 
 const KEY = "c3BhY2Vub2RlIGJlbmNoIQ==";
 const ACCEPT = createHash("sha1").update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
@@ -50,10 +51,10 @@ export class Connection {
   extensions: string | undefined;
   #closing = false;
 
-  private constructor(port: number, onHandshakeBytes: (bytes: Uint8Array) => void) {
+  private constructor(port: number, tls: boolean, onHandshakeBytes: (bytes: Uint8Array) => void) {
     this.onBytes = onHandshakeBytes;
     const localAddress = nextSourceAddress();
-    this.#socket = connect({
+    const options: TcpNetConnectOpts = {
       host: "127.0.0.1",
       port,
       noDelay: true,
@@ -70,7 +71,9 @@ export class Connection {
           return true;
         },
       },
-    });
+    };
+    // The certificate was made for this run, and no authority has signed it.
+    this.#socket = tls ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
     this.closed = new Promise((resolve) => this.#socket.once("close", () => resolve()));
     this.#socket.once("close", () => {
       if (!this.#closing) this.onFault(new Error("the server closed a connection"));
@@ -82,11 +85,12 @@ export class Connection {
    * Resolves when the handshake is done.
    *
    * @param offer the value of Sec-WebSocket-Extensions; no such header is sent when it is undefined
+   * @param tls true for a connection over TLS
    */
-  static open(port: number, path: string, offer?: string): Promise<Connection> {
+  static open(port: number, path: string, offer?: string, tls = false): Promise<Connection> {
     return new Promise((resolve, reject) => {
       let response = "";
-      const connection = new Connection(port, (bytes) => {
+      const connection = new Connection(port, tls, (bytes) => {
         response += Buffer.from(bytes).toString("latin1");
         if (!response.includes("\r\n\r\n")) return;
         if (!response.startsWith("HTTP/1.1 101") || !response.includes(ACCEPT) || !response.endsWith("\r\n\r\n")) {

@@ -5,7 +5,8 @@
 import { constants, createDeflateRaw, inflateRawSync } from "node:zlib";
 import { keepsContext, SMALL_WINDOWS, windowsOf } from "../shared/deflate-modes.ts";
 import { maskedFrame, type Message, MessageCounter, OPCODE, readMessages } from "./frames.ts";
-import { type Expectation, payloadsOf, tooMuch, type Traffic } from "./traffic.ts";
+import { payloadsOf } from "./payloads.ts";
+import { type Expectation, tooMuch, type Traffic } from "./traffic.ts";
 import type { Workload } from "./workload.ts";
 
 const SERVER_BITS = `server_max_window_bits=${SMALL_WINDOWS.windowBits}`;

@@ -7,39 +7,7 @@ import { bench, do_not_optimize, run, summary } from "mitata";
 import { decodeHeader, encodeHeader } from "../../src/protocol/frame-header.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
 import { maskedFrame } from "../load/frames.ts";
-
-function decodePlainly(view: DataView): object {
-  const length7 = view.getUint8(1) & 0x7f;
-  const lengthBytes = length7 < 126 ? 0 : length7 === 126 ? 2 : 8;
-  const payloadLength = lengthBytes === 0
-    ? length7
-    : lengthBytes === 2
-    ? view.getUint16(2)
-    : Number(view.getBigUint64(2));
-  return {
-    fin: (view.getUint8(0) & 0x80) !== 0,
-    rsv1: (view.getUint8(0) & 0x40) !== 0,
-    opcode: view.getUint8(0) & 0x0f,
-    payloadLength,
-    maskingKey: view.getUint32(2 + lengthBytes, true),
-    byteLength: 6 + lengthBytes,
-  };
-}
-
-function encodePlainly(view: DataView, payloadLength: number): number {
-  view.setUint8(0, 0x82);
-  if (payloadLength < 126) {
-    view.setUint8(1, payloadLength);
-    return 2;
-  }
-  view.setUint8(1, payloadLength < 65_536 ? 126 : 127);
-  if (payloadLength < 65_536) {
-    view.setUint16(2, payloadLength);
-    return 4;
-  }
-  view.setBigUint64(2, BigInt(payloadLength));
-  return 10;
-}
+import { decodePlainly, encodePlainly } from "./references.ts";
 
 for (const payloadLength of [32, 1024, 65_536]) {
   const frame = maskedFrame(Opcode.BINARY, new Uint8Array(payloadLength));

@@ -2,7 +2,8 @@
  * Bun's own server, without pings and idle time-out. It hands over text as a string and binary data as a Buffer. It
  * compresses a message that is sent with `true`, at a level that cannot be set.
  */
-import { announce, deflate, LIMIT_BYTES } from "./support.ts";
+import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
+import { socketNumber, topicNames, topicOf } from "./topic-map.ts";
 
 interface Client {
   readonly readyState: number;
@@ -31,8 +32,9 @@ const perMessageDeflate = {
 }[deflate.mode];
 
 const server: BunServer = Bun.serve({
-  hostname: "127.0.0.1",
-  port: 0,
+  hostname: HOST,
+  ...place,
+  tls,
   fetch(request: Request): Response | undefined {
     const { pathname: path } = new URL(request.url);
     return server.upgrade(request, { data: { path } }) ? undefined : new Response("WebSocket only", { status: 426 });
@@ -46,6 +48,8 @@ const server: BunServer = Bun.serve({
     open(socket: Client): void {
       if (socket.data.path === "/fan") clients.add(socket);
       if (socket.data.path === "/publish") socket.subscribe("all");
+      const number = socketNumber(socket.data.path);
+      if (number !== undefined) { for (const name of topicNames(number)) socket.subscribe(name); }
     },
     close(socket: Client): void {
       clients.delete(socket);
@@ -56,6 +60,8 @@ const server: BunServer = Bun.serve({
         for (const client of clients) if (client.readyState === 1) client.send(message, compressed);
       } else if (path === "/publish") {
         server.publish("all", message, compressed);
+      } else if (path.startsWith("/topics/")) {
+        server.publish(topicOf(message as string), message, compressed);
       } else {
         socket.send(message, compressed);
       }

@@ -2,11 +2,10 @@
  * crossws on Node, over the `ws` that it bundles. On Deno and Bun it wraps their own servers, which are peers
  * themselves.
  */
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Peer } from "crossws";
 import crossws from "crossws/adapters/node";
-import { announce, LIMIT_BYTES } from "./support.ts";
+import { listenAndAnnounce, makeServer } from "./http-server.ts";
+import { LIMIT_BYTES } from "./support.ts";
 
 const clients = new Set<Peer>();
 
@@ -29,6 +28,6 @@ const adapter = crossws({
   },
 });
 
-const server = createServer();
+const server = makeServer();
 server.on("upgrade", adapter.handleUpgrade);
-server.listen(0, "127.0.0.1", () => announce((server.address() as AddressInfo).port));
+listenAndAnnounce(server);

@@ -4,14 +4,13 @@
  * their bytes.
  */
 import { createHash } from "node:crypto";
-import { createServer } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
-import { announce } from "./support.ts";
+import type { Socket } from "node:net";
+import { listenAndAnnounce, makeServer } from "./http-server.ts";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const clients = new Set<Socket>();
 
-const server = createServer();
+const server = makeServer();
 server.on("upgrade", (request, stream, head) => {
   const socket = stream as Socket;
   const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}${GUID}`).digest("base64");
@@ -33,4 +32,4 @@ server.on("upgrade", (request, stream, head) => {
     socket.on("data", (chunk) => socket.write(chunk));
   }
 });
-server.listen(0, "127.0.0.1", () => announce((server.address() as AddressInfo).port));
+listenAndAnnounce(server);

@@ -3,9 +3,11 @@
  * when compression is on. The environment variable BENCH_SPACENODE is the file URL of another checkout to run instead
  * of this one.
  */
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Socket } from "../../mod.ts";
-import { announce, deflate, LIMIT_BYTES } from "./support.ts";
+import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
+import { topicNames, topicOf } from "./topic-map.ts";
 
 /**
  * Users of Node and Bun get the built JavaScript from npm, and users of Deno get the sources from JSR. A runtime that
@@ -20,6 +22,7 @@ const app = await createApp({
   maxMessageBytes: LIMIT_BYTES,
   maxBufferedBytes: LIMIT_BYTES,
   logger: false,
+  ...(tls && { tls }),
   ...(mode !== "off" && {
     compression: {
       threshold: 0,
@@ -33,6 +36,16 @@ const app = await createApp({
 });
 
 const clients = new Set<Socket>();
+const { BENCH_READ: reading, BENCH_REPLY: replying } = process.env;
+
+async function echoStream(socket: Socket): Promise<void> {
+  const reader = socket.readable.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    socket.send(value);
+  }
+}
 
 app
   .ws("/echo", (socket) => {
@@ -48,10 +61,29 @@ app
       for (const client of clients) if (client.readyState === 1) client.send(data);
     });
   })
+  .ws("/read", async (socket) => {
+    if (reading === "loop") {
+      for await (const data of socket) socket.send(data);
+    } else if (reading === "stream") {
+      await echoStream(socket);
+    } else if (reading === "pipe") {
+      await socket.readable.pipeTo(socket.writable);
+    } else {
+      socket.on("message", (data) => socket.send(data));
+    }
+  })
+  .ws("/reply", (socket) => {
+    if (replying === "fresh") socket.on("message", (data) => socket.send(Buffer.from(data as Buffer)));
+    else socket.on("message", (data) => socket.send(data));
+  })
+  .ws("/topics/:socket", (socket, { params }) => {
+    for (const name of topicNames(Number(params.socket))) socket.subscribe(name);
+    socket.on("message", (text) => app.publish(topicOf(text as string), text));
+  })
   .ws("/publish", (socket) => {
     socket.subscribe("all");
     socket.on("message", (data) => app.publish("all", data));
   });
 
-await app.listen({ port: 0, host: "127.0.0.1" });
+await app.listen({ host: HOST, ...place });
 announce(app.address!.port);

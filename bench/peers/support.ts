@@ -2,6 +2,9 @@
  * What all peers have in common. The path to which a client connects says what a peer does with a message: on `/echo`
  * it sends the message back as it came, and on `/text` as a string. On `/fan` it sends the message to every client of
  * `/fan` in a plain loop, and on `/publish` to every client of `/publish` by the server's own publish, if there is one.
+ * A client of `/topics/17` is subscribed to the topics of socket 17, and a message goes to the topic that it begins
+ * with. `/read` and `/reply` are echoes in which SpaceNode is compared with itself: it reads the messages in the way
+ * that BENCH_READ names, and sends what it received or, with BENCH_REPLY=fresh, a copy of that.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -11,6 +14,19 @@ import type { Memory, Question } from "../shared/processes.ts";
 
 /** Larger than every message and every burst of the bench, so that no server reaches a limit. */
 export const LIMIT_BYTES: number = 64 * 1024 * 1024;
+
+export const HOST = "127.0.0.1";
+
+/** A port that several processes share, or any free one. */
+export const place: { port: number; reusePort: boolean } = {
+  port: Number(process.env.BENCH_PORT ?? 0),
+  reusePort: process.env.BENCH_REUSE_PORT === "1",
+};
+
+const { BENCH_TLS_KEY: key, BENCH_TLS_CERT: cert } = process.env;
+
+/** The key and the certificate in the cells over TLS; undefined in all others. */
+export const tls: { key: string; cert: string } | undefined = key && cert ? { key, cert } : undefined;
 
 const mode = (process.env.BENCH_DEFLATE ?? "off") as DeflateMode;
 const { windowBits, memLevel } = windowsOf(mode);

@@ -1,8 +1,7 @@
 /** `websocket` (WebSocket-Node), which brings bufferutil and utf-8-validate as dependencies. */
-import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import type { AddressInfo } from "node:net";
-import { announce, LIMIT_BYTES } from "./support.ts";
+import { listenAndAnnounce, makeServer } from "./http-server.ts";
+import { LIMIT_BYTES } from "./support.ts";
 
 interface Message {
   type: "utf8" | "binary";
@@ -32,7 +31,7 @@ const { server: WebSocketServer } = createRequire(import.meta.url)("websocket") 
   server: new (options: object) => WebSocketServer;
 };
 
-const httpServer = createServer();
+const httpServer = makeServer();
 const clients = new Set<Connection>();
 
 function send(connection: Connection, message: Message): void {
@@ -59,4 +58,4 @@ new WebSocketServer({
     connection.on("message", (message) => send(connection, message));
   }
 });
-httpServer.listen(0, "127.0.0.1", () => announce((httpServer.address() as AddressInfo).port));
+listenAndAnnounce(httpServer);

@@ -2,32 +2,9 @@
  * The cells of the bench: what is measured. A cell that is added here is run and shown in the tables, and in the charts
  * if `charts` says so.
  */
-
-import type { Workload } from "../load/workload.ts";
-import type { DeflateMode } from "../shared/deflate-modes.ts";
-
-export interface Cell extends Workload {
-  title: string;
-  /** The cell from which the row of a peer is taken that cannot do what this cell measures. */
-  elsewhere?: string;
-  /** Memory is measured without the engine's spare pages, and beside as many connections that were open before. */
-  trimmed?: boolean;
-  /** True when the cell is part of `--quick`. */
-  quick: boolean;
-  /** What the cell's panel in the charts shows, if it has one. */
-  charts: "figure" | "latency" | "none";
-}
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-
-function sizeName(bytes: number): string {
-  return bytes >= MIB ? `${bytes / MIB} MiB` : bytes >= KIB ? `${bytes / KIB} KiB` : `${bytes} B`;
-}
-
-function idSize(bytes: number): string {
-  return bytes >= MIB ? `${bytes / MIB}m` : bytes >= KIB ? `${bytes / KIB}k` : `${bytes}`;
-}
+import { type Cell, idSize, KIB, MIB, sizeName } from "./cell.ts";
+import { deflateCells } from "./deflate-cells.ts";
+import { practiceCells } from "./practice-cells.ts";
 
 const echoShapes: [payloadBytes: number, inFlight: number, quick: boolean][] = [
   [32, 1, true],
@@ -56,50 +33,6 @@ function echo(payload: "binary" | "text"): Cell[] {
   }));
 }
 
-const DEFLATE_TITLE: Record<DeflateMode, string> = {
-  off: "",
-  "no-takeover": "deflate without takeover",
-  takeover: "deflate with takeover",
-  "small-windows": "deflate as in Python's websockets",
-};
-
-/** The beginnings of the cells' names. */
-const DEFLATE_ID = { "no-takeover": "deflate", takeover: "takeover", "small-windows": "python" };
-
-function compressedEcho(deflate: Exclude<DeflateMode, "off">): Cell[] {
-  return [200, 2 * KIB, 64 * KIB].map((payloadBytes) => ({
-    id: `${DEFLATE_ID[deflate]}-${idSize(payloadBytes)}-4`,
-    title: `echo JSON ${sizeName(payloadBytes)}, ${DEFLATE_TITLE[deflate]}, 4 in flight`,
-    work: "echo",
-    path: "/text",
-    payload: "json",
-    payloadBytes,
-    connections: 50,
-    inFlight: 4,
-    deflate,
-    quick: deflate === "no-takeover" && payloadBytes === 2 * KIB,
-    charts: payloadBytes === 2 * KIB && deflate !== "small-windows" ? "figure" : "none",
-  }));
-}
-
-/** The memory that each of 1,000 connections adds to a server that has 1,000 already, with or without compression. */
-function idleDeflate(deflate: DeflateMode): Cell {
-  return {
-    id: deflate === "off" ? "idle-1000" : `idle-1000-${DEFLATE_ID[deflate]}`,
-    title: `idle memory of 1 in 1,000, ${DEFLATE_TITLE[deflate] || "no compression"}`,
-    work: "idle",
-    path: "/text",
-    payload: "json",
-    payloadBytes: 2 * KIB,
-    connections: 1_000,
-    inFlight: 1,
-    deflate,
-    trimmed: true,
-    quick: false,
-    charts: deflate === "off" || deflate === "small-windows" ? "none" : "figure",
-  };
-}
-
 function fan(path: "/fan" | "/publish", inFlight: number): Cell {
   const how = path === "/fan" ? "loop" : "publish";
   return {
@@ -118,23 +51,26 @@ function fan(path: "/fan" | "/publish", inFlight: number): Cell {
   };
 }
 
-/** JSON for 200 receivers: a server may compress the message once and send the same bytes to all of them. */
-function compressedFan(path: "/fan" | "/publish"): Cell {
+/** The same text in every message, from which a server gains that keeps its last text or its last frame. */
+function same(cell: Cell, id: string, elsewhere?: string): Cell {
+  const { elsewhere: _, ...rest } = cell;
   return {
-    ...fan(path, 1),
-    id: path === "/fan" ? "fan-loop-deflate" : "fan-publish-deflate",
-    title: `fan-out of JSON 2 KiB 1 to 200, deflate, ${path === "/fan" ? "loop" : "publish"}`,
-    payload: "json",
-    payloadBytes: 2 * KIB,
-    deflate: "no-takeover",
-    ...(path === "/publish" && { elsewhere: "fan-loop-deflate" }),
+    ...rest,
+    id,
+    title: `${cell.title}, always the same text`,
+    same: true,
+    ...(elsewhere !== undefined && { elsewhere }),
     quick: false,
+    charts: "none",
   };
 }
 
+const echoedTexts = echo("text");
+
 export const cells: readonly Cell[] = [
   ...echo("binary"),
-  ...echo("text"),
+  ...echoedTexts,
+  same(echoedTexts.find(({ id }) => id === "text-32-16")!, "text-same-16"),
   {
     id: "json-2k-16",
     title: "echo JSON 2 KiB with non-ASCII, 16 in flight",
@@ -165,6 +101,8 @@ export const cells: readonly Cell[] = [
   fan("/fan", 16),
   fan("/publish", 1),
   fan("/publish", 16),
+  same(fan("/fan", 16), "fan-same-16"),
+  same(fan("/publish", 16), "publish-same-16", "fan-same-16"),
   {
     id: "handshake",
     title: "handshake and close, 16 at a time",
@@ -191,13 +129,6 @@ export const cells: readonly Cell[] = [
     quick: true,
     charts: "figure",
   },
-  ...compressedEcho("no-takeover"),
-  ...compressedEcho("takeover"),
-  ...compressedEcho("small-windows"),
-  compressedFan("/fan"),
-  compressedFan("/publish"),
-  idleDeflate("off"),
-  idleDeflate("no-takeover"),
-  idleDeflate("takeover"),
-  idleDeflate("small-windows"),
+  ...deflateCells,
+  ...practiceCells,
 ];

@@ -6,9 +6,11 @@
 import { type EChartsOption, init } from "echarts";
 import { digits, span, times } from "../shared/format.ts";
 import type { RuntimeName } from "../shared/machine.ts";
+import { isLevel } from "../shared/scatter.ts";
 import { cells } from "./cells.ts";
 import { LIMIT, OURS } from "./peers.ts";
 import { advantage, find, type Report, type Result, type Row, rowsOf, unitOf } from "./results.ts";
+import { scatterOf } from "./scatter.ts";
 
 const TEXT = "#7a838c";
 const OUR_COLOUR = "#e2682a";
@@ -38,11 +40,13 @@ function panelsOf(results: Result[], runtime: RuntimeName): Panel[] {
   return shown.map(({ id, title, charts }) => {
     const rows = rowsOf(results, runtime, id);
     if (charts === "latency") return latencyPanel(title, rows);
+    const scatter = scatterOf(results, runtime, id);
     const bars = rows.filter(({ peer }) => peer !== LIMIT).map((row) => {
       // SpaceNode at another level is in our colour, and compared with SpaceNode at its own level.
       const isOurs = row.peer.startsWith(OURS);
-      const ratio = row.peer === OURS ? "" : `  ${times(advantage(results, row))}`;
-      const note = `${digits(row.figure)} ${unitOf(id)}${ratio}`;
+      const ratio = row.peer === OURS ? undefined : advantage(results, row);
+      const standing = ratio !== undefined && isLevel(ratio, scatter) ? "level" : times(ratio);
+      const note = `${digits(row.figure)} ${unitOf(id)}  ${standing}`.trimEnd();
       return { label: row.label, figure: row.figure, isOurs, note };
     });
     const limit = rows.find(({ peer }) => peer === LIMIT)?.figure;
@@ -160,7 +164,8 @@ export function chart({ results, machine, date }: Report, runtime: RuntimeName):
     textStyle: { color: TEXT, fontFamily: FONT, fontSize: 16, fontWeight: 600 },
   };
   const footing = {
-    text: "×: ratio to SpaceNode's · dashed: a bare node:http upgrade that sends raw bytes back · " +
+    text:
+      "×: ratio to SpaceNode's; level: within the scatter · dashed: a bare node:http upgrade that sends raw bytes back · " +
       `${machine.cpu}, ${machine.cores} cores · ${date.slice(0, 10)}`,
     left: MARGIN,
     top: top + 2,

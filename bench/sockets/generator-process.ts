@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
-import type { Target } from "../load/loads.ts";
+import type { Target } from "../load/load.ts";
 import { type Cores, pinned } from "../shared/machine.ts";
 import { PATIENCE_MS, within } from "../shared/processes.ts";
 import type { Call, Reply, Window } from "./generator.ts";

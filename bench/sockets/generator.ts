@@ -2,7 +2,8 @@
 import process from "node:process";
 import { quantileSorted } from "simple-statistics";
 import { wireBytes } from "../load/connection.ts";
-import { type Load, openLoad, type Target } from "../load/loads.ts";
+import type { Load, Target } from "../load/load.ts";
+import { openLoad } from "../load/loads.ts";
 
 export type Call = { call: "open"; target: Target } | { call: "drive"; seconds: number } | { call: "close" };
 

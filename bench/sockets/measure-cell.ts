@@ -1,9 +1,12 @@
 /** One measurement: one peer in one cell, with a fresh server process. */
+import { max, min, sum } from "simple-statistics";
+import { type Certificate, makeCertificate } from "../shared/certificate.ts";
 import type { Cores, Runtime } from "../shared/machine.ts";
-import { type Memory, Server } from "../shared/processes.ts";
-import type { Cell } from "./cells.ts";
+import type { Memory, Server } from "../shared/processes.ts";
+import type { Cell } from "./cell.ts";
 import type { GeneratorProcess } from "./generator-process.ts";
 import { LIMIT, type Peer } from "./peers.ts";
+import { Servers } from "./servers.ts";
 
 /** The values of one round. */
 export interface Sample {
@@ -31,13 +34,16 @@ export interface Times {
   idleConnections: number;
 }
 
-async function measureCpu(server: Server, generator: GeneratorProcess, times: Times): Promise<Sample> {
+async function measureCpu(server: Servers, generator: GeneratorProcess, times: Times): Promise<Sample> {
   await generator.drive(times.warmUpSeconds);
   const before = await server.cpuMicroseconds();
   const { count, seconds, generatorShare, p50Ms, p99Ms, sentBytes, receivedBytes } = await generator.drive(
     times.seconds,
   );
-  const spent = (await server.cpuMicroseconds()) - before;
+  const after = await server.cpuMicroseconds();
+  const spentBy = after.map((microseconds, index) => microseconds - before[index]);
+  if (min(spentBy) < max(spentBy) / 10) throw new Error("one of the processes got hardly a connection");
+  const spent = sum(spentBy);
   return {
     figure: spent / count,
     perSecond: count / seconds,
@@ -83,6 +89,16 @@ async function measureIdle(server: Server, generator: GeneratorProcess, cell: Ce
   };
 }
 
+const REUSED_PORT = { BENCH_REUSE_PORT: "1" };
+
+let certificate: Certificate | undefined;
+
+/** The certificate that all servers of this run share. */
+function tlsEnv(): Record<string, string> {
+  certificate ??= makeCertificate();
+  return { BENCH_TLS_KEY: certificate.key, BENCH_TLS_CERT: certificate.cert };
+}
+
 /** Starts the peer, measures, and stops the peer. */
 export async function measureCell(
   peer: Peer,
@@ -93,17 +109,24 @@ export async function measureCell(
   times: Times,
 ): Promise<Sample> {
   const raw = peer.id === LIMIT;
-  const env = { ...peer.env, BENCH_DEFLATE: cell.deflate };
-  const server = await Server.start({ file: peer.file, env }, runtime, cores?.server);
+  const env = {
+    ...peer.env,
+    BENCH_DEFLATE: cell.deflate,
+    ...(cell.tls && tlsEnv()),
+    ...(cell.processes && REUSED_PORT),
+  };
+  const servers = new Servers();
   try {
+    const core = cell.processes === undefined ? cores?.server : undefined;
+    await servers.start({ file: peer.file, env }, runtime, core, cell.processes);
     if (cell.work === "idle") {
       const connections = Math.min(cell.connections, times.idleConnections);
-      return await measureIdle(server, generator, { ...cell, connections }, raw);
+      return await measureIdle(servers.first, generator, { ...cell, connections }, raw);
     }
-    await generator.open({ workload: cell, port: server.port, raw });
-    return await measureCpu(server, generator, times);
+    await generator.open({ workload: cell, port: servers.port, raw });
+    return await measureCpu(servers, generator, times);
   } finally {
     await generator.close();
-    await server.stop();
+    await servers.stop();
   }
 }

@@ -1,9 +1,10 @@
 /** The results of a run: how they are made from samples, looked up and compared. */
 import { max, median, min } from "simple-statistics";
 import type { Machine, RuntimeName } from "../shared/machine.ts";
-import { type Cell, cells } from "./cells.ts";
+import type { Cell } from "./cell.ts";
+import { cells } from "./cells.ts";
 import type { Sample, Times } from "./measure-cell.ts";
-import { OURS, type Peer, peers } from "./peers.ts";
+import { AGAIN, OURS, type Peer, peers } from "./peers.ts";
 
 /**
  * Each field of a sample is here the median of the rounds, but with `--lowest` the figure is that of the lowest round.
@@ -71,12 +72,12 @@ export function find(results: Result[], runtime: RuntimeName, peer: string, cell
 export type Row = Result & { label: string };
 
 /**
- * The results of a cell, the best first. For a peer that cannot do what the cell measures, its result in the cell
- * `elsewhere` is taken.
+ * The results of a cell, the best first, without the second run of SpaceNode. For a peer that cannot do what the cell
+ * measures, its result in the cell `elsewhere` is taken.
  */
 export function rowsOf(results: Result[], runtime: RuntimeName, id: string): Row[] {
   const of = (cell: string | undefined): Result[] =>
-    results.filter((result) => result.runtime === runtime && result.cell === cell);
+    results.filter((result) => result.runtime === runtime && result.cell === cell && result.peer !== AGAIN);
   const cell = cellOf(id);
   const isCompressed = cell !== undefined && cell.deflate !== "off";
   const name = ({ peer }: Result): string => labelOf(runtime, peer, isCompressed);

@@ -2,102 +2,60 @@
  * The bench of the sockets: SpaceNode beside other servers, or beside another checkout of itself. Each server runs in a
  * process of its own and the load in another, each on a core of its own where the system can pin processes.
  *
- *     node bench/sockets/run.ts [--quick] [--base ../other-checkout] [--runtime node,deno,bun]
+ *     node bench/sockets/run.ts [--quick] [--against main] [--base ../other-checkout] [--runtime node,deno,bun]
  *                               [--only echo-32-16,…] [--peers spacenode,ws,raw] [--rounds 3] [--seconds 2]
- *                               [--warm-up 1] [--lowest] [--out bench/results]
+ *                               [--warm-up 1] [--lowest] [--out bench/results] [--help]
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
 import process from "node:process";
-import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
-import { chooseCores, type Cores, describeMachine, findCommit, root, type Runtime } from "../shared/machine.ts";
-import { amount, chosen, chosenRuntimes, refuse } from "../shared/options.ts";
-import { type Cell, cells } from "./cells.ts";
+import { chooseCores, type Cores, describeMachine, root, type Runtime } from "../shared/machine.ts";
+import type { Cell } from "./cell.ts";
 import { chart } from "./charts.ts";
 import { comparisonTable } from "./comparison.ts";
 import { GeneratorProcess } from "./generator-process.ts";
-import { measureCell, type Sample, type Times } from "./measure-cell.ts";
-import { BASE, basePeers, OURS, type Peer, peers as others } from "./peers.ts";
-import { cellLine, runtimeTable, targetTable } from "./report.ts";
+import { measureCell, type Sample } from "./measure-cell.ts";
+import type { Peer } from "./peers.ts";
+import { cellLine, runtimeTable } from "./report.ts";
 import { type Report, summarise } from "./results.ts";
-
-const { values } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    base: { type: "string" },
-    runtime: { type: "string" },
-    only: { type: "string" },
-    peers: { type: "string" },
-    rounds: { type: "string" },
-    seconds: { type: "string" },
-    "warm-up": { type: "string" },
-    lowest: { type: "boolean", default: false },
-    out: { type: "string" },
-  },
-});
+import { readSettings } from "./settings.ts";
+import { targetTable } from "./target-table.ts";
 
 const RESULTS = new URL("../results", import.meta.url).pathname;
-const { quick } = values;
-const base = values.base === undefined ? undefined : pathToFileURL(`${resolve(values.base)}/`);
-if (base && !existsSync(new URL("mod.ts", base))) refuse(`--base ${values.base}: expected a folder with a mod.ts`);
-const peers = base ? [...others, ...basePeers(base)] : others;
-const onlyCells = chosen("only", values.only, cells.map(({ id }) => id));
-const onlyPeers = chosen("peers", values.peers ?? (base && `${OURS},${BASE}`), peers.map(({ id }) => id));
-// An even number of rounds lets each of the two checkouts go first equally often.
-const rounds = amount("rounds", values.rounds, base ? 6 : quick ? 1 : 3);
-const spans: Times = {
-  seconds: amount("seconds", values.seconds, quick ? 0.25 : 2),
-  warmUpSeconds: amount("warm-up", values["warm-up"], quick ? 0.3 : 1),
-  idleConnections: quick ? 2_000 : 10_000,
-};
+const { base, runtimes, cells, peersOf, rounds, times, lowest, out, whole } = readSettings(process.argv.slice(2));
 
 // The packages for Node and Bun are built. The base needs no node_modules: its types are stripped and not checked.
 execFileSync("npm", ["run", "--silent", "build"], { cwd: root, stdio: "inherit" });
 if (base) {
   const types = new URL("node_modules/@types", root).pathname;
-  const project = new URL("tsconfig.build.json", base).pathname;
+  const project = new URL("tsconfig.build.json", base.folder).pathname;
   execFileSync("npx", ["tsc", "-p", project, "--noCheck", "--typeRoots", types], { cwd: root, stdio: "inherit" });
 }
 
 const cores = chooseCores();
-const runtimes = chosenRuntimes(values.runtime);
 
 const report: Report = {
   date: new Date().toISOString(),
   machine: describeMachine(runtimes, ["ws", "bufferutil", "websocket", "crossws"], cores),
-  ...(base && { base: { folder: base.pathname, commit: findCommit(base) } }),
+  ...(base && { base: { folder: base.folder.pathname, commit: base.commit } }),
   rounds,
-  lowest: values.lowest,
-  times: spans,
+  lowest,
+  times,
   results: [],
   failures: [],
 };
 let generator = new GeneratorProcess(cores);
 
-function takesPart(peer: Peer, runtime: Runtime, cell: Cell): boolean {
-  if (peer.runtime !== runtime.name || (cell.path === "/publish" && !peer.publishes)) return false;
-  if (!isComparable(peer, cell)) return false;
-  return onlyPeers ? onlyPeers.has(peer.id) : !(quick && peer.slow);
-}
-
-function isComparable({ deflates }: Peer, { deflate }: Cell): boolean {
-  return deflate === "off" ? deflates !== "only" : deflates !== "never";
-}
-
 /** The peers take turns, in another order in each round, so that a passing disturbance does not hit one peer alone. */
 async function runCell(cell: Cell, runtime: Runtime, pinnedTo: Cores | undefined): Promise<void> {
-  const samplesOf = new Map<Peer, Sample[]>(
-    peers.filter((peer) => takesPart(peer, runtime, cell)).map((peer) => [peer, []]),
-  );
+  const samplesOf = new Map<Peer, Sample[]>(peersOf(runtime, cell).map((peer) => [peer, []]));
   if (samplesOf.size === 0) return;
   for (let round = 0; round < rounds; round += 1) {
     const order = [...samplesOf.keys()];
     for (const peer of [...order.slice(round % order.length), ...order.slice(0, round % order.length)]) {
       if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${cell.id}, round ${round + 1}: ${peer.label}`);
       try {
-        samplesOf.get(peer)?.push(await measureCell(peer, runtime, cell, generator, pinnedTo, spans));
+        samplesOf.get(peer)?.push(await measureCell(peer, runtime, cell, generator, pinnedTo, times));
       } catch (error) {
         const { message } = error as Error;
         report.failures.push({ runtime: runtime.name, peer: peer.id, cell: cell.id, reason: message });
@@ -108,13 +66,13 @@ async function runCell(cell: Cell, runtime: Runtime, pinnedTo: Cores | undefined
   }
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   for (const [peer, samples] of samplesOf) {
-    if (samples.length > 0) report.results.push(summarise(peer, cell, samples, values.lowest));
+    if (samples.length > 0) report.results.push(summarise(peer, cell, samples, lowest));
   }
   console.log(cellLine(report, runtime.name, cell));
 }
 
 /** Only the whole bench replaces the committed results; a part of it or a short one is saved where `--out` says. */
-function save(folder = quick || onlyCells || onlyPeers || values.runtime ? undefined : RESULTS): void {
+function save(folder = whole ? RESULTS : undefined): void {
   if (folder === undefined) return;
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/latest.json`, `${JSON.stringify(report, undefined, 2)}\n`);
@@ -138,9 +96,7 @@ console.log(
 if (report.base) console.log(`here: ${report.machine.commit}; base: ${report.base.commit} in ${report.base.folder}`);
 for (const runtime of runtimes) {
   console.log(`\n${runtime.name} ${runtime.version}: server CPU for a message; ×: the ratio to ours`);
-  for (const cell of cells.filter(({ id, quick: isQuick }) => (onlyCells ? onlyCells.has(id) : isQuick || !quick))) {
-    await runCell(cell, runtime, cores);
-  }
+  for (const cell of cells) await runCell(cell, runtime, cores);
 }
 generator.stop();
 console.log(`\nIt took ${Math.round(performance.now() / 1000)} s.`);
@@ -153,4 +109,4 @@ if (report.failures.length > 0) {
   console.log(`\nFailed, and left out:\n${[...faults].join("\n")}`);
   process.exitCode = 1;
 }
-save(values.out);
+save(out);
