@@ -104,6 +104,7 @@ describe.each(deflateModes)("sent messages: %s", (_name, mode) => {
     ["1,023 bytes of binary data are not compressed", {}, Buffer.from(prose(1023)), false],
     ["bytes are counted, not characters", {}, "€".repeat(342), true],
     ["bytes are not estimated from characters", {}, "é".repeat(511), false],
+    ["a threshold that characters of three bytes just reach", { threshold: 300 }, "€".repeat(100), true],
     ["a threshold of its own", { threshold: 100 }, prose(100), true],
     ["a byte below it", { threshold: 100 }, prose(99), false],
     ["a threshold of 0 compresses all messages that shrink", { threshold: 0 }, "a".repeat(20), true],
@@ -383,6 +384,28 @@ describe.each(deflateModes)("received messages: %s", (_name, mode) => {
     await client.closed();
     await until(() => received.length === data.length);
     expect(received.map((each, i) => each === data[i])).toEqual(data.map(() => true));
+  });
+});
+
+describe.each(deflateModes)("the settings of the deflater: %s", (_name, mode) => {
+  async function sizeOf(compression: Compression, data: string | Buffer): Promise<number[]> {
+    const { client, socket } = await deflatePair({ ...mode, threshold: 0, ...compression });
+    for (let i = 0; i < 2; i++) socket.send(data, { compress: true });
+    return [(await client.next()).wireBytes, (await client.next()).wireBytes];
+  }
+
+  test("a higher level makes a message smaller", async () => {
+    const message = prose(20 * KiB);
+    const [[fast], [thorough]] = [await sizeOf({ level: 1 }, message), await sizeOf({ level: 9 }, message)];
+    expect(thorough).toBeLessThan(fast);
+  });
+
+  test("no message refers to bytes that lie further back than the window that was agreed on", async () => {
+    const bytes = noise(700);
+    // RFC 7692 §7.1.2.1: a window of 9 bits has 512 bytes.
+    const repeated = Buffer.concat([bytes, bytes]);
+    for (const size of await sizeOf({ serverMaxWindowBits: 9 }, repeated)) expect(size).toBeGreaterThanOrEqual(1_400);
+    expect((await sizeOf({ serverMaxWindowBits: 15 }, repeated))[0]).toBeLessThan(800);
   });
 });
 
