@@ -30,7 +30,9 @@ test("a source file is tested by the files of its name, and not by those of a so
 
 test("slow tests are left out, unless a source file has no others", () => {
   expect(testsOf("src/protocol/server-protocol.ts")).not.toContain("tests/protocol/server-protocol-properties.test.ts");
-  expect(testsOf("src/transport/compressing-outbox.ts")).toEqual(["tests/transport/compressing-outbox.test.ts"]);
+  expect(testsOf("src/transport/deflate/negotiated-deflate.ts")).toEqual([
+    "tests/transport/deflate/negotiated-deflate.test.ts",
+  ]);
 });
 
 test("every target has a test that exists", () => {
