@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { until } from "../support/app.ts";
 import { block, pair, roundTrips, SETTINGS, stall } from "../support/connection.ts";
-import { close, text } from "../support/frames.ts";
+import { close, opcodes, text } from "../support/frames.ts";
 
 describe("a slow consumer", () => {
   test("is closed with 1013, behind all that was sent before", async () => {
@@ -110,4 +110,27 @@ describe("backpressure", () => {
     expect(client.frames.length).toBe(sent + 1);
     expect(await recorder.closed.promise).toEqual(["close", 1000, true]);
   });
+});
+
+test("highWaterMark is the most that may wait: send tells of the first byte above it", async () => {
+  const { connection } = await pair({ highWaterMark: 100 });
+  connection.start();
+  // Both wait for the end of the turn, with a header of two bytes each.
+  expect([connection.send("a".repeat(48)), connection.send("b".repeat(48))]).toEqual(["sent", "sent"]);
+  expect([connection.bufferedAmount, connection.send("")]).toEqual([100, "full"]);
+});
+
+test("a Ping that would wait behind more than maxBufferedBytes is not sent, and at that number it is", async () => {
+  const { connection, client } = await pair({ maxBufferedBytes: 100 });
+  connection.start();
+  connection.send("a".repeat(98));
+  connection.ping(Buffer.from("1"));
+  expect(connection.bufferedAmount).toBe(103);
+  connection.ping(Buffer.from("2"));
+  expect(connection.bufferedAmount).toBe(103);
+  connection.close(1000, "");
+  await client.nextFrame();
+  const { opcode, payload } = await client.nextFrame();
+  expect([opcode, `${payload}`]).toEqual([opcodes.ping, "1"]);
+  expect((await client.nextFrame()).opcode).toBe(opcodes.close);
 });

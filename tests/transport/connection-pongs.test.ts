@@ -164,3 +164,15 @@ describe("the heartbeat", () => {
     expect(one.recorder.of("close")).toEqual([]);
   });
 });
+
+test("no Ping and no Pong follows a Close (RFC 6455 §5.5.1)", async () => {
+  const { connection, client } = await pair();
+  connection.start();
+  connection.close(1000, "");
+  connection.ping(Buffer.from("late"));
+  connection.pong(Buffer.from("late"));
+  await client.nextFrame();
+  client.send(close(1000));
+  await client.closed();
+  expect(client.frames.map(({ opcode }) => opcode)).toEqual([opcodes.close]);
+});
