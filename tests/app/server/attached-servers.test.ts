@@ -248,6 +248,25 @@ describe("other upgrade listeners", () => {
     expect(app.stats()).toMatchObject({ accepted: 0, refused: 3 });
   });
 
+  test("that respond while the hook of the app is still thinking keep the connection: no 408 lands in it", async () => {
+    const server = await plainServer();
+    const taken = Promise.withResolvers<RawSocket>();
+    const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
+    onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
+    app.ws("/", { upgrade: () => new Promise(() => {}) }, () => {}).attach(server);
+    server.on("upgrade", (request: IncomingMessage, raw: RawSocket) => {
+      if (request.headers.host !== "theirs.example") return;
+      raw.write("HTTP/1.1 101 Theirs\r\n\r\n");
+      taken.resolve(raw);
+    });
+    const received = rawRequest(portOfServer(server), upgradeRequest("/", { Host: "theirs.example" }));
+    const raw = await taken.promise;
+    // The deadline of a handshake that comes later is over, so that of theirs would be over too.
+    expect(statusOf(await rawRequest(portOfServer(server), upgradeRequest("/")))).toBe(408);
+    raw.end("still theirs");
+    expect(await received).toBe("HTTP/1.1 101 Theirs\r\n\r\nstill theirs");
+  });
+
   test("may be those of another app: each app has its paths", async () => {
     const server = await plainServer();
     const [first, second] = [await createApp({ logger: false }), await createApp({ logger: false })];
