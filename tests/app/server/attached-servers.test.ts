@@ -250,12 +250,17 @@ describe("other upgrade listeners", () => {
 
   test("that respond while the hook of the app is still thinking keep the connection: no 408 lands in it", async () => {
     const server = await plainServer();
-    const taken = Promise.withResolvers<RawSocket>();
+    const [asked, taken] = [Promise.withResolvers<void>(), Promise.withResolvers<RawSocket>()];
     const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
     onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
-    app.ws("/", { upgrade: () => new Promise(() => {}) }, () => {}).attach(server);
-    server.on("upgrade", (request: IncomingMessage, raw: RawSocket) => {
+    const upgrade = (): Promise<never> => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    app.ws("/", { upgrade }, () => {}).attach(server);
+    server.on("upgrade", async (request: IncomingMessage, raw: RawSocket) => {
       if (request.headers.host !== "theirs.example") return;
+      await asked.promise;
       raw.write("HTTP/1.1 101 Theirs\r\n\r\n");
       taken.resolve(raw);
     });
