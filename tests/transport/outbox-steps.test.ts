@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { RSV1 } from "../../src/protocol/frame-header.ts";
 import { Opcode } from "../../src/protocol/opcode.ts";
 import { LARGE_FROM_BYTES, Outbox } from "../../src/transport/outbox.ts";
+import { frame as clientFrame } from "../support/frames.ts";
 import { StalledSocket } from "../support/stalled-socket.ts";
 
 interface Slow {
@@ -25,13 +26,9 @@ function slow(): Slow {
   return one;
 }
 
-/** A server's frame with a payload of less than 126 bytes or at most 65,535 bytes. */
-function frame(opcode: number, payload: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(payload as string);
-  const { length } = bytes;
-  const header = length < 126 ? [0x80 | opcode, length] : [0x80 | opcode, 126, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from(header), bytes]);
-}
+/** A server's frame, which is not masked. */
+const frame = (opcode: number, payload: string | Uint8Array): Buffer =>
+  clientFrame(opcode, payload, { maskingKey: false });
 
 const text = (payload: string): Buffer => frame(Opcode.TEXT, payload);
 
