@@ -26,9 +26,9 @@ import {
   pathOf,
   RequestParts,
 } from "../http/request.ts";
+import { discard } from "../http/response.ts";
 import { type RouteMatch, Router } from "../http/router.ts";
 import type { ProxyPredicate } from "../http/trust-proxy.ts";
-import { discard } from "../http/response.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { OriginChecker } from "./origin-checker.ts";
