@@ -4,6 +4,7 @@
  */
 import { type Cell, idSize, KIB, MIB, sizeName } from "./cell.ts";
 import { deflateCells } from "./deflate-cells.ts";
+import { fan } from "./fan-cell.ts";
 import { practiceCells } from "./practice-cells.ts";
 
 const echoShapes: [payloadBytes: number, inFlight: number, quick: boolean][] = [
@@ -31,24 +32,6 @@ function echo(payload: "binary" | "text"): Cell[] {
     quick: quick && payload === "binary",
     charts: quick && payload === "binary" ? "figure" : "none",
   }));
-}
-
-function fan(path: "/fan" | "/publish", inFlight: number): Cell {
-  const how = path === "/fan" ? "loop" : "publish";
-  return {
-    id: `fan-${how}-${inFlight}`,
-    title: `fan-out 1 to 200, ${inFlight === 1 ? "1 in flight" : `bursts of ${inFlight}`}, ${how}`,
-    work: "fan",
-    path,
-    payload: "text",
-    payloadBytes: 32,
-    connections: 200,
-    inFlight,
-    deflate: "off",
-    ...(path === "/publish" && { elsewhere: `fan-loop-${inFlight}` }),
-    quick: path === "/fan" || inFlight === 16,
-    charts: "figure",
-  };
 }
 
 /** The same text in every message, from which a server gains that keeps its last text or its last frame. */

@@ -1,6 +1,7 @@
 /** The cells with permessage-deflate. */
 import type { DeflateMode } from "../shared/deflate-modes.ts";
 import { type Cell, idSize, KIB, sizeName } from "./cell.ts";
+import { fan } from "./fan-cell.ts";
 
 const DEFLATE_TITLE: Record<DeflateMode, string> = {
   off: "",
@@ -49,11 +50,7 @@ function idleDeflate(deflate: DeflateMode): Cell {
 /** JSON for 200 receivers: a server may compress the message once and send the same bytes to all of them. */
 function compressedFan(path: "/fan" | "/publish"): Cell {
   return {
-    work: "fan",
-    path,
-    connections: 200,
-    inFlight: 1,
-    charts: "figure",
+    ...fan(path, 1),
     id: path === "/fan" ? "fan-loop-deflate" : "fan-publish-deflate",
     title: `fan-out of JSON 2 KiB 1 to 200, deflate, ${path === "/fan" ? "loop" : "publish"}`,
     payload: "json",
