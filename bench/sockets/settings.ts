@@ -48,6 +48,12 @@ export interface Settings {
   whole: boolean;
 }
 
+/** The checkout that `--against` or `--base` names, if there is one. */
+function baseOf(against: string | undefined, folder: string | undefined): Checkout | undefined {
+  if (against !== undefined) return revision(against);
+  return folder === undefined ? undefined : checkoutIn(folder);
+}
+
 function checkoutIn(folder: string): Checkout {
   const url = pathToFileURL(`${resolve(folder)}/`);
   if (!existsSync(new URL("mod.ts", url))) refuse(`--base ${folder}: expected a folder with a mod.ts`);
@@ -113,11 +119,11 @@ export function readSettings(args: string[]): Settings {
     out: values.out,
     whole: !quick && !onlyCells && !onlyPeers && values.runtime === undefined,
   };
-  const base = values.against !== undefined ? revision(values.against) : values.base && checkoutIn(values.base);
+  const base = baseOf(values.against, values.base);
   const all = [...peers, ...(base ? basePeers(base.folder) : []), ...secondRuns];
   return {
     ...settings,
-    base: base || undefined,
+    base,
     peersOf: (runtime, cell) => all.filter((peer) => takesPart(peer, runtime, cell)),
   };
 }
