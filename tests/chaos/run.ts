@@ -31,7 +31,7 @@ if (unknown.length > 0) throw new Error(`Not a runtime: ${unknown.join(", ")}`);
 
 const options: ChaosOptions = {
   seed: wholeNumber("seed", values.seed),
-  rounds: wholeNumber("rounds", values.rounds),
+  rounds: wholeNumber("rounds", values.rounds, 1),
   runtimes: (positionals.length > 0 ? positionals : ["node"]).map((id) => ({ id, command: commandOf(id) })),
 };
 console.log(`The seed of this run is ${options.seed}.`);
