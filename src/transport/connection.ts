@@ -310,8 +310,11 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   }
 
   onHeartbeatTimeout(): void {
-    // While reading is suspended, no answer of the peer can be seen.
-    if (this.#protocol.isSuspended) this.#settings.timers.heartbeat?.add(this);
+    // While reading is suspended, no answer of the peer can be seen. That the peer takes no Pong is seen without
+    // reading: a peer whose Pings keep the server busy at all times could otherwise stay for ever.
+    const { isPaused, isBusy } = this.#protocol;
+    const isUnseen = isPaused || (isBusy && this.#waitingPongs === undefined);
+    if (isUnseen) this.#settings.timers.heartbeat?.add(this);
     else this.terminate();
   }
 

@@ -7,7 +7,7 @@ import { Connection } from "../../src/transport/connection.ts";
 import type { NegotiatedDeflate } from "../../src/transport/deflate/negotiated-deflate.ts";
 import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
 import { until, upgradeServer } from "../support/app.ts";
-import { type Pair, pair, Recorder, roundTrips, SETTINGS } from "../support/connection.ts";
+import { type Pair, pair, Recorder, roundTrips, SETTINGS, stall } from "../support/connection.ts";
 import { close, ping, text } from "../support/frames.ts";
 
 const texts = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i}`);
@@ -318,5 +318,21 @@ describe("a message that is being inflated", () => {
     expect([recorder.of("error"), connection.isOpen]).toEqual([[], true]);
     client.send(text("behind").subarray(8));
     expect(await recorder.messages(2)).toEqual(["inflated", "behind"]);
+  });
+
+  test("does not spare a peer that takes no Pong", async () => {
+    const one = await inflating({ heartbeat: { intervalMs: 1_000, timeoutMs: 500 } });
+    const { client, connection, recorder } = one;
+    await stall(one, 500_000);
+    client.send(ping("p"));
+    await until(() => recorder.of("ping").length === 1);
+    client.send(compressed);
+    await until(() => connection.isBusy);
+    for (let elapsedMs = 0; connection.isOpen && elapsedMs < 10_000; elapsedMs += 100) {
+      vi.advanceTimersByTime(100);
+      await roundTrips(1);
+    }
+    expect(connection.isOpen).toBe(false);
+    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
   });
 });
