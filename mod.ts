@@ -30,7 +30,15 @@ export type { ProxyPredicate, TrustProxy } from "./src/app/http/trust-proxy.ts";
 export { type InjectedClient, type InjectedClose, InjectError } from "./src/app/inject/client.ts";
 export type { InjectOptions } from "./src/app/inject/request.ts";
 export type { AppOptions } from "./src/app/options.ts";
-export type { Broker, BrokerStatus } from "./src/app/pubsub/broker.ts";
+export type {
+  Broker,
+  BrokerStatus,
+  HistoryLimits,
+  HistoryMessage,
+  HistoryPage,
+  HistoryPosition,
+  HistoryRange,
+} from "./src/app/pubsub/broker.ts";
 export type { Present } from "./src/app/pubsub/presence.ts";
 export { isTopic, type SubscribeOptions } from "./src/app/pubsub/pubsub.ts";
 export type { BrokerStats } from "./src/app/pubsub/relay.ts";
