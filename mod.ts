@@ -39,9 +39,14 @@ export type {
   HistoryPosition,
   HistoryRange,
 } from "./src/app/pubsub/broker.ts";
+export type { TopicFrame, TopicMessage, TopicNotice } from "./src/app/pubsub/history/frames.ts";
+export type { TopicMessages } from "./src/app/pubsub/history/histories.ts";
+export type { HistoryOptions, TopicOptions } from "./src/app/pubsub/history/history-options.ts";
+export type { Followed } from "./src/app/pubsub/history/topic-history.ts";
 export type { Present } from "./src/app/pubsub/presence.ts";
-export { isTopic, type SubscribeOptions } from "./src/app/pubsub/pubsub.ts";
+export type { FollowOptions, HistoryReadOptions, SubscribeOptions } from "./src/app/pubsub/pubsub.ts";
 export type { BrokerStats } from "./src/app/pubsub/relay.ts";
+export { isTopic } from "./src/app/pubsub/topic-name.ts";
 export type { ListenOptions } from "./src/app/server/listen-options.ts";
 export type { TlsOptions, TlsRenewal } from "./src/app/server/tls.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";

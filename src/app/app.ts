@@ -21,7 +21,9 @@ import { injectHandshake, injectRequest } from "./inject/inject.ts";
 import { checkTarget, type InjectOptions } from "./inject/request.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Present } from "./pubsub/presence.ts";
-import { PubSub } from "./pubsub/pubsub.ts";
+import type { TopicMessages } from "./pubsub/history/histories.ts";
+import type { TopicOptions } from "./pubsub/history/history-options.ts";
+import { type HistoryReadOptions, PubSub } from "./pubsub/pubsub.ts";
 import { AttachedServers } from "./server/attached-servers.ts";
 import { type ListenOptions, resolveListen } from "./server/listen-options.ts";
 import { Listener } from "./server/listener.ts";
@@ -416,10 +418,15 @@ export class App<Services extends object = object> {
    * those of other processes. The sockets of this process get the message at once, and it is encoded only once. Through
    * a broker, a message is delivered at most once, and messages of one process stay in order.
    *
+   * At a topic with a history, see {@link App.topic}, the message goes into the history first. With a broker it is sent
+   * to the sockets of this process when it comes back from there, so that all processes have the same order. A message
+   * that the broker could not take is sent to nobody, which is logged; {@link App.append} tells.
+   *
    * @param topic a string of 1 to 512 characters, see {@link isTopic}
    * @param data a string for a text message, or bytes for a binary message
-   * @returns the number of sockets of this process that the message was sent to
-   * @throws TypeError or RangeError if the topic or the message is not valid; that the broker is away is not an error
+   * @returns the number of sockets of this process that the message was sent to, or will be sent to
+   * @throws TypeError or RangeError if the topic or the message is not valid; that the broker is away is not an error;
+   *   RangeError above `maxHistoryTopics`
    * @example
    * ```ts
    * import { createApp } from "@spacenode/spacenode";
@@ -436,7 +443,78 @@ export class App<Services extends object = object> {
   }
 
   /**
-   * Counts the sockets of this process that are subscribed to a topic.
+   * Gives topics a history: what is published there is kept for a while, so that a client that was away gets what it
+   * missed, by {@link Socket.follow}. Topics without one cost nothing more than before.
+   *
+   * Without a broker, the history is in the memory of this process, and ends with it. With one, the broker keeps the
+   * history for all processes. {@link redisBroker} and {@link natsBroker} with JetStream can do so; a broker of your own
+   * needs the methods `append` and `read`.
+   *
+   * Call this method before sockets subscribe to the topics, and in all processes alike.
+   *
+   * @param pattern the name of a topic, or the start of names and a `*`, such as `"room/*"`; of several patterns, the
+   *   name itself counts, then the longest start
+   * @param options see {@link TopicOptions}
+   * @returns the app, so that calls can be chained
+   * @throws TypeError or RangeError if the pattern or an option is not valid, Error if the pattern was given before, if
+   *   the broker keeps no history, or if the app has been closed
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.topic("room/*", { history: true }).topic("room/lobby", { history: { size: 50, maxAgeMs: 60_000 } });
+   * ```
+   */
+  topic(pattern: string, options: TopicOptions): this {
+    this.#checkOpen();
+    this.#pubSub.declare(pattern, options);
+    return this;
+  }
+
+  /**
+   * Publishes a message to a topic with a history, and tells whether the message is in the history.
+   *
+   * `publish` returns a number at once and cannot tell that: only the broker knows. Await this method for messages that
+   * must not be lost, and try again when it rejects, or tell the sender. When the answer of the broker was lost, the
+   * message may be in the history although the promise rejects; an id of your own in the message shows doubles.
+   *
+   * @param topic a string of 1 to 512 characters, see {@link isTopic}
+   * @param data a string for a text message, or bytes for a binary message
+   * @returns a promise of the message's id, which resolves when the message is in the history
+   * @throws through the promise: TypeError or RangeError if the topic or the message is not valid, Error if the topic
+   *   has no history or the broker could not take the message, RangeError above `maxHistoryTopics`
+   */
+  append(topic: string, data: string | BinaryData): Promise<string> {
+    return this.#pubSub.append(topic, data);
+  }
+
+  /**
+   * Reads a part of the history of a topic, for example in a controller that gives a page its first messages.
+   *
+   * @param topic a string of 1 to 512 characters, see {@link isTopic}
+   * @param options which part is read, see {@link HistoryReadOptions}
+   * @returns a promise of the messages, the oldest first, and of the id behind them, from which a client may follow
+   * @throws through the promise: TypeError or RangeError if the topic or an option is not valid, Error if the topic has
+   *   no history or the broker is away
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.topic("news", { history: true });
+   * app.get("/news", async () => {
+   *   const { messages, id } = await app.history("news", { limit: 20 });
+   *   return { news: messages.map(({ data }) => data), since: id };
+   * });
+   * ```
+   */
+  history(topic: string, options: HistoryReadOptions = {}): Promise<TopicMessages> {
+    return this.#pubSub.history(topic, options);
+  }
+
+  /**
+   * Counts the sockets of this process that are subscribed to a topic, followers among them.
    *
    * @throws TypeError or RangeError if the topic is not valid
    */

@@ -126,6 +126,22 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
    */
   presence?: { intervalMs?: number | undefined; timeoutMs?: number | undefined } | undefined;
   /**
+   * The most bytes that the histories of all topics may take in the memory of this process, see {@link App.topic}.
+   * Above it, the oldest messages of topics that take more than their share go first. Default: 67,108,864, which is 64
+   * MiB.
+   */
+  maxHistoryBytes?: number | undefined;
+  /**
+   * The most topics that may have a history in the memory of this process. Above it, those that nobody follows and to
+   * which nothing was published for the longest time are forgotten; if all are followed, `publish` throws a RangeError.
+   * With a broker, the broker keeps the histories, and this limit does not count. Default: 10,000.
+   */
+  maxHistoryTopics?: number | undefined;
+  /**
+   * The most histories that are read from the broker at the same time. Others wait until one is read. Default: 16.
+   */
+  maxRecoveries?: number | undefined;
+  /**
    * Where the app writes its log: any object with `debug`, `info`, `warn` and `error`, such as a logger of pino or
    * winston. See {@link Logger} for what it gets. `false` turns logging off. Default: `console`.
    */
@@ -148,6 +164,9 @@ export interface ResolvedOptions extends ResolvedSocketOptions {
   readonly maxTopicsPerSocket: number;
   readonly broker: Broker | undefined;
   readonly presence: PresenceOptions;
+  readonly maxHistoryBytes: number;
+  readonly maxHistoryTopics: number;
+  readonly maxRecoveries: number;
   readonly logger: Logger;
 }
 
@@ -167,6 +186,9 @@ const APP_OPTION_NAMES = [
   "maxTopicsPerSocket",
   "broker",
   "presence",
+  "maxHistoryBytes",
+  "maxHistoryTopics",
+  "maxRecoveries",
   "logger",
 ];
 
@@ -202,6 +224,9 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
     maxTopicsPerSocket: limit("maxTopicsPerSocket", options.maxTopicsPerSocket, 10_000),
     broker,
     presence: resolvePresence(options.presence),
+    maxHistoryBytes: limit("maxHistoryBytes", options.maxHistoryBytes, 64 * 1024 * 1024),
+    maxHistoryTopics: limit("maxHistoryTopics", options.maxHistoryTopics, 10_000),
+    maxRecoveries: limit("maxRecoveries", options.maxRecoveries, 16),
     logger: log,
   });
 }

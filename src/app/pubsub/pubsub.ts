@@ -3,22 +3,29 @@ import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
-import { checkNames } from "../common/validate.ts";
-import type { Broker } from "./broker.ts";
+import { checkNames, inRange, throwInvalidOption } from "../common/validate.ts";
+import type { SendResult } from "../../transport/connection-handler.ts";
+import { type Broker, HISTORY_PREFIX } from "./broker.ts";
+import type { FollowingSocket } from "./history/follower.ts";
+import type { Histories, TopicMessages } from "./history/histories.ts";
+import { resolveTopic, type TopicOptions } from "./history/history-options.ts";
+import { MemoryHistories } from "./history/memory-histories.ts";
+import { formatId } from "./history/position.ts";
+import { RemoteHistories } from "./history/remote-histories.ts";
+import type { Followed } from "./history/topic-history.ts";
+import { TopicPatterns } from "./history/topic-patterns.ts";
 import { copyData } from "./presence-message.ts";
 import { Presence, type PresenceOptions, type Present } from "./presence.ts";
 import { type BrokerStats, PRESENCE_TOPIC, Relay } from "./relay.ts";
+import { checkTopic } from "./topic-name.ts";
 import { type Subscriber, Topics } from "./topics.ts";
 
 /** A socket, as the topics see it. */
-export interface Member extends Subscriber {
+export interface Member extends Subscriber, FollowingSocket {
   readonly id: string;
-  readonly isOpen: boolean;
-  /**
-   * Sends a message. Returns true if the message was queued, even if the socket has no room for the next one: that is
-   * the difference from `send` of a socket.
-   */
-  deliver(data: string | Uint8Array): boolean;
+  subscriptions: Set<string> | undefined;
+  /** Sends a message. `full` says that the message was taken, but that the socket has no room for the next one. */
+  deliver(data: string | Uint8Array): SendResult;
 }
 
 /** The events: a socket of this process has subscribed to a topic, or has left it. */
@@ -32,11 +39,15 @@ export interface PubSubSettings {
   readonly broker: Broker | undefined;
   readonly maxTopicsPerSocket: number;
   readonly presence: PresenceOptions;
+  readonly maxHistoryBytes: number;
+  readonly maxHistoryTopics: number;
+  readonly maxRecoveries: number;
   readonly logger: Logger;
 }
 
 const EVENTS = ["join", "leave"] as const;
-const MAX_TOPIC_LENGTH = 512;
+/** The most messages that an application reads at once. */
+const MAX_READ = 10_000;
 
 /** The topics of an app. They connect the sockets of this process and, through a broker, those of other processes. */
 export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>> {
@@ -44,6 +55,11 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   readonly #settings: PubSubSettings;
   readonly #relay: Relay | undefined;
   readonly #presence: Presence;
+  /** The topics that have a history. Undefined until the first one is declared. */
+  #patterns: TopicPatterns | undefined;
+  #histories: Histories<Socket> | undefined;
+  /** The same, if a broker keeps them. */
+  #remoteHistories: RemoteHistories<Socket> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(processId: string, settings: PubSubSettings) {
@@ -55,8 +71,11 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
       return;
     }
     const relay = this.#relay = new Relay(broker, processId, logger, {
-      isWanted: (topic) => topic === PRESENCE_TOPIC || this.#topics.count(topic) > 0,
+      isWanted: (name) => name === PRESENCE_TOPIC || this.#topics.count(topicOf(name)) > 0,
       onMessage: (topic, data, origin) => this.#onRemoteMessage(topic, data, origin),
+      onAppended: (name, position, bytes) => this.#remoteHistories?.onMessage(topicOf(name), position, bytes),
+      onSubscribed: (name) => this.#remoteHistories?.onSubscribed(topicOf(name)),
+      onUnsubscribed: (name) => this.#remoteHistories?.onUnsubscribed(topicOf(name)),
       onConnected: () => this.#presence.greet(),
     });
     this.#presence = new Presence(processId, presence, (text) => relay.publish(PRESENCE_TOPIC, text));
@@ -95,6 +114,40 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   }
 
   /**
+   * Gives topics a history.
+   *
+   * @param pattern the name of a topic, or the start of names and a `*`
+   * @throws TypeError or RangeError if the pattern or an option is not valid, Error if the pattern was declared before
+   *   or the broker keeps no history
+   */
+  declare(pattern: string, options: TopicOptions): void {
+    checkTopic(pattern);
+    const history = resolveTopic(options);
+    this.#patterns ??= new TopicPatterns();
+    this.#patterns.add(pattern, history);
+    if (history !== undefined) this.#histories ??= this.#openHistories(pattern);
+  }
+
+  #openHistories(pattern: string): Histories<Socket> {
+    const { broker, maxHistoryBytes, maxHistoryTopics, maxRecoveries } = this.#settings;
+    const membersOf = (topic: string): readonly Socket[] => this.#topics.membersOf(topic);
+    if (broker === undefined) return new MemoryHistories({ maxHistoryBytes, maxHistoryTopics }, membersOf);
+    const { append, read } = broker;
+    if (typeof append !== "function" || typeof read !== "function") {
+      const missing = typeof append === "function" ? "read" : "append";
+      throw new Error(`The broker keeps no history for ${show(pattern)}: it has no method ${missing}`);
+    }
+    return this.#remoteHistories = new RemoteHistories({
+      broker: { append: append.bind(broker), read: read.bind(broker) },
+      maxHistoryBytes,
+      maxRecoveries,
+      membersOf,
+      optionsOf: (topic) => this.#patterns!.find(topic),
+      onFailure: (method, error) => this.#relay!.onFailure(method, error),
+    });
+  }
+
+  /**
    * Subscribes a socket to a topic.
    *
    * @returns true if the subscription is new; false also if the socket is not open
@@ -104,16 +157,44 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   subscribe(member: Socket, topic: string, options: SubscribeOptions): boolean {
     checkTopic(topic);
     checkNames("subscribe", options, ["presence"]);
-    const data = options.presence === undefined ? undefined : copyData(options.presence);
+    if (!this.#add(member, topic, options.presence)) return false;
+    this.emit("join", member, topic);
+    return true;
+  }
+
+  /**
+   * Subscribes a socket to a topic with a history, from a position on.
+   *
+   * @throws TypeError or RangeError if the topic or an option is not valid, RangeError if the socket has too many
+   *   topics, Error if the topic has no history or the socket follows it already
+   */
+  async follow(member: Socket, topic: string, options: FollowOptions): Promise<Followed> {
+    checkTopic(topic);
+    checkNames("follow", options, ["since", "presence"]);
+    const since = options.since ?? undefined;
+    if (since !== undefined && typeof since !== "string") throwInvalidOption("since", since, "an id, or empty");
+    const history = this.#patterns?.find(topic);
+    const histories = this.#histories;
+    if (history === undefined || histories === undefined) throw noHistory(topic);
+    if (histories.isFollowedBy(member, topic)) throw new Error(`The socket follows ${show(topic)} already`);
+    const isNew = this.#add(member, topic, options.presence);
+    if (!member.isOpen) return { recovered: false, id: "" };
+    const followed = histories.follow(member, topic, history, since);
+    if (isNew) this.emit("join", member, topic);
+    return await followed;
+  }
+
+  /** Adds a socket to a topic. Returns false if it was there already, or is not open. */
+  #add(member: Socket, topic: string, presence: unknown): boolean {
+    const data = presence === undefined ? undefined : copyData(presence);
     if (!member.isOpen) return false;
     const { maxTopicsPerSocket } = this.#settings;
     if (member.subscriptions?.size === maxTopicsPerSocket && !member.subscriptions.has(topic)) {
       throw new RangeError(`A socket subscribes to at most ${maxTopicsPerSocket} topics (maxTopicsPerSocket)`);
     }
     const isNew = this.#topics.add(topic, member);
-    if (isNew && this.#topics.count(topic) === 1) this.#relay?.touch(topic);
+    if (isNew && this.#topics.count(topic) === 1) this.#touch(topic);
     if (data !== undefined) this.#presence.join(topic, member.id, data);
-    if (isNew) this.emit("join", member, topic);
     return isNew;
   }
 
@@ -121,12 +202,18 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   unsubscribe(member: Socket, topic: string): boolean {
     checkTopic(topic);
     if (!this.#topics.delete(topic, member)) return false;
-    if (this.#topics.count(topic) === 0) this.#relay?.touch(topic);
+    if (this.#topics.count(topic) === 0) this.#touch(topic);
+    this.#histories?.leave(member, topic);
     // A socket makes its id when the id is first read. Most sockets need none, so it is read only if the topic has
     // presence.
     if (this.#presence.isUsedAt(topic)) this.#presence.leave(topic, member.id);
     this.emit("leave", member, topic);
     return true;
+  }
+
+  /** A topic may have become wanted or unwanted by this process. */
+  #touch(topic: string): void {
+    this.#relay?.touch(this.#patterns?.find(topic) === undefined ? topic : HISTORY_PREFIX + topic);
   }
 
   /** Unsubscribes a socket from all its topics, because it has begun to close. */
@@ -136,13 +223,46 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
 
   /**
    * Sends a message to all subscribers of a topic except one. Returns the number of sockets of this process that took
-   * it.
+   * it. At a topic with a history nobody is excepted: the position of each follower goes on with each message.
    */
   publish(topic: string, data: string | BinaryData, except?: Socket): number {
     checkTopic(topic);
     const message = typeof data === "string" ? data : toBytes(data);
+    const history = this.#patterns?.find(topic);
+    if (history !== undefined) return this.#histories!.publish(topic, history, message);
     this.#relay?.publish(topic, message);
     return this.#deliver(topic, message, except);
+  }
+
+  /**
+   * Puts a message into the history of a topic, and sends it to all subscribers.
+   *
+   * @returns a promise of the message's id, which rejects if the message is not in the history
+   * @throws the errors of `publish`, and Error if the topic has no history, through the promise
+   */
+  async append(topic: string, data: string | BinaryData): Promise<string> {
+    checkTopic(topic);
+    const message = typeof data === "string" ? data : toBytes(data);
+    const history = this.#patterns?.find(topic);
+    if (history === undefined) throw noHistory(topic);
+    return formatId(await this.#histories!.append(topic, history, message));
+  }
+
+  /**
+   * Reads a part of the history of a topic.
+   *
+   * @throws TypeError or RangeError if the topic or an option is not valid, Error if the topic has no history or the
+   *   broker is away, through the promise
+   */
+  async history(topic: string, options: HistoryReadOptions): Promise<TopicMessages> {
+    checkTopic(topic);
+    checkNames("history", options, ["since", "limit"]);
+    const since = options.since ?? undefined;
+    if (since !== undefined && typeof since !== "string") throwInvalidOption("since", since, "an id, or empty");
+    const limit = inRange("limit", options.limit, 100, 1, MAX_READ);
+    const history = this.#patterns?.find(topic);
+    if (history === undefined) throw noHistory(topic);
+    return await this.#histories!.read(topic, history, { since, limit });
   }
 
   /**
@@ -159,13 +279,14 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
 
   async #close(): Promise<void> {
     this.#presence.stop();
+    this.#histories?.close();
     await this.#relay?.close();
   }
 
   #deliver(topic: string, message: string | Uint8Array, except?: Socket): number {
     let count = 0;
     for (const member of this.#topics.membersOf(topic)) {
-      if (member !== except && member.deliver(message)) count++;
+      if (member !== except && member.deliver(message) !== "refused") count++;
     }
     return count;
   }
@@ -176,48 +297,15 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   }
 }
 
-/**
- * Whether a value can be the name of a topic: a string of 1 to 512 characters (UTF-16 code units) that does not begin
- * with U+0000 and has no lone surrogates.
- *
- * `subscribe` and `publish` throw for any other value, because a wrong topic is a fault of the program. If a client
- * chooses the topic, check it with this function first, and refuse the client:
- *
- * @example
- * ```ts
- * import { createApp, HttpError, isTopic } from "@spacenode/spacenode";
- *
- * const app = await createApp();
- * app.ws("/rooms/:room", {
- *   upgrade: (req) => {
- *     if (!isTopic(req.params.room)) throw new HttpError(404, "There is no such room");
- *   },
- * }, (socket, req) => {
- *   socket.subscribe(req.params.room);
- * });
- * ```
- */
-export function isTopic(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && value.length <= MAX_TOPIC_LENGTH &&
-    value.charCodeAt(0) !== 0 && value.isWellFormed();
+/** The topic for the name under which the broker knows it. */
+function topicOf(name: string): string {
+  return name.startsWith(HISTORY_PREFIX) ? name.slice(HISTORY_PREFIX.length) : name;
 }
 
-/** @throws TypeError or RangeError if the value cannot be the name of a topic */
-function checkTopic(topic: unknown): void {
-  if (!isTopic(topic)) throw faultOf(topic);
-}
-
-/** Makes the error that says why a value cannot be the name of a topic. */
-function faultOf(topic: unknown): Error {
-  if (typeof topic !== "string" || topic === "") {
-    return new TypeError(`A topic is a string that is not empty; got ${show(topic)}`);
-  }
-  if (topic.length > MAX_TOPIC_LENGTH) {
-    return new RangeError(`A topic has at most ${MAX_TOPIC_LENGTH} characters; got ${topic.length}`);
-  }
-  if (topic.charCodeAt(0) === 0) return new RangeError(`A topic does not begin with U+0000; got ${show(topic)}`);
-  // UTF-8 has no lone surrogates: another process would see another topic.
-  return new RangeError(`A topic has no lone surrogates; got ${show(topic)}`);
+function noHistory(topic: string): Error {
+  return new Error(
+    `The topic ${show(topic)} has no history: app.topic(${show(topic)}, { history: true }) gives it one`,
+  );
 }
 
 /** Options of `socket.subscribe`. */
@@ -228,4 +316,25 @@ export interface SubscribeOptions {
    * TypeError, a longer one a RangeError. Default: none, the socket is not listed.
    */
   presence?: unknown;
+}
+
+/** Options of `socket.follow`. */
+export interface FollowOptions extends SubscribeOptions {
+  /**
+   * The id of the last message that the client has: the messages behind it come first. An empty string stands for the
+   * place before the oldest message that is kept. What a client sends may be handed in as it is: a text that is no id
+   * recovers nothing. Default, also for `null`: none, the socket gets new messages only.
+   */
+  since?: string | null | undefined;
+}
+
+/** Options of {@link App.history}. */
+export interface HistoryReadOptions {
+  /**
+   * The id behind which to begin. An empty string stands for the place before the oldest message that is kept. Default,
+   * also for `null`: none, the newest messages are read.
+   */
+  since?: string | null | undefined;
+  /** The most messages, from 1 to 10,000. Default: 100. */
+  limit?: number | undefined;
 }

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
-import type { Broker, BrokerStatus } from "./broker.ts";
+import type { Broker, BrokerStatus, HistoryPosition } from "./broker.ts";
 import { decodeEnvelope, encodeEntry, encodePrefix } from "./envelope.ts";
 
 /** Figures of the link between an app and its broker, as {@link App.stats} returns them. */
@@ -27,6 +27,12 @@ export interface RelayEvents {
   readonly isWanted: (topic: string) => boolean;
   /** Another process, `origin`, has published a message. */
   readonly onMessage: (topic: string, data: string | Buffer, origin: string) => void;
+  /** A message was appended to a history, by this process or another. */
+  readonly onAppended: (topic: string, position: HistoryPosition, bytes: Uint8Array) => void;
+  /** The broker has taken the subscription to a topic, for the first time or again. */
+  readonly onSubscribed: (topic: string) => void;
+  /** The topic is not wanted any more. */
+  readonly onUnsubscribed: (topic: string) => void;
   /** The link is up, for the first time or again. */
   readonly onConnected: () => void;
 }
@@ -97,7 +103,7 @@ export class Relay {
 
   /** Begins to listen to the broker. */
   start(): void {
-    this.#broker.onMessage((topic, bytes) => this.#receive(topic, bytes));
+    this.#broker.onMessage((topic, bytes, position) => this.#receive(topic, bytes, position));
     this.#broker.onStatus((status) => this.#onStatus(status));
   }
 
@@ -167,8 +173,14 @@ export class Relay {
     this.#asked.set(topic, isWanted);
     this.#subscribed += isWanted ? 1 : -1;
     if (isWanted) {
-      void this.#ask("subscribe", () => this.#broker.subscribe(topic)).then((isDone) => this.#retry(topic, isDone));
-    } else void this.#ask("unsubscribe", () => this.#broker.unsubscribe(topic));
+      void this.#ask("subscribe", () => this.#broker.subscribe(topic)).then((isDone) => {
+        if (!isDone) this.#retry(topic);
+        else if (this.#asked.get(topic) === true) this.#events.onSubscribed(topic);
+      });
+    } else {
+      this.#events.onUnsubscribed(topic);
+      void this.#ask("unsubscribe", () => this.#broker.unsubscribe(topic));
+    }
     if (this.#asked.size > SWEEP_FROM + 2 * this.#subscribed) this.#sweep();
   }
 
@@ -176,8 +188,8 @@ export class Relay {
    * Tries again to subscribe, if the broker has refused. While the link is down this is not needed: all topics are
    * subscribed to when it is up again.
    */
-  #retry(topic: string, isDone: boolean): void {
-    if (isDone || !this.#isConnected || this.#isClosed) return;
+  #retry(topic: string): void {
+    if (!this.#isConnected || this.#isClosed) return;
     setTimeout(() => {
       if (this.#asked.get(topic) !== true) return;
       this.#asked.set(topic, false);
@@ -221,14 +233,23 @@ export class Relay {
       await call();
       return true;
     } catch (error) {
-      // While the link is down all calls fail, and that it is down has been logged already.
-      if (this.#isConnected) this.#warn(method, entryOf(`SpaceNode: the broker could not ${method}`, error));
+      this.onFailure(method, error);
       return false;
     }
   }
 
-  #receive(topic: string, bytes: Uint8Array): void {
+  /** Logs that the broker could not do something, once for each method until the link is up again. */
+  onFailure(method: string, error: unknown): void {
+    // While the link is down all calls fail, and that it is down has been logged already.
+    if (this.#isConnected) this.#warn(method, entryOf(`SpaceNode: the broker could not ${method}`, error));
+  }
+
+  #receive(topic: string, bytes: Uint8Array, position?: HistoryPosition): void {
     if (this.#isClosed) return;
+    if (position !== undefined) {
+      this.#received++;
+      return this.#events.onAppended(topic, position, bytes);
+    }
     const envelope = decodeEnvelope(bytes);
     if (envelope === undefined) {
       return this.#warn(

@@ -11,7 +11,8 @@ import { Emitter } from "../common/emitter.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { checkNames, throwInvalidOption } from "../common/validate.ts";
-import type { Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
+import type { Followed } from "../pubsub/history/topic-history.ts";
+import type { FollowOptions, Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
 import { checkClose } from "./close.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 import type { SendOptions, Socket, SocketEvents } from "./socket.ts";
@@ -138,11 +139,9 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this.#send(typeof data === "string" ? data : toBytes(data), options?.compress) === "sent";
   }
 
-  /**
-   * Sends a published message. Tells whether the message was taken: it was also taken when there is no room for more.
-   */
-  deliver(data: string | Uint8Array): boolean {
-    return this.#send(data, undefined) !== "refused";
+  /** Sends a published message. */
+  deliver(data: string | Uint8Array): SendResult {
+    return this.#send(data, undefined);
   }
 
   get topics(): string[] {
@@ -151,6 +150,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
 
   subscribe(topic: string, options: SubscribeOptions = {}): boolean {
     return this.#settings.pubSub.subscribe(this, topic, options);
+  }
+
+  follow(topic: string, options: FollowOptions = {}): Promise<Followed> {
+    return this.#settings.pubSub.follow(this, topic, options);
   }
 
   unsubscribe(topic: string): boolean {

@@ -1,7 +1,8 @@
 /** The public interface of a WebSocket connection on the server: methods, properties and events. */
 import type { Buffer } from "node:buffer";
 import type { BinaryData } from "../common/bytes.ts";
-import type { SubscribeOptions } from "../pubsub/pubsub.ts";
+import type { Followed } from "../pubsub/history/topic-history.ts";
+import type { FollowOptions, SubscribeOptions } from "../pubsub/pubsub.ts";
 
 /** The events of a {@link Socket}, with the arguments that a listener of each event gets. */
 export interface SocketEvents {
@@ -202,6 +203,42 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   subscribe(topic: string, options?: SubscribeOptions): boolean;
 
   /**
+   * Follows a topic with a history, which {@link App.topic} has given it: the socket gets the messages behind a
+   * position, in order and each once, and then all new ones, without a gap. To follow is to subscribe: the topic is in
+   * `topics`, and `unsubscribe` ends it.
+   *
+   * What the socket gets is by default a JSON text for each message, `{ "topic", "id", "data" }`. A client keeps the
+   * last `id`, and hands it in as `since` when it comes back. Before the messages comes one notice,
+   * `{ "topic", "id", "recovered" }`. When `recovered` is false, nothing of the past follows: the client has to load
+   * anew what it shows, and has missed nothing from then on. The same notice comes later if messages were lost to the
+   * socket, because it was too slow for the history, or because the broker has lost it.
+   *
+   * A socket that takes the messages slowly has no more than `highWaterMark` and one message in memory: the other
+   * messages wait in the history.
+   *
+   * @param topic a string of 1 to 512 characters
+   * @param options where to begin, see {@link FollowOptions}
+   * @returns a promise that resolves when the notice is sent. While the broker is away, the promise waits. A socket that
+   *   closes meanwhile gets `{ recovered: false, id: "" }`
+   * @throws through the promise: TypeError or RangeError for a wrong topic or option, RangeError above
+   *   `maxTopicsPerSocket`, Error if the topic has no history or the socket follows it already
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.topic("room/*", { history: { size: 1_000, maxAgeMs: 300_000 } });
+   *
+   * app.ws("/rooms/:room", async (socket, req) => {
+   *   const topic = `room/${req.params.room}`;
+   *   socket.on("message", (text) => socket.publish(topic, text));
+   *   await socket.follow(topic, { since: req.query.get("since") });
+   * });
+   * ```
+   */
+  follow(topic: string, options?: FollowOptions): Promise<Followed>;
+
+  /**
    * Ends the subscription to a topic.
    *
    * @returns true when the socket was subscribed
@@ -211,7 +248,7 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
 
   /**
    * Sends a message to all sockets that are subscribed to a topic, in this process and behind the broker, except to
-   * this socket.
+   * this socket. At a topic with a history, see {@link App.publish}, this socket gets the message too.
    *
    * @returns the number of sockets of this process that the message was sent to
    * @throws TypeError or RangeError for a wrong topic, TypeError for data that is neither a string nor bytes

@@ -1,0 +1,159 @@
+import type { SendResult } from "../../../transport/connection-handler.ts";
+import type { HistoryPosition } from "../broker.ts";
+import type { LoggedMessage, MessageLog } from "./message-log.ts";
+
+/** A socket that follows topics. */
+export interface FollowingSocket {
+  readonly isOpen: boolean;
+  /** The names of the topics that the socket is subscribed to. */
+  readonly subscriptions: ReadonlySet<string> | undefined;
+  deliver(data: string | Uint8Array): SendResult;
+  /** Resolves once nothing waits to be sent. Rejects if the socket ends first. */
+  drained(): Promise<void>;
+  /** Closes the socket, because a function of the application has thrown. */
+  onHandlerError(where: string, error: unknown): void;
+}
+
+/** The topic of a follower. */
+export interface FollowedTopic {
+  readonly log: MessageLog;
+  frameOf(epoch: string, message: LoggedMessage): string | Uint8Array;
+  noticeOf(position: HistoryPosition, recovered: boolean): string | Uint8Array;
+  /**
+   * Reads messages that the log does not have.
+   *
+   * @param isWanted tells whether the reader still waits
+   * @returns undefined if they are lost, or if the reader waits no longer
+   */
+  readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | undefined>;
+}
+
+/** Messages one behind the other. */
+export interface MessageRun {
+  readonly epoch: string;
+  readonly messages: readonly LoggedMessage[];
+}
+
+/**
+ * A socket that follows a topic: it gets all messages behind a position, in order, each once, or is told that some were
+ * lost.
+ *
+ * A follower is a place in the history of the topic. While the socket takes what it is sent, the place is the end, and
+ * new messages are sent as they come. When the socket has no room, new messages wait in the history: the follower reads
+ * on when the socket has drained. So a slow follower takes no more memory than `highWaterMark` and one message.
+ */
+export class Follower {
+  readonly #socket: FollowingSocket;
+  readonly #topic: FollowedTopic;
+  #epoch = "";
+  /** The offset behind which the follower goes on. */
+  #offset = 0;
+  /** True while the follower reads on by itself, and until it has begun. New messages are not handed to it then. */
+  #isBehind = true;
+  /** True when what was sent last has left no room. */
+  #isFull = false;
+  /** What the socket has to be told before anything else: whether the messages that follow are those it lacked. */
+  #notice: { readonly position: HistoryPosition; readonly recovered: boolean } | undefined;
+  #hasLeft = false;
+
+  constructor(socket: FollowingSocket, topic: FollowedTopic) {
+    this.#socket = socket;
+    this.#topic = topic;
+  }
+
+  /** Whether the follower still wants messages. */
+  get isFollowing(): boolean {
+    return !this.#hasLeft && this.#socket.isOpen;
+  }
+
+  /** Begins behind a position, and tells the socket so. */
+  begin(position: HistoryPosition, recovered: boolean): void {
+    this.#moveTo(position, recovered);
+    void this.#catchUp();
+  }
+
+  /** A message was put at the end of the log. */
+  onAppended(message: LoggedMessage): void {
+    if (this.#isBehind || message.offset <= this.#offset) return;
+    // A handler that was called meanwhile may have published more: this message is not the next one then.
+    if (message.offset === this.#offset + 1) this.#send(this.#topic.log.epoch, message);
+    if (this.#isFull || message.offset > this.#offset) void this.#catchUp();
+  }
+
+  /** The log has lost messages, and goes on behind its new end. */
+  onLost(): void {
+    // A follower that reads on finds out when it gets there, unless it still gets what it needs from elsewhere.
+    if (!this.#isBehind) this.begin(this.#topic.log.end, false);
+  }
+
+  leave(): void {
+    this.#hasLeft = true;
+  }
+
+  /** Sends what lies between the follower and the end of the log, as fast as the socket takes it. */
+  async #catchUp(): Promise<void> {
+    const { log } = this.#topic;
+    this.#isBehind = true;
+    while (this.isFollowing) {
+      if (this.#isFull) await this.#hasRoom();
+      const offset = log.offsetOf({ epoch: this.#epoch, offset: this.#offset });
+      if (this.#notice !== undefined) this.#sendNotice(this.#notice);
+      else if (offset === undefined) await this.#readBehind();
+      else if (offset < log.newest) this.#send(log.epoch, log.at(offset + 1)!);
+      else break;
+    }
+    this.#isBehind = false;
+  }
+
+  async #readBehind(): Promise<void> {
+    const isWanted = (): boolean => this.isFollowing;
+    const run = await this.#topic.readBehind({ epoch: this.#epoch, offset: this.#offset }, isWanted);
+    if (!this.isFollowing) return;
+    if (run === undefined) return this.#moveTo(this.#topic.log.end, false);
+    for (const message of run.messages) {
+      while (this.#epoch !== run.epoch || this.#offset < message.offset) {
+        if (this.#isFull) await this.#hasRoom();
+        if (!this.isFollowing) return;
+        this.#send(run.epoch, message);
+      }
+    }
+  }
+
+  async #hasRoom(): Promise<void> {
+    // The promise rejects when the socket ends.
+    await this.#socket.drained().catch(() => {});
+    this.#isFull = false;
+  }
+
+  #send(epoch: string, message: LoggedMessage): void {
+    const result = this.#deliver(() => this.#topic.frameOf(epoch, message));
+    // With `slowConsumer: "drop"` the socket refuses what it has no room for. It gets that later.
+    if (result === "refused") return;
+    this.#epoch = epoch;
+    this.#offset = message.offset;
+  }
+
+  #sendNotice({ position, recovered }: { position: HistoryPosition; recovered: boolean }): void {
+    const result = this.#deliver(() => this.#topic.noticeOf(position, recovered));
+    if (result !== "refused") this.#notice = undefined;
+  }
+
+  #moveTo(position: HistoryPosition, recovered: boolean): void {
+    this.#epoch = position.epoch;
+    this.#offset = position.offset;
+    this.#notice = { position, recovered };
+  }
+
+  #deliver(makeFrame: () => string | Uint8Array): SendResult {
+    let frame: string | Uint8Array;
+    try {
+      frame = makeFrame();
+    } catch (error) {
+      this.#socket.onHandlerError("frame of a topic", error);
+      return "refused";
+    }
+    const result = this.#socket.deliver(frame);
+    this.#isFull = result !== "sent";
+    return result;
+  }
+}
