@@ -71,8 +71,7 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
     options: ResolvedHistory,
     since: string | undefined,
   ): Promise<Followed> {
-    const { history, sync } = this.#open(topic, options);
-    return await history.follow(socket, since, sync.readiness);
+    return await this.#open(topic, options).history.follow(socket, since);
   }
 
   isFollowedBy(socket: Socket, topic: string): boolean {

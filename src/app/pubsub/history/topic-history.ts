@@ -41,6 +41,8 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
   readonly log: MessageLog;
   readonly #parts: TopicHistoryParts<Socket>;
   readonly #followers = new Map<Socket, Follower>();
+  /** Lets the followers begin that came before the end of the history was known. Undefined when it is known. */
+  #waiting: Map<Follower, () => void> | undefined;
   /** The frame that was made last: followers of a new message all get the same. */
   #lastFrame: { readonly message: LoggedMessage; readonly frame: string | Uint8Array } | undefined;
 
@@ -48,6 +50,8 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
     this.name = name;
     this.log = parts.log;
     this.#parts = parts;
+    // Without a store, the log is the whole history.
+    if (parts.store !== undefined) this.#waiting = new Map();
   }
 
   get followers(): number {
@@ -84,12 +88,12 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
    * Makes a socket a follower.
    *
    * @param since the id that the client has: empty for the oldest message, undefined for none
-   * @param isReady resolves when the end of the log is the end of the history; undefined if it is so already
    */
-  async follow(socket: Socket, since: string | undefined, isReady: Promise<void> | undefined): Promise<Followed> {
+  async follow(socket: Socket, since: string | undefined): Promise<Followed> {
     const follower = new Follower(socket, this);
     this.#followers.set(socket, follower);
-    if (isReady !== undefined) await isReady;
+    const waiting = this.#waiting;
+    if (waiting !== undefined) await new Promise<void>((resolve) => void waiting.set(follower, resolve));
     const isWanted = (): boolean => follower.isFollowing;
     const start = since === undefined ? undefined : await this.#startOf(since, isWanted);
     if (!isWanted()) return { recovered: false, id: "" };
@@ -100,8 +104,19 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
   }
 
   leave(socket: Socket): void {
-    this.#followers.get(socket)?.leave();
+    const follower = this.#followers.get(socket);
+    if (follower === undefined) return;
+    follower.leave();
     this.#followers.delete(socket);
+    this.#waiting?.get(follower)?.();
+    this.#waiting?.delete(follower);
+  }
+
+  /** The end of the log is the end of the history: followers may begin. */
+  onReady(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    for (const begin of waiting?.values() ?? []) begin();
   }
 
   frameOf(epoch: string, message: LoggedMessage): string | Uint8Array {
