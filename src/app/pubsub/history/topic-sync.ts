@@ -112,10 +112,10 @@ export class TopicSync<Socket extends FollowingSocket> {
   /** Takes a message that is the next one, or that is known. Returns false for one that has others before it. */
   #take({ position: { epoch, offset }, data }: LiveMessage): boolean {
     const { log } = this.#history;
-    if (epoch === log.epoch && offset <= log.newest) return true;
-    const isFirst = log.newest === 0 && offset === 1;
-    if (isFirst && epoch !== log.epoch) log.begin(epoch);
-    if (epoch !== log.epoch || offset !== log.newest + 1) return false;
+    // The first message of an epoch is no exception. Only the broker knows whether another epoch lay before it.
+    if (epoch !== log.epoch) return false;
+    if (offset <= log.newest) return true;
+    if (offset !== log.newest + 1) return false;
     this.#append(data);
     return true;
   }
