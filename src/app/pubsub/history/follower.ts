@@ -23,15 +23,20 @@ export interface FollowedTopic {
    * Reads messages that the log does not have.
    *
    * @param isWanted tells whether the reader still waits
-   * @returns undefined if they are lost, or if the reader waits no longer
+   * @returns undefined if the reader waits no longer
    */
-  readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | undefined>;
+  readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | LostRun | undefined>;
 }
 
-/** Messages one behind the other. */
+/** Messages one behind the other. There are none if the reader is at the end of the history. */
 export interface MessageRun {
   readonly epoch: string;
   readonly messages: readonly LoggedMessage[];
+}
+
+/** Messages that are not kept any more, and the position behind which the history goes on. */
+export interface LostRun {
+  readonly lostUntil: HistoryPosition;
 }
 
 /**
@@ -74,20 +79,33 @@ export class Follower {
 
   /** A message was put at the end of the log. */
   onAppended(message: LoggedMessage): void {
-    if (this.#isBehind || message.offset <= this.#offset) return;
+    if (this.#isBehind || this.#isAtEnd) return;
     // A handler that was called meanwhile may have published more: this message is not the next one then.
-    if (message.offset === this.#offset + 1) this.#send(this.#topic.log.epoch, message);
-    if (this.#isFull || message.offset > this.#offset) void this.#catchUp();
+    const { epoch } = this.#topic.log;
+    if (epoch === this.#epoch && message.offset === this.#offset + 1) this.#send(epoch, message);
+    if (this.#isFull || !this.#isAtEnd) void this.#catchUp();
   }
 
-  /** The log has lost messages, and goes on behind its new end. */
-  onLost(): void {
+  /** The log has lost messages behind its old end, and goes on behind its new end. */
+  onLost(oldEnd: HistoryPosition): void {
     // A follower that reads on finds out when it gets there, unless it still gets what it needs from elsewhere.
-    if (!this.#isBehind) this.begin(this.#topic.log.end, false);
+    if (this.#isBehind) return;
+    const wasAtEnd = this.#epoch === oldEnd.epoch && this.#offset === oldEnd.offset;
+    if (wasAtEnd) this.begin(this.#topic.log.end, false);
+    else void this.#catchUp();
   }
 
   leave(): void {
     this.#hasLeft = true;
+  }
+
+  /**
+   * Whether the follower has all that the log has. It has more when it has read from the history what is still on its
+   * way to the log.
+   */
+  get #isAtEnd(): boolean {
+    const { log } = this.#topic;
+    return this.#epoch === log.epoch && this.#offset >= log.newest;
   }
 
   /** Sends what lies between the follower and the end of the log, as fast as the socket takes it. */
@@ -96,27 +114,34 @@ export class Follower {
     this.#isBehind = true;
     while (this.isFollowing) {
       if (this.#isFull) await this.#hasRoom();
-      const offset = log.offsetOf({ epoch: this.#epoch, offset: this.#offset });
+      const position = { epoch: this.#epoch, offset: this.#offset };
+      const offset = log.offsetOf(position);
       if (this.#notice !== undefined) this.#sendNotice(this.#notice);
-      else if (offset === undefined) await this.#readBehind();
-      else if (offset < log.newest) this.#send(log.epoch, log.at(offset + 1)!);
-      else break;
+      else if (this.#isAtEnd) break;
+      else if (offset !== undefined) {
+        if (offset === log.newest) break;
+        this.#send(log.epoch, log.at(offset + 1)!);
+      } else if (!await this.#readBehind(position) && log.offsetOf(position) === undefined) break;
     }
     this.#isBehind = false;
   }
 
-  async #readBehind(): Promise<void> {
-    const isWanted = (): boolean => this.isFollowing;
-    const run = await this.#topic.readBehind({ epoch: this.#epoch, offset: this.#offset }, isWanted);
-    if (!this.isFollowing) return;
-    if (run === undefined) return this.#moveTo(this.#topic.log.end, false);
+  /** Returns false if there is nothing: the log has not come as far as the follower. */
+  async #readBehind(position: HistoryPosition): Promise<boolean> {
+    const run = await this.#topic.readBehind(position, () => this.isFollowing);
+    if (run === undefined || !this.isFollowing) return false;
+    if ("lostUntil" in run) {
+      this.#moveTo(run.lostUntil, false);
+      return true;
+    }
     for (const message of run.messages) {
       while (this.#epoch !== run.epoch || this.#offset < message.offset) {
         if (this.#isFull) await this.#hasRoom();
-        if (!this.isFollowing) return;
+        if (!this.isFollowing) return false;
         this.#send(run.epoch, message);
       }
     }
+    return run.messages.length > 0;
   }
 
   async #hasRoom(): Promise<void> {

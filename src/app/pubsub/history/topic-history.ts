@@ -1,7 +1,7 @@
 import type { Buffer } from "node:buffer";
 import { toBytes } from "../../common/bytes.ts";
 import type { HistoryPage, HistoryPosition } from "../broker.ts";
-import { type FollowedTopic, Follower, type FollowingSocket, type MessageRun } from "./follower.ts";
+import { type FollowedTopic, Follower, type FollowingSocket, type LostRun, type MessageRun } from "./follower.ts";
 import type { TopicMessage, TopicNotice } from "./frames.ts";
 import type { ResolvedHistory } from "./history-options.ts";
 import type { LoggedMessage, MessageLog } from "./message-log.ts";
@@ -28,11 +28,17 @@ export interface TopicHistoryParts<Socket> {
   readonly store: TopicStore | undefined;
 }
 
+/** Where a follower begins. */
+interface Start {
+  readonly position: HistoryPosition;
+  readonly recovered: boolean;
+}
+
 /** The whole history of a topic, of which this process may have the end only. */
 export interface TopicStore {
   /** Finds out what is kept behind a position. */
   find(after: HistoryPosition | undefined, isWanted: () => boolean): Promise<HistoryPage | undefined>;
-  read(after: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | undefined>;
+  read(after: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | LostRun | undefined>;
 }
 
 /** The history of one topic in this process, with the sockets that follow it. */
@@ -80,8 +86,9 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
 
   /** Messages were lost: goes on behind a position, and tells the followers. */
   lose(position: HistoryPosition): void {
+    const oldEnd = this.log.end;
     this.log.reset(position);
-    for (const follower of [...this.#followers.values()]) follower.onLost();
+    for (const follower of [...this.#followers.values()]) follower.onLost(oldEnd);
   }
 
   /**
@@ -97,8 +104,7 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
     const isWanted = (): boolean => follower.isFollowing;
     const start = since === undefined ? undefined : await this.#startOf(since, isWanted);
     if (!isWanted()) return { recovered: false, id: "" };
-    const position = start ?? this.log.end;
-    const recovered = start !== undefined;
+    const { position = this.log.end, recovered = false } = start ?? {};
     follower.begin(position, recovered);
     return { recovered, id: formatId(position) };
   }
@@ -136,22 +142,34 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
     return typeof frame === "string" ? frame : toBytes(frame);
   }
 
-  async readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | undefined> {
-    return await this.#parts.store?.read(position, isWanted);
+  async readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | LostRun | undefined> {
+    const { store } = this.#parts;
+    return store === undefined ? { lostUntil: this.log.end } : await store.read(position, isWanted);
   }
 
-  /** Finds the position from which a client goes on, if it can have all that it lacks. */
-  async #startOf(since: string, isWanted: () => boolean): Promise<HistoryPosition | undefined> {
+  /**
+   * Finds the position from which a client goes on.
+   *
+   * @returns undefined if it is the end of the log
+   */
+  async #startOf(since: string, isWanted: () => boolean): Promise<Start | undefined> {
     const after = since === "" ? undefined : parseId(since);
     if (since !== "" && after === undefined) return undefined;
     const { log } = this;
     const { store, options: { maxRecover } } = this.#parts;
     // The log is the end of the history, so it does not know the oldest message if there is more elsewhere.
     const offset = store !== undefined && since === "" ? undefined : log.offsetOf(after);
-    if (offset !== undefined) return log.newest - offset <= maxRecover ? { epoch: log.epoch, offset } : undefined;
+    if (offset !== undefined) {
+      const isNear = log.newest - offset <= maxRecover;
+      return isNear ? { position: { epoch: log.epoch, offset }, recovered: true } : undefined;
+    }
     const page = await store?.find(after, isWanted);
-    if (page === undefined || !page.isComplete) return undefined;
-    const first = after === undefined ? page.oldest - 1 : after.epoch === page.epoch ? after.offset : 0;
-    return page.newest - first <= maxRecover ? { epoch: page.epoch, offset: first } : undefined;
+    if (page === undefined) return undefined;
+    const { epoch, oldest, newest, isComplete } = page;
+    const first = after === undefined ? oldest - 1 : after.epoch === epoch ? after.offset : 0;
+    if (isComplete && newest - first <= maxRecover) return { position: { epoch, offset: first }, recovered: true };
+    // The log may lag behind the history. The client may have had more than the log has, and must not get it again.
+    const end = epoch === log.epoch ? Math.max(newest, log.newest) : newest;
+    return { position: { epoch, offset: end }, recovered: false };
   }
 }
