@@ -82,7 +82,12 @@ export class Follower {
     if (this.#isBehind || this.#isAtEnd) return;
     // A handler that was called meanwhile may have published more: this message is not the next one then.
     const { epoch } = this.#topic.log;
-    if (epoch === this.#epoch && message.offset === this.#offset + 1) this.#send(epoch, message);
+    if (epoch === this.#epoch && message.offset === this.#offset + 1) {
+      // What `frame` publishes while it is called for this message comes behind this message.
+      this.#isBehind = true;
+      this.#send(epoch, message);
+      this.#isBehind = false;
+    }
     if (this.#isFull || !this.#isAtEnd) void this.#catchUp();
   }
 
