@@ -57,6 +57,10 @@ export class FakeSocket implements Member {
     this.#take = take;
   }
 
+  get hasRoom(): boolean {
+    return this.waiting.length <= HIGH_WATER;
+  }
+
   deliver(data: string | Uint8Array): SendResult {
     if (!this.isOpen || (this.#drops && this.waiting.length >= MAX_WAITING)) return "refused";
     if (this.#isStalled) this.waiting.push(data);

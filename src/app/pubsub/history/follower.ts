@@ -5,6 +5,8 @@ import type { LoggedMessage, MessageLog } from "./message-log.ts";
 /** A socket that follows topics. */
 export interface FollowingSocket {
   readonly isOpen: boolean;
+  /** Whether no more than `highWaterMark` waits to be sent. */
+  readonly hasRoom: boolean;
   /** The names of the topics that the socket is subscribed to. */
   readonly subscriptions: ReadonlySet<string> | undefined;
   deliver(data: string | Uint8Array): SendResult;
@@ -45,7 +47,8 @@ export interface LostRun {
  *
  * A follower is a place in the history of the topic. While the socket takes what it is sent, the place is the end, and
  * new messages are sent as they come. When the socket has no room, new messages wait in the history: the follower reads
- * on when the socket has drained. So a slow follower takes no more memory than `highWaterMark` and one message.
+ * on when the socket has drained. So a slow socket takes no more memory than `highWaterMark` and one message, however
+ * many topics it follows.
  */
 export class Follower {
   readonly #socket: FollowingSocket;
@@ -55,8 +58,8 @@ export class Follower {
   #offset = 0;
   /** True while the follower reads on by itself, and until it has begun. New messages are not handed to it then. */
   #isBehind = true;
-  /** True when what was sent last has left no room. */
-  #isFull = false;
+  /** True when the socket has refused a message, which it takes once nothing waits to be sent. */
+  #isRefused = false;
   /** What the socket has to be told before anything else: whether the messages that follow are those it lacked. */
   #notice: { readonly position: HistoryPosition; readonly recovered: boolean } | undefined;
   #hasLeft = false;
@@ -82,13 +85,13 @@ export class Follower {
     if (this.#isBehind || this.#isAtEnd) return;
     // A handler that was called meanwhile may have published more: this message is not the next one then.
     const { epoch } = this.#topic.log;
-    if (epoch === this.#epoch && message.offset === this.#offset + 1) {
+    if (epoch === this.#epoch && message.offset === this.#offset + 1 && this.#socket.hasRoom) {
       // What `frame` publishes while it is called for this message comes behind this message.
       this.#isBehind = true;
       this.#send(epoch, message);
       this.#isBehind = false;
     }
-    if (this.#isFull || !this.#isAtEnd) void this.#catchUp();
+    if (!this.#isAtEnd) void this.#catchUp();
   }
 
   /** The log has lost messages behind its old end, and goes on behind its new end. */
@@ -118,7 +121,10 @@ export class Follower {
     const { log } = this.#topic;
     this.#isBehind = true;
     while (this.isFollowing) {
-      if (this.#isFull) await this.#hasRoom();
+      if (this.#mustWait) {
+        await this.#drained();
+        continue;
+      }
       const position = { epoch: this.#epoch, offset: this.#offset };
       const offset = log.offsetOf(position);
       if (this.#notice !== undefined) this.#sendNotice(this.#notice);
@@ -141,18 +147,23 @@ export class Follower {
     }
     for (const message of run.messages) {
       while (this.#epoch !== run.epoch || this.#offset < message.offset) {
-        if (this.#isFull) await this.#hasRoom();
         if (!this.isFollowing) return false;
-        this.#send(run.epoch, message);
+        if (this.#mustWait) await this.#drained();
+        else this.#send(run.epoch, message);
       }
     }
     return run.messages.length > 0;
   }
 
-  async #hasRoom(): Promise<void> {
+  get #mustWait(): boolean {
+    return this.#isRefused || !this.#socket.hasRoom;
+  }
+
+  /** Waits until nothing waits to be sent. Another follower of the socket may fill it again before this one goes on. */
+  async #drained(): Promise<void> {
     // The promise rejects when the socket ends.
     await this.#socket.drained().catch(() => {});
-    this.#isFull = false;
+    this.#isRefused = false;
   }
 
   #send(epoch: string, message: LoggedMessage): void {
@@ -183,7 +194,7 @@ export class Follower {
       return "refused";
     }
     const result = this.#socket.deliver(frame);
-    this.#isFull = result !== "sent";
+    this.#isRefused = result === "refused";
     return result;
   }
 }

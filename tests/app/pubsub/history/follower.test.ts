@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { TopicFrame } from "../../../../mod.ts";
-import { FakeClient, HIGH_WATER, MAX_WAITING, topicsOf } from "../../../support/followers.ts";
+import { FakeClient, FakeSocket, HIGH_WATER, MAX_WAITING, topicsOf } from "../../../support/followers.ts";
 
 /** What a client has got, as short texts: the data of messages, and whether notices say `recovered`. */
 function shortly({ visits }: FakeClient): (string | boolean)[] {
@@ -75,6 +75,28 @@ describe("a slow socket", () => {
     socket.drain(false);
     await nextTurn();
     expect(shortly(client)).toEqual([false, ...Array(MAX_WAITING).fill("else"), "1", "2"]);
+  });
+  test("that follows many topics has what fills it and one message, not one of each topic", async () => {
+    const topics = topicsOf(undefined);
+    topics.declare("*", { history: true });
+    const got: string[] = [];
+    const socket = new FakeSocket(topics, false, (data) => void got.push(String(data)));
+    const names = numbers(1, 20);
+    for (const name of names) await topics.follow(socket, name, {});
+    socket.stall();
+    for (const name of names) for (const text of ["a", "b"]) topics.publish(name, text);
+    expect(socket.mostWaiting).toBe(HIGH_WATER + 1);
+    for (let i = 0; i < 10; i++) {
+      socket.drain(true);
+      await nextTurn();
+    }
+    expect(socket.mostWaiting).toBe(HIGH_WATER + 1);
+    socket.drain(false);
+    await nextTurn();
+    const frames = got.map((text) => JSON.parse(text)).filter(({ data }) => data !== undefined);
+    for (const name of names) {
+      expect(frames.filter(({ topic }) => topic === name).map(({ data }) => data)).toEqual(["a", "b"]);
+    }
   });
 });
 
