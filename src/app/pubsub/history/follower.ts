@@ -120,8 +120,12 @@ export class Follower {
   async #catchUp(): Promise<void> {
     const { log } = this.#topic;
     this.#isBehind = true;
+    let hasSent = false;
     while (this.isFollowing) {
       if (this.#mustWait) {
+        // Followers of the same socket that could not send get in front.
+        if (hasSent) await undefined;
+        hasSent = false;
         await this.#drained();
         continue;
       }
@@ -132,6 +136,7 @@ export class Follower {
       else if (offset !== undefined) {
         if (offset === log.newest) break;
         this.#send(log.epoch, log.at(offset + 1)!);
+        hasSent = true;
       } else if (!await this.#readBehind(position) && log.offsetOf(position) === undefined) break;
     }
     this.#isBehind = false;

@@ -98,6 +98,25 @@ describe("a slow socket", () => {
       expect(frames.filter(({ topic }) => topic === name).map(({ data }) => data)).toEqual(["a", "b"]);
     }
   });
+
+  test("that follows a flooded topic gets the messages of other topics, too", async () => {
+    const topics = topicsOf(undefined);
+    topics.declare("*", { history: true });
+    const got: string[] = [];
+    const socket = new FakeSocket(topics, false, (data) => void got.push(JSON.parse(String(data)).data));
+    for (const name of ["flood", "news"]) await topics.follow(socket, name, {});
+    socket.stall();
+    topics.publish("flood", "x");
+    const flood = (): void => numbers(1, 20).forEach(() => topics.publish("flood", "x"));
+    flood();
+    topics.publish("news", "a");
+    for (let round = 0; round < 3; round++) {
+      flood();
+      socket.drain(true);
+      await nextTurn();
+    }
+    expect(got).toContain("a");
+  });
 });
 
 describe("a frame that publishes", () => {
