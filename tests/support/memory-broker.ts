@@ -3,11 +3,22 @@
  */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
+import {
+  type Broker,
+  type BrokerStatus,
+  HISTORY_PREFIX,
+  type HistoryLimits,
+  type HistoryPage,
+  type HistoryPosition,
+  type HistoryRange,
+} from "../../src/app/pubsub/broker.ts";
+import { MemoryHistories } from "./memory-histories.ts";
 
 export interface Published {
   readonly topic: string;
   readonly bytes: Buffer;
+  /** The position of a message that was appended. */
+  readonly position?: HistoryPosition;
 }
 
 /** The hub, which has the part of the server. */
@@ -16,6 +27,8 @@ export class Hub {
   readonly published: Published[] = [];
   /** Decides whether a message is lost on its way to a link. */
   loses: (topic: string, to: MemoryBroker) => boolean = () => false;
+  /** The histories of the topics. Losing one here is what a server does that has lost its data. */
+  readonly histories: MemoryHistories = new MemoryHistories();
   readonly #links: MemoryBroker[] = [];
   readonly #muted = new Set<MemoryBroker>();
 
@@ -32,9 +45,22 @@ export class Hub {
    */
   publish(topic: string, bytes: Uint8Array, from?: MemoryBroker): void {
     if (from !== undefined && this.#muted.has(from)) return;
-    this.published.push({ topic, bytes: Buffer.from(bytes) });
+    this.#deliver(topic, bytes);
+  }
+
+  /** Puts messages at the end of a history, and sends them to all subscribed links. */
+  append(topic: string, messages: readonly Uint8Array[], limits: HistoryLimits): HistoryPosition {
+    const last = this.histories.append(topic, messages, limits);
+    for (const [i, bytes] of messages.entries()) {
+      this.#deliver(topic, bytes, { ...last, offset: last.offset - messages.length + 1 + i });
+    }
+    return last;
+  }
+
+  #deliver(topic: string, bytes: Uint8Array, position?: HistoryPosition): void {
+    this.published.push({ topic, bytes: Buffer.from(bytes), ...position && { position } });
     for (const link of this.#links) {
-      if (link.topics.has(topic) && !this.loses(topic, link)) link.receive(topic, Buffer.from(bytes));
+      if (link.topics.has(topic) && !this.loses(topic, link)) link.receive(topic, Buffer.from(bytes), position);
     }
   }
 
@@ -66,8 +92,11 @@ export class Hub {
 /** A request to the hub that is not done yet. */
 interface Request {
   readonly byteLength: number;
+  /** Makes the hub do the request. */
   run(): void;
-  readonly done: PromiseWithResolvers<void>;
+  /** Settles the promise that the app has got. */
+  answer(): void;
+  reject(error: unknown): void;
 }
 
 /**
@@ -75,7 +104,10 @@ interface Request {
  * that, as a client with a queue may do.
  */
 export class MemoryBroker implements Broker {
-  /** The calls of the app, such as `"subscribe news"`, without those for the topics of the apps themselves. */
+  /**
+   * The calls of the app, such as `"subscribe news"` or `"append history:news"`, without those for the topic of the
+   * apps themselves.
+   */
   readonly calls: string[] = [];
   /** The topics that the link is subscribed to at the hub. */
   readonly topics: Set<string> = new Set();
@@ -84,7 +116,7 @@ export class MemoryBroker implements Broker {
   #isConnected: boolean;
   #isStalled = false;
   #isScheduled = false;
-  #onMessage: ((topic: string, bytes: Uint8Array) => void) | undefined;
+  #onMessage: ((topic: string, bytes: Uint8Array, position?: HistoryPosition) => void) | undefined;
   #onStatus: ((status: BrokerStatus) => void) | undefined;
 
   constructor(hub: Hub, isConnected: boolean) {
@@ -113,8 +145,14 @@ export class MemoryBroker implements Broker {
   disconnect(error?: Error): void {
     this.#isConnected = false;
     this.topics.clear();
-    for (const { done } of this.#requests.splice(0)) done.reject(error ?? new Error("The link was cut"));
+    for (const { reject } of this.#requests.splice(0)) reject(error ?? new Error("The link was cut"));
     this.tell({ isConnected: false, error });
+  }
+
+  /** Cuts the link when the hub has done all requests under way, and has not answered yet. */
+  disconnectBeforeAnswers(error?: Error): void {
+    for (const { run } of this.#requests) run();
+    this.disconnect(error);
   }
 
   /** Restores the link, without any subscription. */
@@ -139,13 +177,13 @@ export class MemoryBroker implements Broker {
   }
 
   /** Gives a message to the app, whether its topic is subscribed or not. */
-  receive(topic: string, bytes: Uint8Array): void {
-    this.#onMessage?.(topic, bytes);
+  receive(topic: string, bytes: Uint8Array, position?: HistoryPosition): void {
+    this.#onMessage?.(topic, bytes, position);
   }
 
   // The interface Broker
 
-  onMessage(listener: (topic: string, bytes: Uint8Array) => void): void {
+  onMessage(listener: (topic: string, bytes: Uint8Array, position?: HistoryPosition) => void): void {
     this.#onMessage = listener;
   }
 
@@ -169,21 +207,34 @@ export class MemoryBroker implements Broker {
     return this.#do(() => void this.topics.delete(topic));
   }
 
+  append(topic: string, messages: readonly Uint8Array[], limits: HistoryLimits): Promise<HistoryPosition> {
+    this.#note("append", topic);
+    const byteLength = messages.reduce((sum, { length }) => sum + length, 0);
+    return this.#do(() => this.#hub.append(topic, messages, limits), byteLength);
+  }
+
+  read(topic: string, range: HistoryRange, limits: HistoryLimits): Promise<HistoryPage> {
+    this.#note("read", topic);
+    return this.#do(() => this.#hub.histories.read(topic, range, limits));
+  }
+
   close(): Promise<void> {
     this.calls.push("close");
     return this.#do(() => this.topics.clear());
   }
 
   #note(method: string, topic: string): void {
-    if (isUsers(topic)) this.calls.push(`${method} ${topic}`);
+    if (isHistory(topic)) this.calls.push(`${method} ${topic.slice(1)}`);
+    else if (isUsers(topic)) this.calls.push(`${method} ${topic}`);
   }
 
-  #do(run: () => void, byteLength: number = 0): Promise<void> {
+  #do<Result>(run: () => Result, byteLength: number = 0): Promise<Result> {
     if (!this.#isConnected) return Promise.reject(new Error("There is no link"));
-    const done = Promise.withResolvers<void>();
-    this.#requests.push({ run, byteLength, done });
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    let result: Result;
+    this.#requests.push({ run: () => result = run(), byteLength, answer: () => resolve(result), reject });
     this.#schedule();
-    return done.promise;
+    return promise;
   }
 
   #schedule(): void {
@@ -192,12 +243,16 @@ export class MemoryBroker implements Broker {
     setImmediate(() => {
       this.#isScheduled = false;
       if (this.#isStalled) return;
-      for (const { run, done } of this.#requests.splice(0)) {
+      for (const { run, answer } of this.#requests.splice(0)) {
         run();
-        done.resolve();
+        answer();
       }
     });
   }
+}
+
+function isHistory(topic: string): boolean {
+  return topic.startsWith(HISTORY_PREFIX);
 }
 
 function isUsers(topic: string): boolean {

@@ -40,7 +40,7 @@ export interface HistoryRange {
   readonly after?: HistoryPosition | undefined;
   /** The most messages. With 0, only the state of the history is wanted. */
   readonly maxMessages: number;
-  /** The messages end when they have that many bytes together. The first one comes in any case. */
+  /** The most bytes that the messages have together. The first one comes in any case, even if it has more. */
   readonly maxBytes: number;
 }
 
