@@ -78,7 +78,9 @@ export const APPEND: string = compact(`${COMMON}
 local newest, epoch = 0, life .. '-' .. text(now) .. '-' .. ARGV[5]
 if last then
   newest, epoch = last.offset, last.epoch
-else
+elseif redis.call('EXISTS', key) == 1 then
+  -- The first command that writes has to be XADD where there is nothing to remove: a server whose memory is full refuses
+  -- XADD only then.
   redis.call('UNLINK', key)
 end
 local before = newest
