@@ -288,6 +288,11 @@ describe.skipIf(!isInstalled(redisServer))("histories in Redis (redis-server)", 
     expect(await client.xLen(KEY)).toBe(1);
     await expect.poll(async () => (await ada.read(NEWS, {}, brief)).oldest, WAIT).toBe(1_042);
     expect(await client.xLen(KEY)).toBe(1);
+    const { epoch } = await ada.read(NEWS);
+    for (const [i, nothing] of [{ ...AMPLE, maxAgeMs: 0 }, { ...AMPLE, size: 0 }].entries()) {
+      expect(await ada.append(NEWS, ["not to be kept"], nothing)).toEqual({ epoch, offset: 1_042 + i });
+      expect(await client.xLen(KEY)).toBe(1);
+    }
   });
 
   test("reject what does not fit into the memory of the server, and keep and send none of that", async () => {
