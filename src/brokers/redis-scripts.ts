@@ -117,7 +117,7 @@ end
 
 local offset, isComplete = oldest - 1, true
 if after ~= '' then
-  offset, isComplete = tonumber(ARGV[6]), after == epoch and newest > 0
+  offset, isComplete = tonumber(ARGV[6]), after == epoch
   local noneLife, noneAt, evicted = string.match(after, '^none%-(%w+)%-(%d+)%-(%w*)$')
   if noneLife == life and offset == 0 and evicted == info('stats', 'evicted_keys') then
     local begun = last and tonumber(string.match(epoch, '%-(%d+)%-')) or now
