@@ -68,7 +68,7 @@ export class TopicSync<Socket extends FollowingSocket> {
     while (this.#isStale && !this.#isClosed) {
       this.#isStale = false;
       await (this.#isReady ? this.#readMissed() : this.#readEnd());
-      this.#takeWaiting();
+      if (!this.#isClosed) this.#takeWaiting();
       // What has come is in the history. The part of the broker that was read may not have it yet.
       if (this.#isStale) await new Promise<void>((resolve) => void setTimeout(resolve, READ_AGAIN_MS).unref());
     }
