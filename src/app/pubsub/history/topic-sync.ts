@@ -83,7 +83,9 @@ export class TopicSync<Socket extends FollowingSocket> {
   async #readEnd(): Promise<void> {
     const page = await this.#read({ maxMessages: 0, maxBytes: 0 });
     if (page === undefined || this.#isClosed) return;
-    this.#history.log.reset({ epoch: page.epoch, offset: page.newest });
+    // What has come since the subscription began is for its subscribers, also if the history has it by now.
+    const first = this.#waiting.find(({ position }) => position.epoch === page.epoch)?.position.offset ?? Infinity;
+    this.#history.log.reset({ epoch: page.epoch, offset: Math.min(page.newest, first - 1) });
     this.#isReady = true;
     this.#history.onReady();
   }

@@ -69,6 +69,15 @@ test("begins at the end of the history, and goes on with what comes live", async
   expect([got, reads]).toEqual([ids(6, 7), []]);
 });
 
+test("gives its subscribers what has come before the end of the history was known", async () => {
+  const { log, sync, live, got, reads } = synced();
+  void sync.sync();
+  live("e", 3, 4);
+  await reads[0].answer(page("e", 1, 4, undefined));
+  live("e", 5);
+  expect([got, log.end]).toEqual([ids(3, 5), { epoch: "e", offset: 5 }]);
+});
+
 test("takes each message once", async () => {
   const { live, got, reads } = await ready(5);
   live("e", 6, 6, 5, 7, 1, 7);
