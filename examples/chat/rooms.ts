@@ -1,4 +1,4 @@
-/** All state of the chat, in memory and bounded: the people in each room, and its last messages in a topic's history. */
+/** All state of the chat, in memory and bounded: the people in each room, and a topic with its last messages. */
 
 import { createHash } from "node:crypto";
 import type { App, HistoryOptions, Socket } from "../../mod.ts";
