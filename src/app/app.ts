@@ -457,7 +457,7 @@ export class App<Services extends object = object> {
    * @param options see {@link TopicOptions}
    * @returns the app, so that calls can be chained
    * @throws TypeError or RangeError if the pattern or an option is not valid, Error if the pattern was given before, if
-   *   the broker keeps no history, or if the app has been closed
+   *   a socket is subscribed to such a topic, if the broker keeps no history, or if the app has been closed
    * @example
    * ```ts
    * import { createApp } from "@spacenode/spacenode";

@@ -1,5 +1,5 @@
 /** The connections of the Redis broker, over either of the two client libraries. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 
 /**
  * A client of node-redis (the package `redis`, versions 4 to 6), as `createClient` makes it. The interface has only the
@@ -30,6 +30,8 @@ export interface NodeRedisClient {
   ): Promise<unknown>;
   /** Sends PING. The server answers it after all commands that were sent before. */
   ping(): Promise<unknown>;
+  /** Sends a command, and resolves to the reply. Only topics with a history need this method. */
+  sendCommand?(args: (string | Buffer)[], options: object): Promise<unknown>;
   /** Adds a listener of the events `ready`, `error` and `end`. */
   on(event: string, listener: (error: Error) => void): unknown;
   /** Cuts the connection. Version 4 does not have this method, and is cut with `disconnect`. */
@@ -52,6 +54,8 @@ export interface IoRedisClient {
   unsubscribe(...channels: string[]): Promise<unknown>;
   /** Sends PING. The server answers it after all commands that were sent before. */
   ping(): Promise<unknown>;
+  /** Sends a command, and resolves to the reply, as bytes. Only topics with a history need this method. */
+  callBuffer?(command: string, args: (string | Buffer)[]): Promise<unknown>;
   /** Adds a listener of the events `ready`, `error`, `close`, `end` and `messageBuffer`. */
   on(event: string, listener: (...args: never[]) => void): unknown;
   /** Closes the connection after all that was written has been sent. */
@@ -73,12 +77,21 @@ export interface RedisLink {
   unsubscribe(channel: string): Promise<unknown>;
   /** Resolves once the server has answered all that was sent before. */
   ping(): Promise<unknown>;
+  /** Sends a command, and resolves to the reply, with bytes in place of texts. */
+  command(args: (string | Buffer)[]): Promise<unknown>;
   close(): void;
 }
+
+/** Makes node-redis give bytes in place of texts: version 4 reads the first option, later ones read the second. */
+const AS_BYTES = { returnBuffers: true, typeMapping: { ["$".charCodeAt(0)]: Buffer } };
 
 /** Rejects a command while the server is away: the libraries queue some commands even when they are told not to. */
 function checkReady(link: RedisLink): void {
   if (!link.isReady) throw new Error("The Redis server is away");
+}
+
+function noHistories(method: string): string {
+  return `The client has no method ${method}, which topics with a history need`;
 }
 
 /**
@@ -134,6 +147,12 @@ export class NodeRedisLink implements RedisLink {
 
   ping(): Promise<unknown> {
     return this.#client.ping();
+  }
+
+  async command(args: (string | Buffer)[]): Promise<unknown> {
+    checkReady(this);
+    if (this.#client.sendCommand === undefined) throw new Error(noHistories("sendCommand"));
+    return await this.#client.sendCommand(args, AS_BYTES);
   }
 
   close(): void {
@@ -202,6 +221,12 @@ export class IoRedisLink implements RedisLink {
 
   ping(): Promise<unknown> {
     return this.#client.ping();
+  }
+
+  async command([name, ...args]: (string | Buffer)[]): Promise<unknown> {
+    checkReady(this);
+    if (this.#client.callBuffer === undefined) throw new Error(noHistories("callBuffer"));
+    return await this.#client.callBuffer(String(name), args);
   }
 
   close(): void {

@@ -1,9 +1,18 @@
-/** The broker over the Pub/Sub of Redis. */
+/** The broker over the Pub/Sub and the streams of Redis. */
 import { Buffer } from "node:buffer";
 import { show } from "../app/common/show.ts";
-import { checkNames, isObject } from "../app/common/validate.ts";
-import type { Broker, BrokerStatus } from "../app/pubsub/broker.ts";
+import { checkNames, isObject, limit, throwInvalidOption } from "../app/common/validate.ts";
+import {
+  type Broker,
+  type BrokerStatus,
+  HISTORY_PREFIX,
+  type HistoryLimits,
+  type HistoryPage,
+  type HistoryPosition,
+  type HistoryRange,
+} from "../app/pubsub/broker.ts";
 import { lastTaken, LinkStatus } from "./link-status.ts";
+import { readLive, RedisHistories, type RedisHistorySettings } from "./redis-history.ts";
 import {
   type IoRedisClient,
   IoRedisLink,
@@ -19,11 +28,26 @@ export type RedisClient = NodeRedisClient | IoRedisClient;
 /** Options of {@link redisBroker}. */
 export interface RedisBrokerOptions {
   /**
-   * The start of the names of all channels. Apps with different prefixes do not get each other's messages. Default:
-   * `"spacenode:"`.
+   * The start of the names of all channels and keys. Apps with different prefixes do not get each other's messages.
+   * Default: `"spacenode:"`.
    */
   prefix?: string | undefined;
+  /**
+   * How long Redis keeps the history of a topic after its last message, in milliseconds. It is never kept shorter than
+   * its messages. Then the topic begins anew, and what a client knows of the old history does not count any more. All
+   * processes need the same value. Default: 7 days.
+   */
+  historyTtlMs?: number | undefined;
+  /**
+   * True if the server loses nothing of what it has confirmed, however it dies: with `appendonly yes` and
+   * `appendfsync always`, without failover to a replica, and with `maxmemory-policy noeviction`. Histories then outlive
+   * the server. By default they begin anew whenever the server has: it might have lost their last messages, and would
+   * give new ones the same positions. All processes need the same value.
+   */
+  durable?: boolean | undefined;
 }
+
+const DAY_MS = 24 * 3_600_000;
 
 /**
  * Makes a broker over the Pub/Sub of a Redis server, or of a server that speaks the same protocol.
@@ -40,6 +64,11 @@ export interface RedisBrokerOptions {
  *
  * Each message is delivered at most once, and messages of one process stay in order. Messages that are published while
  * the server is away do not reach other processes.
+ *
+ * The history of a topic is one stream, under a key that begins with the prefix. One script appends to the stream and
+ * publishes at once, so the server must allow EVAL and INFO, and be Redis 6.2 or later, or Valkey. In a cluster, the
+ * one node must have the slots of all keys: a prefix with a hash tag, such as `"{chat}:"`, puts them into one slot.
+ * A history that the server evicts, or that somebody deletes, begins anew.
  *
  * @param client a client of node-redis (`createClient`) or of ioredis (`new Redis`)
  * @param options see {@link RedisBrokerOptions}
@@ -63,10 +92,12 @@ export interface RedisBrokerOptions {
  * ```
  */
 export function redisBroker(client: RedisClient, options: RedisBrokerOptions = {}): Broker {
-  checkNames("redisBroker", options, ["prefix"]);
-  const { prefix = "spacenode:" } = options;
-  if (typeof prefix !== "string") throw new TypeError(`prefix must be a string; got ${show(prefix)}`);
-  return new RedisBroker(linkMaker(client), prefix);
+  checkNames("redisBroker", options, ["prefix", "historyTtlMs", "durable"]);
+  const { prefix = "spacenode:", durable = false } = options;
+  if (typeof prefix !== "string") throwInvalidOption("prefix", prefix, "a string");
+  if (typeof durable !== "boolean") throwInvalidOption("durable", durable, "true or false");
+  const historyTtlMs = limit("historyTtlMs", options.historyTtlMs, 7 * DAY_MS);
+  return new RedisBroker(linkMaker(client), { prefix, historyTtlMs, durable });
 }
 
 type LinkMaker = (events: RedisLinkEvents) => RedisLink;
@@ -97,17 +128,19 @@ function isOfMany(client: object): boolean {
 class RedisBroker implements Broker {
   readonly #openLink: LinkMaker;
   readonly #prefix: string;
+  readonly #histories: RedisHistories;
   readonly #status = new LinkStatus();
   #publisher: RedisLink | undefined;
   #subscriber: RedisLink | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(openLink: LinkMaker, prefix: string) {
+  constructor(openLink: LinkMaker, settings: RedisHistorySettings) {
     this.#openLink = openLink;
-    this.#prefix = prefix;
+    this.#prefix = settings.prefix;
+    this.#histories = new RedisHistories((args) => this.#publisher!.command(args), settings);
   }
 
-  onMessage(listener: (topic: string, bytes: Uint8Array) => void): void {
+  onMessage(listener: (topic: string, bytes: Uint8Array, position?: HistoryPosition) => void): void {
     if (this.#subscriber !== undefined) throw new Error("This broker has an app already: make another for each app");
     const onChange = (error?: Error): void => {
       this.#status.set(isReady(this.#publisher) && isReady(this.#subscriber), error);
@@ -115,7 +148,12 @@ class RedisBroker implements Broker {
     this.#publisher = this.#openLink({ onChange, onMessage: () => {} });
     this.#subscriber = this.#openLink({
       onChange,
-      onMessage: (channel, bytes) => listener(channel.slice(this.#prefix.length), bytes),
+      onMessage: (channel, bytes) => {
+        const topic = channel.slice(this.#prefix.length);
+        if (!topic.startsWith(HISTORY_PREFIX)) return listener(topic, bytes);
+        const live = readLive(bytes);
+        if (live !== undefined) listener(topic, live.bytes, live.position);
+      },
     });
   }
 
@@ -138,6 +176,16 @@ class RedisBroker implements Broker {
     this.#checkOpen();
     // The link is called even while the server is away, so that it does not restore the subscription later.
     await this.#subscriber!.unsubscribe(this.#prefix + topic);
+  }
+
+  async append(topic: string, messages: readonly Uint8Array[], limits: HistoryLimits): Promise<HistoryPosition> {
+    this.#checkConnected();
+    return await this.#histories.append(topic, messages, limits);
+  }
+
+  async read(topic: string, range: HistoryRange, limits: HistoryLimits): Promise<HistoryPage> {
+    this.#checkConnected();
+    return await this.#histories.read(topic, range, limits);
   }
 
   close(): Promise<void> {

@@ -48,6 +48,14 @@ class FakeClient extends EventEmitter {
     return this.#note(Promise.resolve(), "ping");
   }
 
+  sendCommand(args: unknown[], options: object): Promise<string> {
+    return this.#note(Promise.resolve("reply"), "sendCommand", args, options);
+  }
+
+  callBuffer(command: string, args: unknown[]): Promise<string> {
+    return this.#note(Promise.resolve("reply"), "callBuffer", command, args);
+  }
+
   destroy(): void {
     this.#note(undefined, "destroy");
   }
@@ -95,7 +103,18 @@ const openIoRedis = (): Opened => {
   return open((client, events) => new IoRedisLink(client as unknown as IoRedisClient, events));
 };
 
-describe.each([["NodeRedisLink", openNodeRedis], ["IoRedisLink", openIoRedis]])("%s", (_name, openLink) => {
+describe.each([
+  ["NodeRedisLink", openNodeRedis, "sendCommand"],
+  ["IoRedisLink", openIoRedis, "callBuffer"],
+])("%s", (_name, openLink, method) => {
+  test("says what a client lacks that cannot send any command", async () => {
+    const { link, client } = openLink();
+    client.become(true);
+    Object.assign(client, { [method]: undefined });
+    const message = `The client has no method ${method}, which topics with a history need`;
+    await expect(link.command(["TIME"])).rejects.toThrow(message);
+  });
+
   test("is ready when its client is, and reports each change and each error", () => {
     const { link, client, changes } = openLink();
     const error = new Error("refused");
@@ -111,6 +130,7 @@ describe.each([["NodeRedisLink", openNodeRedis], ["IoRedisLink", openIoRedis]])(
     const { link, client } = openLink();
     await expect(link.publish("news", Buffer.from("x"))).rejects.toThrow("The Redis server is away");
     await expect(link.subscribe("news")).rejects.toThrow("The Redis server is away");
+    await expect(link.command(["TIME"])).rejects.toThrow("The Redis server is away");
     expect(client.calls).toEqual([]);
   });
 
@@ -124,6 +144,17 @@ describe.each([["NodeRedisLink", openNodeRedis], ["IoRedisLink", openIoRedis]])(
 });
 
 describe("NodeRedisLink", () => {
+  test("sends commands whose replies have bytes in place of texts", async () => {
+    const { link, client } = openNodeRedis();
+    client.become(true);
+    expect(await link.command(["GET", "key"])).toBe("reply");
+    // The first option is for version 4, the second one for later versions, where 36 stands for a text.
+    expect(client.calls).toEqual([["sendCommand", ["GET", "key"], {
+      returnBuffers: true,
+      typeMapping: { 36: Buffer },
+    }]]);
+  });
+
   test("asks for a client without an offline queue, and connects it", () => {
     const client = new FakeClient();
     new NodeRedisLink(client as NodeRedisClient, { onChange() {}, onMessage() {} });
@@ -181,6 +212,13 @@ describe("NodeRedisLink", () => {
 });
 
 describe("IoRedisLink", () => {
+  test("sends commands whose replies have bytes in place of texts", async () => {
+    const { link, client } = openIoRedis();
+    client.become(true);
+    expect(await link.command(["GET", "key"])).toBe("reply");
+    expect(client.calls).toEqual([["callBuffer", "GET", ["key"]]]);
+  });
+
   test("asks for a client that neither keeps nor repeats commands and subscriptions", () => {
     const client = new FakeClient();
     new IoRedisLink(client as unknown as IoRedisClient, { onChange() {}, onMessage() {} });

@@ -3,34 +3,12 @@ import { Cluster, Redis } from "ioredis";
 import { createClient, createCluster, createSentinel } from "redis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { redisBroker, type RedisClient } from "../../src/brokers/redis.ts";
-import { createServer, type OpenBroker, testBroker } from "../support/broker-contract.ts";
+import { createServer, testBroker } from "../support/broker-contract.ts";
 import { Member } from "../support/broker-member.ts";
 import { Program } from "../support/program.ts";
-import { redisServer } from "../support/redis-server.ts";
+import { openIoredis, openNodeRedis } from "../support/redis-clients.ts";
+import { redisServer, redisServerWith } from "../support/redis-server.ts";
 import { isInstalled } from "../support/server-program.ts";
-
-const RETRY_MS = 20;
-
-function openNodeRedis(port: number, RESP: 2 | 3): OpenBroker {
-  const client = createClient({ RESP, socket: { port, host: "127.0.0.1", reconnectStrategy: () => RETRY_MS } });
-  client.on("error", () => {});
-  client.connect().catch(() => {});
-  return {
-    broker: redisBroker(client),
-    useClient: async () => expect(await client.echo("hello")).toBe("hello"),
-    endClient: () => client.destroy(),
-  };
-}
-
-function openIoredis(port: number, protocol: 2 | 3): OpenBroker {
-  const client = new Redis({ port, host: "127.0.0.1", protocol, keyPrefix: "mine:", retryStrategy: () => RETRY_MS });
-  client.on("error", () => {});
-  return {
-    broker: redisBroker(client),
-    useClient: async () => expect(await client.echo("hello")).toBe("hello"),
-    endClient: () => client.disconnect(),
-  };
-}
 
 testBroker({ name: "node-redis", server: redisServer, open: (port) => openNodeRedis(port, 3) });
 testBroker({ name: "node-redis with RESP2", server: redisServer, open: (port) => openNodeRedis(port, 2) });
@@ -54,10 +32,17 @@ test.each<[what: string, client: unknown, given: string]>([
 
 test.each<[options: unknown, message: string]>([
   [{ prefix: 1 }, "prefix must be a string; got 1"],
-  [{ prefx: "a" }, 'redisBroker has no option "prefx"; it has prefix'],
+  [{ prefx: "a" }, 'redisBroker has no option "prefx"; it has prefix, historyTtlMs, durable'],
+  [{ durable: "yes" }, 'durable must be true or false; got "yes"'],
+  [{ historyTtlMs: "1" }, 'historyTtlMs must be a whole number from 1 to 9007199254740991; got "1"'],
   ["a", 'redisBroker takes an object of options; got "a"'],
 ])("redisBroker refuses the options %j", (options, message) => {
   expect(() => redisBroker(createClient(), options as object)).toThrow(new TypeError(message));
+});
+
+test.each([0, -1, 1.5, NaN, Infinity])("redisBroker refuses %d as historyTtlMs", (historyTtlMs) => {
+  const message = `historyTtlMs must be a whole number from 1 to 9007199254740991; got ${historyTtlMs}`;
+  expect(() => redisBroker(createClient(), { historyTtlMs })).toThrow(new RangeError(message));
 });
 
 describe.skipIf(!isInstalled(redisServer))("a broker over Redis (redis-server)", () => {
@@ -87,11 +72,7 @@ describe.skipIf(!isInstalled(redisServer))("a broker over Redis (redis-server)",
     ["node-redis", (port) => createClient({ url: `redis://:secret@127.0.0.1:${port}/3` })],
     ["ioredis", (port) => new Redis(`redis://:secret@127.0.0.1:${port}/3`, { lazyConnect: true })],
   ])("connects with the options of its client: %s", async (_name, connect) => {
-    const kind = {
-      ...redisServer,
-      arguments: (...where: [number, string]) => [...redisServer.arguments(...where), "--requirepass", "secret"],
-    };
-    const { port } = await (await createServer(kind)).start();
+    const { port } = await (await createServer(redisServerWith("--requirepass", "secret"))).start();
     const member = await new Member(redisBroker(connect(port))).connected();
     onTestFinished(async () => void await member.broker.close());
     await member.broker.subscribe("news");
@@ -104,11 +85,7 @@ describe.skipIf(!isInstalled(redisServer))("a broker over Redis (redis-server)",
     ["ioredis", (port) => new Redis(port, { username: "ada", password: "1", lazyConnect: true })],
   ])("rejects a subscription that the rules of the server forbid: %s", async (_name, connect) => {
     const rules = ["--user", "ada", "on", ">1", "+@all", "~*", "&spacenode:open*"];
-    const kind = {
-      ...redisServer,
-      arguments: (...where: [number, string]) => [...redisServer.arguments(...where), ...rules],
-    };
-    const { port } = await (await createServer(kind)).start();
+    const { port } = await (await createServer(redisServerWith(...rules))).start();
     const member = await new Member(redisBroker(connect(port))).connected();
     onTestFinished(async () => void await member.broker.close());
     await expect(member.broker.subscribe("closed")).rejects.toThrow(/NOPERM/);

@@ -27,6 +27,11 @@ export type MemberCommand =
     | { readonly do: "begin"; readonly topic: string }
     /** Stops counting. The result is the number of messages so far. */
     | { readonly do: "stop" }
+    /**
+     * Appends `name:0` and so on to a topic with a history, with `inTurn` messages in each turn. The result has the id
+     * of each, or null for one that was refused.
+     */
+    | { readonly do: "append"; readonly topic: string; readonly to: number; readonly inTurn: number }
     | { readonly do: "presence"; readonly topic: string }
     | { readonly do: "stats" }
     | { readonly do: "close" }
@@ -58,6 +63,10 @@ async function run(name: string, library: string, brokerPort: string): Promise<v
     presence: { intervalMs: 200, timeoutMs: 1_000 },
     logger: false,
   });
+  app.topic("history-*", { history: { size: 100_000, maxRecover: 100_000 } });
+  app.ws("/followers/:topic", async (socket, { params, query }) => {
+    await socket.follow(params.topic, { since: query.get("since") });
+  });
   app.ws("/:topic", (socket, { params }) => {
     socket.subscribe(params.topic, { presence: name });
   });
@@ -88,6 +97,16 @@ async function run(name: string, library: string, brokerPort: string): Promise<v
       case "stop":
         clearInterval(counting);
         return counted;
+      case "append": {
+        const ids: Promise<string | null>[] = [];
+        while (ids.length < command.to) {
+          for (let i = 0; i < command.inTurn && ids.length < command.to; i++) {
+            ids.push(app.append(command.topic, `${name}:${ids.length}`).catch(() => null));
+          }
+          await Promise.all(ids.slice(-command.inTurn));
+        }
+        return await Promise.all(ids);
+      }
       case "presence":
         return app.presence(command.topic).map(({ data }) => data);
       case "stats":

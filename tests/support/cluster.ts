@@ -73,6 +73,12 @@ export class ClusterMember {
     createInterface({ input: this.#child.stdout }).on("line", (line) => this.#take(JSON.parse(line) as MemberReport));
   }
 
+  /** The port where the app of the process listens. */
+  get port(): number {
+    if (this.#port === undefined) throw new Error(`${this.name} does not listen yet`);
+    return this.#port;
+  }
+
   /** Whether the app of the process listens. */
   get isListening(): boolean {
     return this.#port !== undefined;
@@ -120,6 +126,15 @@ export class ClusterMember {
   async leave(): Promise<void> {
     this.#hasLeft = true;
     await this.tell({ do: "close" });
+  }
+
+  /** Stops the process until it is continued, as a debugger or a sleeping machine does. */
+  freeze(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child.kill("SIGCONT");
   }
 
   /** Kills the process without a chance to close. */

@@ -87,7 +87,7 @@ const TOPICS: [name: string, topic: string][] = [
   ["512 characters of three bytes", "你".repeat(512)],
 ];
 
-/** A member of a store, and the methods of its broker with texts in place of bytes. */
+/** A member of a store, with the methods of its broker with texts in place of bytes. */
 export class HistoryMember extends Member {
   append(topic: string, texts: readonly string[], limits: HistoryLimits = AMPLE): Promise<HistoryPosition> {
     return this.broker.append!(topic, texts.map((text) => Buffer.from(text)), limits);

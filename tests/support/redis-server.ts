@@ -11,3 +11,8 @@ export const redisServer: ServerKind = {
   ],
   ready: /Ready to accept connections/,
 };
+
+/** A Redis server with more options on its command line, which prevail. */
+export function redisServerWith(...options: readonly string[]): ServerKind {
+  return { ...redisServer, arguments: (...where) => [...redisServer.arguments(...where), ...options] };
+}

@@ -117,12 +117,16 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
    * Gives topics a history.
    *
    * @param pattern the name of a topic, or the start of names and a `*`
-   * @throws TypeError or RangeError if the pattern or an option is not valid, Error if the pattern was declared before
-   *   or the broker keeps no history
+   * @throws TypeError or RangeError if the pattern or an option is not valid, Error if the pattern was declared before,
+   *   if a socket is subscribed to such a topic, or if the broker keeps no history
    */
   declare(pattern: string, options: TopicOptions): void {
     checkTopic(pattern);
     const history = resolveTopic(options);
+    for (const topic of this.#topics.names()) {
+      if (!TopicPatterns.matches(pattern, topic)) continue;
+      throw new Error(`A socket is subscribed to ${show(topic)} already: call app.topic before the app listens`);
+    }
     this.#patterns ??= new TopicPatterns();
     this.#patterns.add(pattern, history);
     if (history !== undefined) this.#histories ??= this.#openHistories(pattern);

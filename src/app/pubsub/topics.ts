@@ -35,6 +35,11 @@ export class Topics<Member extends Subscriber> {
     return this.#topics.size - this.#empty;
   }
 
+  /** The names of the topics that have members. */
+  *names(): Generator<string> {
+    for (const [name, { members }] of this.#topics) if (members.size > 0) yield name;
+  }
+
   /** Counts the members of a topic. */
   count(name: string): number {
     return this.#topics.get(name)?.members.size ?? 0;

@@ -125,6 +125,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this.#connection.bufferedAmount;
   }
 
+  /** Whether no more than `highWaterMark` waits to be sent. */
+  get hasRoom(): boolean {
+    return this.#connection.bufferedAmount <= this.#settings.highWaterMark;
+  }
+
   get isPaused(): boolean {
     return this.#connection.isPaused;
   }

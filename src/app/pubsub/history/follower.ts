@@ -5,6 +5,8 @@ import type { LoggedMessage, MessageLog } from "./message-log.ts";
 /** A socket that follows topics. */
 export interface FollowingSocket {
   readonly isOpen: boolean;
+  /** Whether no more than `highWaterMark` waits to be sent. */
+  readonly hasRoom: boolean;
   /** The names of the topics that the socket is subscribed to. */
   readonly subscriptions: ReadonlySet<string> | undefined;
   deliver(data: string | Uint8Array): SendResult;
@@ -23,15 +25,20 @@ export interface FollowedTopic {
    * Reads messages that the log does not have.
    *
    * @param isWanted tells whether the reader still waits
-   * @returns undefined if they are lost, or if the reader waits no longer
+   * @returns undefined if the reader waits no longer
    */
-  readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | undefined>;
+  readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | LostRun | undefined>;
 }
 
-/** Messages one behind the other. */
+/** Messages one behind the other. There are none if the reader is at the end of the history. */
 export interface MessageRun {
   readonly epoch: string;
   readonly messages: readonly LoggedMessage[];
+}
+
+/** Messages that are not kept any more, and the position behind which the history goes on. */
+export interface LostRun {
+  readonly lostUntil: HistoryPosition;
 }
 
 /**
@@ -40,7 +47,8 @@ export interface MessageRun {
  *
  * A follower is a place in the history of the topic. While the socket takes what it is sent, the place is the end, and
  * new messages are sent as they come. When the socket has no room, new messages wait in the history: the follower reads
- * on when the socket has drained. So a slow follower takes no more memory than `highWaterMark` and one message.
+ * on when the socket has drained. So a slow socket takes no more memory than `highWaterMark` and one message, however
+ * many topics it follows.
  */
 export class Follower {
   readonly #socket: FollowingSocket;
@@ -50,8 +58,8 @@ export class Follower {
   #offset = 0;
   /** True while the follower reads on by itself, and until it has begun. New messages are not handed to it then. */
   #isBehind = true;
-  /** True when what was sent last has left no room. */
-  #isFull = false;
+  /** True when the socket has refused a message, which it takes once nothing waits to be sent. */
+  #isRefused = false;
   /** What the socket has to be told before anything else: whether the messages that follow are those it lacked. */
   #notice: { readonly position: HistoryPosition; readonly recovered: boolean } | undefined;
   #hasLeft = false;
@@ -74,55 +82,93 @@ export class Follower {
 
   /** A message was put at the end of the log. */
   onAppended(message: LoggedMessage): void {
-    if (this.#isBehind || message.offset <= this.#offset) return;
+    if (this.#isBehind || this.#isAtEnd) return;
     // A handler that was called meanwhile may have published more: this message is not the next one then.
-    if (message.offset === this.#offset + 1) this.#send(this.#topic.log.epoch, message);
-    if (this.#isFull || message.offset > this.#offset) void this.#catchUp();
+    const { epoch } = this.#topic.log;
+    if (epoch === this.#epoch && message.offset === this.#offset + 1 && this.#socket.hasRoom) {
+      // What `frame` publishes while it is called for this message comes behind this message.
+      this.#isBehind = true;
+      this.#send(epoch, message);
+      this.#isBehind = false;
+    }
+    if (!this.#isAtEnd) void this.#catchUp();
   }
 
-  /** The log has lost messages, and goes on behind its new end. */
-  onLost(): void {
+  /** The log has lost messages behind its old end, and goes on behind its new end. */
+  onLost(oldEnd: HistoryPosition): void {
     // A follower that reads on finds out when it gets there, unless it still gets what it needs from elsewhere.
-    if (!this.#isBehind) this.begin(this.#topic.log.end, false);
+    if (this.#isBehind) return;
+    const wasAtEnd = this.#epoch === oldEnd.epoch && this.#offset === oldEnd.offset;
+    if (wasAtEnd) this.begin(this.#topic.log.end, false);
+    else void this.#catchUp();
   }
 
   leave(): void {
     this.#hasLeft = true;
   }
 
+  /**
+   * Whether the follower has all that the log has. It has more when it has read from the history what is still on its
+   * way to the log.
+   */
+  get #isAtEnd(): boolean {
+    const { log } = this.#topic;
+    return this.#epoch === log.epoch && this.#offset >= log.newest;
+  }
+
   /** Sends what lies between the follower and the end of the log, as fast as the socket takes it. */
   async #catchUp(): Promise<void> {
     const { log } = this.#topic;
     this.#isBehind = true;
+    let hasSent = false;
     while (this.isFollowing) {
-      if (this.#isFull) await this.#hasRoom();
-      const offset = log.offsetOf({ epoch: this.#epoch, offset: this.#offset });
+      if (this.#mustWait) {
+        // Followers of the same socket that could not send get in front.
+        if (hasSent) await undefined;
+        hasSent = false;
+        await this.#drained();
+        continue;
+      }
+      const position = { epoch: this.#epoch, offset: this.#offset };
+      const offset = log.offsetOf(position);
       if (this.#notice !== undefined) this.#sendNotice(this.#notice);
-      else if (offset === undefined) await this.#readBehind();
-      else if (offset < log.newest) this.#send(log.epoch, log.at(offset + 1)!);
-      else break;
+      else if (this.#isAtEnd) break;
+      else if (offset !== undefined) {
+        if (offset === log.newest) break;
+        this.#send(log.epoch, log.at(offset + 1)!);
+        hasSent = true;
+      } else if (!await this.#readBehind(position) && log.offsetOf(position) === undefined) break;
     }
     this.#isBehind = false;
   }
 
-  async #readBehind(): Promise<void> {
-    const isWanted = (): boolean => this.isFollowing;
-    const run = await this.#topic.readBehind({ epoch: this.#epoch, offset: this.#offset }, isWanted);
-    if (!this.isFollowing) return;
-    if (run === undefined) return this.#moveTo(this.#topic.log.end, false);
+  /** Returns false if there is nothing: the log has not come as far as the follower. */
+  async #readBehind(position: HistoryPosition): Promise<boolean> {
+    const run = await this.#topic.readBehind(position, () => this.isFollowing);
+    if (run === undefined || !this.isFollowing) return false;
+    if ("lostUntil" in run) {
+      this.#moveTo(run.lostUntil, false);
+      return true;
+    }
     for (const message of run.messages) {
       while (this.#epoch !== run.epoch || this.#offset < message.offset) {
-        if (this.#isFull) await this.#hasRoom();
-        if (!this.isFollowing) return;
-        this.#send(run.epoch, message);
+        if (!this.isFollowing) return false;
+        if (this.#mustWait) await this.#drained();
+        else this.#send(run.epoch, message);
       }
     }
+    return run.messages.length > 0;
   }
 
-  async #hasRoom(): Promise<void> {
+  get #mustWait(): boolean {
+    return this.#isRefused || !this.#socket.hasRoom;
+  }
+
+  /** Waits until nothing waits to be sent. Another follower of the socket may fill it again before this one goes on. */
+  async #drained(): Promise<void> {
     // The promise rejects when the socket ends.
     await this.#socket.drained().catch(() => {});
-    this.#isFull = false;
+    this.#isRefused = false;
   }
 
   #send(epoch: string, message: LoggedMessage): void {
@@ -153,7 +199,7 @@ export class Follower {
       return "refused";
     }
     const result = this.#socket.deliver(frame);
-    this.#isFull = result !== "sent";
+    this.#isRefused = result === "refused";
     return result;
   }
 }

@@ -22,12 +22,21 @@ interface Batch {
   bytes: number;
 }
 
+/** A read that waits until another one has ended. */
+interface QueuedRead {
+  readonly isWanted: () => boolean;
+  readonly begin: () => void;
+  readonly drop: (error: Error) => void;
+}
+
 /** The most bytes that may be on their way to the broker. A slow broker must not fill the memory of this process. */
 const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 /** The most bytes of a batch, unless it has a single message that is larger. */
 const MAX_BATCH_BYTES = 64 * 1024;
 /** The time after which a read that has failed is tried again. */
 const RETRY_MS = 500;
+/** Fewer reads that wait are not looked through for those that nobody wants any more. */
+const PRUNE_FROM = 64;
 
 /** Appends to the histories of a broker, and reads from them, with a limit on what is under way. */
 export class HistoryLink {
@@ -37,7 +46,9 @@ export class HistoryLink {
   readonly #batches = new Map<string, Batch>();
   #inFlightBytes = 0;
   #reads = 0;
-  readonly #waitingReads: (() => void)[] = [];
+  readonly #queue: QueuedRead[] = [];
+  /** When the queue has this many reads, those that nobody wants any more are taken out. */
+  #pruneFrom = PRUNE_FROM;
   #isClosed = false;
 
   /**
@@ -89,7 +100,7 @@ export class HistoryLink {
   ): Promise<HistoryPage | undefined> {
     while (!this.#isClosed && isWanted()) {
       try {
-        return await this.readOnce(topic, range, limits);
+        return await this.readOnce(topic, range, limits, isWanted);
       } catch {
         await new Promise<void>((resolve) => void setTimeout(resolve, RETRY_MS).unref());
       }
@@ -97,20 +108,44 @@ export class HistoryLink {
     return undefined;
   }
 
-  /** Reads a part of a history. Rejects if the broker cannot. */
-  async readOnce(topic: string, range: HistoryRange, limits: HistoryLimits): Promise<HistoryPage> {
-    if (this.#reads === this.#maxReads) await new Promise<void>((resolve) => void this.#waitingReads.push(resolve));
+  /** Reads a part of a history. Rejects if the broker cannot, or if nobody wants the part any more. */
+  async readOnce(
+    topic: string,
+    range: HistoryRange,
+    limits: HistoryLimits,
+    isWanted: () => boolean = () => true,
+  ): Promise<HistoryPage> {
+    if (this.#reads === this.#maxReads) await this.#queueUp(isWanted);
     else this.#reads++;
+    try {
+      if (!isWanted()) throw unwanted();
+      return await this.#readFromBroker(topic, range, limits);
+    } finally {
+      const next = this.#queue.shift();
+      if (next === undefined) this.#reads--;
+      else next.begin();
+    }
+  }
+
+  async #readFromBroker(topic: string, range: HistoryRange, limits: HistoryLimits): Promise<HistoryPage> {
     try {
       return await this.#broker.read(HISTORY_PREFIX + topic, range, limits);
     } catch (error) {
       this.#onFailure("read a history", error);
       throw error;
-    } finally {
-      const next = this.#waitingReads.shift();
-      if (next === undefined) this.#reads--;
-      else next();
     }
+  }
+
+  /** Waits for the end of another read. A reader that has gone must not stay in memory while the broker is slow. */
+  #queueUp(isWanted: () => boolean): Promise<void> {
+    if (this.#queue.length >= this.#pruneFrom) {
+      for (const read of this.#queue.splice(0)) {
+        if (read.isWanted()) this.#queue.push(read);
+        else read.drop(unwanted());
+      }
+      this.#pruneFrom = Math.max(PRUNE_FROM, this.#queue.length * 2);
+    }
+    return new Promise<void>((begin, drop) => void this.#queue.push({ isWanted, begin, drop }));
   }
 
   /** Sends what waits, and begins nothing more. */
@@ -140,4 +175,8 @@ export class HistoryLink {
       this.#inFlightBytes -= bytes;
     }
   }
+}
+
+function unwanted(): Error {
+  return new Error("Nobody waits for the history any more");
 }

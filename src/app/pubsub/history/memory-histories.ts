@@ -82,7 +82,7 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
   ): Promise<Followed> {
     const kept = this.#open(topic, options);
     this.#trim(kept);
-    return await kept.history.follow(socket, since, undefined);
+    return await kept.history.follow(socket, since);
   }
 
   isFollowedBy(socket: Socket, topic: string): boolean {

@@ -1,5 +1,5 @@
 import type { HistoryPage, HistoryPosition, HistoryRange } from "../broker.ts";
-import type { FollowingSocket, MessageRun } from "./follower.ts";
+import type { FollowingSocket, LostRun, MessageRun } from "./follower.ts";
 import type { Histories, HistoryPart, TopicMessages } from "./histories.ts";
 import { type HistoryBroker, HistoryLink } from "./history-link.ts";
 import type { ResolvedHistory } from "./history-options.ts";
@@ -71,8 +71,7 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
     options: ResolvedHistory,
     since: string | undefined,
   ): Promise<Followed> {
-    const { history, sync } = this.#open(topic, options);
-    return await history.follow(socket, since, sync.readiness);
+    return await this.#open(topic, options).history.follow(socket, since);
   }
 
   isFollowedBy(socket: Socket, topic: string): boolean {
@@ -145,7 +144,7 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
       find: (after, isWanted) => this.#link.read(topic, { after, maxMessages: 0, maxBytes: 0 }, options, isWanted),
       read: async (after, isWanted) => {
         const page = await this.#link.read(topic, { after, ...RECOVERED_AT_ONCE }, options, isWanted);
-        return page === undefined || !page.isComplete || page.messages.length === 0 ? undefined : runOf(page);
+        return page === undefined ? undefined : runOf(page);
       },
     };
   }
@@ -166,7 +165,8 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
   }
 }
 
-function runOf({ epoch, messages }: HistoryPage): MessageRun {
+function runOf({ epoch, newest, isComplete, messages }: HistoryPage): MessageRun | LostRun {
+  if (!isComplete) return { lostUntil: { epoch, offset: newest } };
   return { epoch, messages: messages.map(({ offset, bytes }) => ({ offset, data: decodeRecord(bytes) })) };
 }
 

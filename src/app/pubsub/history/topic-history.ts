@@ -1,7 +1,7 @@
 import type { Buffer } from "node:buffer";
 import { toBytes } from "../../common/bytes.ts";
 import type { HistoryPage, HistoryPosition } from "../broker.ts";
-import { type FollowedTopic, Follower, type FollowingSocket, type MessageRun } from "./follower.ts";
+import { type FollowedTopic, Follower, type FollowingSocket, type LostRun, type MessageRun } from "./follower.ts";
 import type { TopicMessage, TopicNotice } from "./frames.ts";
 import type { ResolvedHistory } from "./history-options.ts";
 import type { LoggedMessage, MessageLog } from "./message-log.ts";
@@ -28,11 +28,17 @@ export interface TopicHistoryParts<Socket> {
   readonly store: TopicStore | undefined;
 }
 
+/** Where a follower begins. */
+interface Start {
+  readonly position: HistoryPosition;
+  readonly recovered: boolean;
+}
+
 /** The whole history of a topic, of which this process may have the end only. */
 export interface TopicStore {
   /** Finds out what is kept behind a position. */
   find(after: HistoryPosition | undefined, isWanted: () => boolean): Promise<HistoryPage | undefined>;
-  read(after: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | undefined>;
+  read(after: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | LostRun | undefined>;
 }
 
 /** The history of one topic in this process, with the sockets that follow it. */
@@ -41,6 +47,8 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
   readonly log: MessageLog;
   readonly #parts: TopicHistoryParts<Socket>;
   readonly #followers = new Map<Socket, Follower>();
+  /** Lets the followers begin that came before the end of the history was known. Undefined when it is known. */
+  #waiting: Map<Follower, () => void> | undefined;
   /** The frame that was made last: followers of a new message all get the same. */
   #lastFrame: { readonly message: LoggedMessage; readonly frame: string | Uint8Array } | undefined;
 
@@ -48,6 +56,8 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
     this.name = name;
     this.log = parts.log;
     this.#parts = parts;
+    // Without a store, the log is the whole history.
+    if (parts.store !== undefined) this.#waiting = new Map();
   }
 
   get followers(): number {
@@ -76,32 +86,43 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
 
   /** Messages were lost: goes on behind a position, and tells the followers. */
   lose(position: HistoryPosition): void {
+    const oldEnd = this.log.end;
     this.log.reset(position);
-    for (const follower of [...this.#followers.values()]) follower.onLost();
+    for (const follower of [...this.#followers.values()]) follower.onLost(oldEnd);
   }
 
   /**
    * Makes a socket a follower.
    *
    * @param since the id that the client has: empty for the oldest message, undefined for none
-   * @param isReady resolves when the end of the log is the end of the history; undefined if it is so already
    */
-  async follow(socket: Socket, since: string | undefined, isReady: Promise<void> | undefined): Promise<Followed> {
+  async follow(socket: Socket, since: string | undefined): Promise<Followed> {
     const follower = new Follower(socket, this);
     this.#followers.set(socket, follower);
-    if (isReady !== undefined) await isReady;
+    const waiting = this.#waiting;
+    if (waiting !== undefined) await new Promise<void>((resolve) => void waiting.set(follower, resolve));
     const isWanted = (): boolean => follower.isFollowing;
     const start = since === undefined ? undefined : await this.#startOf(since, isWanted);
     if (!isWanted()) return { recovered: false, id: "" };
-    const position = start ?? this.log.end;
-    const recovered = start !== undefined;
+    const { position = this.log.end, recovered = false } = start ?? {};
     follower.begin(position, recovered);
     return { recovered, id: formatId(position) };
   }
 
   leave(socket: Socket): void {
-    this.#followers.get(socket)?.leave();
+    const follower = this.#followers.get(socket);
+    if (follower === undefined) return;
+    follower.leave();
     this.#followers.delete(socket);
+    this.#waiting?.get(follower)?.();
+    this.#waiting?.delete(follower);
+  }
+
+  /** The end of the log is the end of the history: followers may begin. */
+  onReady(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    for (const begin of waiting?.values() ?? []) begin();
   }
 
   frameOf(epoch: string, message: LoggedMessage): string | Uint8Array {
@@ -121,22 +142,34 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
     return typeof frame === "string" ? frame : toBytes(frame);
   }
 
-  async readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | undefined> {
-    return await this.#parts.store?.read(position, isWanted);
+  async readBehind(position: HistoryPosition, isWanted: () => boolean): Promise<MessageRun | LostRun | undefined> {
+    const { store } = this.#parts;
+    return store === undefined ? { lostUntil: this.log.end } : await store.read(position, isWanted);
   }
 
-  /** Finds the position from which a client goes on, if it can have all that it lacks. */
-  async #startOf(since: string, isWanted: () => boolean): Promise<HistoryPosition | undefined> {
+  /**
+   * Finds the position from which a client goes on.
+   *
+   * @returns undefined if it is the end of the log
+   */
+  async #startOf(since: string, isWanted: () => boolean): Promise<Start | undefined> {
     const after = since === "" ? undefined : parseId(since);
     if (since !== "" && after === undefined) return undefined;
     const { log } = this;
     const { store, options: { maxRecover } } = this.#parts;
     // The log is the end of the history, so it does not know the oldest message if there is more elsewhere.
     const offset = store !== undefined && since === "" ? undefined : log.offsetOf(after);
-    if (offset !== undefined) return log.newest - offset <= maxRecover ? { epoch: log.epoch, offset } : undefined;
+    if (offset !== undefined) {
+      const isNear = log.newest - offset <= maxRecover;
+      return isNear ? { position: { epoch: log.epoch, offset }, recovered: true } : undefined;
+    }
     const page = await store?.find(after, isWanted);
-    if (page === undefined || !page.isComplete) return undefined;
-    const first = after === undefined ? page.oldest - 1 : after.epoch === page.epoch ? after.offset : 0;
-    return page.newest - first <= maxRecover ? { epoch: page.epoch, offset: first } : undefined;
+    if (page === undefined) return undefined;
+    const { epoch, oldest, newest, isComplete } = page;
+    const first = after === undefined ? oldest - 1 : after.epoch === epoch ? after.offset : 0;
+    if (isComplete && newest - first <= maxRecover) return { position: { epoch, offset: first }, recovered: true };
+    // The log may lag behind the history. The client may have had more than the log has, and must not get it again.
+    const end = epoch === log.epoch ? Math.max(newest, log.newest) : newest;
+    return { position: { epoch, offset: end }, recovered: false };
   }
 }

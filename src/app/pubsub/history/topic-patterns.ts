@@ -22,6 +22,11 @@ export class TopicPatterns {
     this.#prefixes.sort((one, other) => other.prefix.length - one.prefix.length);
   }
 
+  /** Whether `find` considers a pattern for a topic. */
+  static matches(pattern: string, topic: string): boolean {
+    return pattern === topic || (pattern.endsWith("*") && topic.startsWith(pattern.slice(0, -1)));
+  }
+
   /** Finds the history of a topic. The name itself counts before the start of a name. */
   find(topic: string): ResolvedHistory | undefined {
     if (this.#exact.has(topic)) return this.#exact.get(topic);

@@ -29,7 +29,6 @@ const READ_AGAIN_MS = 100;
 export class TopicSync<Socket extends FollowingSocket> {
   readonly #history: TopicHistory<Socket>;
   readonly #read: ReadHistory;
-  readonly #readiness = Promise.withResolvers<void>();
   #isReady = false;
   #isSyncing = false;
   /** True if the history has to be read once more, because something may have come since. */
@@ -42,11 +41,6 @@ export class TopicSync<Socket extends FollowingSocket> {
   constructor(history: TopicHistory<Socket>, read: ReadHistory) {
     this.#history = history;
     this.#read = read;
-  }
-
-  /** Resolves when the end of the history is known. Undefined if it is. */
-  get readiness(): Promise<void> | undefined {
-    return this.#isReady ? undefined : this.#readiness.promise;
   }
 
   get freshAtMs(): number {
@@ -83,7 +77,7 @@ export class TopicSync<Socket extends FollowingSocket> {
 
   close(): void {
     this.#isClosed = true;
-    this.#readiness.resolve();
+    this.#history.onReady();
   }
 
   async #readEnd(): Promise<void> {
@@ -91,7 +85,7 @@ export class TopicSync<Socket extends FollowingSocket> {
     if (page === undefined || this.#isClosed) return;
     this.#history.log.reset({ epoch: page.epoch, offset: page.newest });
     this.#isReady = true;
-    this.#readiness.resolve();
+    this.#history.onReady();
   }
 
   async #readMissed(): Promise<void> {
@@ -118,10 +112,10 @@ export class TopicSync<Socket extends FollowingSocket> {
   /** Takes a message that is the next one, or that is known. Returns false for one that has others before it. */
   #take({ position: { epoch, offset }, data }: LiveMessage): boolean {
     const { log } = this.#history;
-    if (epoch === log.epoch && offset <= log.newest) return true;
-    const isFirst = log.newest === 0 && offset === 1;
-    if (isFirst && epoch !== log.epoch) log.begin(epoch);
-    if (epoch !== log.epoch || offset !== log.newest + 1) return false;
+    // The first message of an epoch is no exception. Only the broker knows whether another epoch lay before it.
+    if (epoch !== log.epoch) return false;
+    if (offset <= log.newest) return true;
+    if (offset !== log.newest + 1) return false;
     this.#append(data);
     return true;
   }
