@@ -6,9 +6,6 @@ import { request as startRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
-import { jetstreamManager, type StreamAPI } from "@nats-io/jetstream";
-import { connect as connectToNats } from "@nats-io/transport-node";
-import { createClient, type RedisClientType } from "redis";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { certificate, connectSecurely } from "./support/certificate.ts";
 import { close, text } from "./support/frames.ts";
@@ -176,45 +173,88 @@ test("testing.ts tests its handlers and exits by itself", async () => {
   ]);
 });
 
-/** Works on the log of the room "tea" of resume.ts, as an operator may do. */
-interface Operator {
-  /** Removes all messages but the newest `kept`. */
-  trim(address: string, kept: number): Promise<unknown>;
-  /** Deletes the log, and makes it anew when nobody else does that. */
-  makeAnew(address: string): Promise<unknown>;
+/** What a client of resume.ts gets: a message of a room, or the notice in front of the first one. */
+interface Heard {
+  readonly topic: string;
+  readonly id: string;
+  readonly data?: string;
+  readonly recovered?: boolean;
 }
 
-async function withRedis<Result>(url: string, work: (client: RedisClientType) => Promise<Result>): Promise<Result> {
-  const client: RedisClientType = createClient({ url });
-  await client.connect();
-  return await work(client).finally(() => client.close());
+async function hears(client: RawClient): Promise<Heard> {
+  return JSON.parse(String(await client.nextMessage()));
 }
 
-async function withStreams<Result>(url: string, work: (streams: StreamAPI) => Promise<Result>): Promise<Result> {
-  const connection = await connectToNats({ servers: new URL(url).host });
-  const { streams } = await jetstreamManager(connection);
-  return await work(streams).finally(() => connection.close());
+/** Reads the notice of a client that has come with `since`. */
+async function comeBack(port: number, since: string, room = "tea"): Promise<[RawClient, Heard]> {
+  const client = await connect(port, `/rooms/${room}?since=${since}`);
+  return [client, await hears(client)];
 }
 
-const redisOperator: Operator = {
-  trim: (url, kept) => withRedis(url, (client) => client.xTrim("room:tea", "MAXLEN", kept)),
-  makeAnew: (url) => withRedis(url, (client) => client.del("room:tea")),
-};
+async function texts(client: RawClient, count: number): Promise<(string | undefined)[]> {
+  const received: (string | undefined)[] = [];
+  while (received.length < count) received.push((await hears(client)).data);
+  return received;
+}
 
-const natsOperator: Operator = {
-  trim: (url, keep) => withStreams(url, (streams) => streams.purge("ROOMS", { filter: "rooms.*", keep })),
-  makeAnew: (url) =>
-    withStreams(url, async (streams) => {
-      const { config } = await streams.info("ROOMS");
-      await streams.delete("ROOMS");
-      await streams.add(config as Parameters<typeof streams.add>[0]);
-    }),
-};
+function numbered(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, i) => `message ${from + i}`);
+}
 
-describe.each<{ kind: ServerKind; scheme: string; operator: Operator }>([
-  { kind: redisServer, scheme: "redis", operator: redisOperator },
-  { kind: natsServer, scheme: "nats", operator: natsOperator },
-])("with $kind.name,", { timeout: TIMEOUT_MS }, ({ kind, scheme, operator: { trim, makeAnew } }) => {
+function say(client: RawClient, messages: readonly string[]): void {
+  client.send(...messages.map((each) => text(each)));
+}
+
+test("resume.ts sends a client the messages that it has missed, or tells it that they are gone", async () => {
+  const running = await start("resume.ts");
+  const { url, port } = running;
+  expect(await (await fetch(url)).text()).toContain("<title>Resume</title>");
+  const load = async (): Promise<{ texts: string[]; id: string }> => await (await fetch(`${url}/rooms/tea`)).json();
+  const { texts: none, id: beginning } = await load();
+  expect(none).toEqual([]);
+
+  const [ada, here] = await comeBack(port, beginning);
+  expect(here).toEqual({ topic: "room/tea", id: beginning, recovered: true });
+  const [bob] = await comeBack(port, beginning);
+  const [eve] = await comeBack(port, beginning, "coffee");
+  say(ada, ["message 0"]);
+  expect(await texts(bob, 1)).toEqual(["message 0"]);
+  const { id } = await hears(ada);
+  // Ada is away for the next messages.
+  ada.reset();
+  say(bob, numbered(1, 250));
+  expect(await texts(bob, 249)).toEqual(numbered(1, 250));
+  const [ben, notice] = await comeBack(port, id);
+  expect(notice).toEqual({ topic: "room/tea", id, recovered: true });
+  expect(await texts(ben, 249)).toEqual(numbered(1, 250));
+  say(ben, ["message 250"]);
+  for (const client of [bob, ben]) expect(await texts(client, 1)).toEqual(["message 250"]);
+  say(eve, ["Coffee only"]);
+  expect(await texts(eve, 1)).toEqual(["Coffee only"]);
+
+  // More messages than a client is given at once. It loads the newest ones, and follows from there.
+  say(bob, numbered(251, 310));
+  await texts(ben, 59);
+  const [cid, gone] = await comeBack(port, id);
+  expect(gone.recovered).toBe(false);
+  cid.reset();
+  const newest = await load();
+  expect(newest.texts).toEqual(numbered(260, 310));
+  const [dan, again] = await comeBack(port, newest.id);
+  expect(again).toEqual({ topic: "room/tea", id: newest.id, recovered: true });
+  say(bob, ["message 310"]);
+  expect(await texts(dan, 1)).toEqual(["message 310"]);
+  const [stranger, refused] = await comeBack(port, "x");
+  expect(refused.recovered).toBe(false);
+  expect(statusOf(await rawRequest(port, upgradeRequest(`/rooms/${"x".repeat(600)}`)))).toBe(404);
+  for (const client of [bob, ben, eve, stranger]) client.reset();
+  await expectCleanExit(running, dan);
+});
+
+describe.each<{ kind: ServerKind; scheme: string }>([
+  { kind: redisServer, scheme: "redis" },
+  { kind: natsServer, scheme: "nats" },
+])("with $kind.name,", { timeout: TIMEOUT_MS }, ({ kind, scheme }) => {
   const startServer = async (): Promise<string> => {
     const server = await (await ServerProgram.create(kind)).start();
     onTestFinished(() => server.dispose());
@@ -265,90 +305,6 @@ describe.each<{ kind: ServerKind; scheme: string; operator: Operator }>([
     clearInterval(saying);
     await expectCleanExit(running, newcomer, ...survivors.map(([client]) => client));
   });
-
-  test.skipIf(!isInstalled(kind))(
-    "resume.ts sends a client the messages that it has missed, from any process",
-    async () => {
-      const address = await startServer();
-      const processes = [await start("resume.ts", {}, address), await start("resume.ts", {}, address)];
-      const enter = (at: number, after: string, room = "tea"): Promise<RawClient> =>
-        connect(processes[at].port, `/rooms/${room}?after=${after}`);
-      const next = async (client: RawClient): Promise<{ id: string; text: string }> =>
-        JSON.parse(String(await client.nextMessage()));
-      const texts = async (client: RawClient, count: number): Promise<string[]> => {
-        const received: string[] = [];
-        while (received.length < count) received.push((await next(client)).text);
-        return received;
-      };
-      const numbered = (from: number, to: number): string[] =>
-        Array.from({ length: to - from }, (_, i) => `message ${from + i}`);
-      const say = (client: RawClient, messages: readonly string[]): void =>
-        client.send(...messages.map((each) => text(each)));
-
-      expect(await (await fetch(processes[0].url)).text()).toContain("<title>Resume</title>");
-      const [ada, bob] = [await enter(0, ""), await enter(1, "")];
-      const eve = await enter(1, "", "coffee");
-      say(ada, ["message 0"]);
-      expect(await texts(bob, 1)).toEqual(["message 0"]);
-      const { id } = await next(ada);
-      // Ada is away for the next messages, which are more than one read of the log returns.
-      ada.reset();
-      say(bob, numbered(1, 250));
-      expect(await texts(bob, 249)).toEqual(numbered(1, 250));
-      const ben = await enter(1, id);
-      expect(await texts(ben, 249)).toEqual(numbered(1, 250));
-      say(ben, ["message 250"]);
-      for (const client of [bob, ben]) expect(await texts(client, 1)).toEqual(["message 250"]);
-      // A client that has seen no message gets all of them.
-      const dan = await enter(0, "");
-      expect(await texts(dan, 251)).toEqual(numbered(0, 251));
-      say(eve, ["Coffee only"]);
-      expect(await texts(eve, 1)).toEqual(["Coffee only"]);
-      expect(statusOf(await rawRequest(processes[0].port, upgradeRequest("/rooms/tea?after=x")))).toBe(400);
-
-      // No message is lost when a process dies.
-      processes[1].program.kill("SIGKILL");
-      await processes[1].program.exited;
-      const cid = await enter(0, id);
-      say(cid, ["message 251"]);
-      expect(await texts(cid, 251)).toEqual(numbered(1, 252));
-      await expectCleanExit(processes[0], cid, dan);
-    },
-  );
-
-  test.skipIf(!isInstalled(kind))(
-    "resume.ts tells a client that it may have missed messages, when the log was trimmed or made anew",
-    async () => {
-      const address = await startServer();
-      const running = await start("resume.ts", {}, address);
-      const enter = (after: string): Promise<RawClient> => connect(running.port, `/rooms/tea?after=${after}`);
-      const next = async (client: RawClient): Promise<unknown> => JSON.parse(String(await client.nextMessage()));
-      const entry = (text: string): unknown => ({ id: expect.stringMatching(/^\d+-\d+$/), text });
-      const missed = { missed: true };
-
-      const ada = await enter("");
-      ada.send(text("one"), text("two"), text("three"));
-      const [one, two, three] = [await next(ada), await next(ada), await next(ada)] as { id: string }[];
-      await trim(address, 2);
-      // A client that has the oldest message which is kept has missed nothing.
-      const bob = await enter(two.id);
-      expect(await next(bob)).toEqual(three);
-      const cid = await enter(one.id);
-      expect([await next(cid), await next(cid), await next(cid)]).toEqual([missed, two, three]);
-
-      // Nobody follows the log when it is made anew.
-      for (const client of [ada, bob, cid]) client.send(close(1000));
-      for (const client of [ada, bob, cid]) await client.closed();
-      await makeAnew(address);
-      // The new log gets as many messages as the old one had, so that the numbers of its messages are not new.
-      const dan = await enter("");
-      dan.send(text("four"), text("five"), text("six"));
-      expect([await next(dan), await next(dan), await next(dan)]).toEqual([entry("four"), entry("five"), entry("six")]);
-      const eve = await enter(three.id);
-      expect([await next(eve), await next(eve)]).toEqual([missed, entry("four")]);
-      await expectCleanExit(running, dan, eve);
-    },
-  );
 });
 
 test("each example says how it is started, and has a test here", async () => {

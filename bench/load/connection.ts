@@ -10,6 +10,9 @@ import { connect as connectTls } from "node:tls";
 const KEY = "c3BhY2Vub2RlIGJlbmNoIQ==";
 const ACCEPT = createHash("sha1").update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 
+/** The frame of an empty text. */
+const EMPTY_TEXT = "\x81\0";
+
 /**
  * One buffer for all connections, which saves an allocation for each read: replies are counted while they are read, and
  * not kept.
@@ -86,14 +89,17 @@ export class Connection {
    *
    * @param offer the value of Sec-WebSocket-Extensions; no such header is sent when it is undefined
    * @param tls true for a connection over TLS
+   * @param greeted true if the server sends an empty text behind the handshake, which is a part of it then
    */
-  static open(port: number, path: string, offer?: string, tls = false): Promise<Connection> {
+  static open(port: number, path: string, offer?: string, tls = false, greeted = false): Promise<Connection> {
+    const end = `\r\n\r\n${greeted ? EMPTY_TEXT : ""}`;
     return new Promise((resolve, reject) => {
       let response = "";
       const connection = new Connection(port, tls, (bytes) => {
         response += Buffer.from(bytes).toString("latin1");
-        if (!response.includes("\r\n\r\n")) return;
-        if (!response.startsWith("HTTP/1.1 101") || !response.includes(ACCEPT) || !response.endsWith("\r\n\r\n")) {
+        const head = response.indexOf("\r\n\r\n");
+        if (head === -1 || response.length < head + end.length) return;
+        if (!response.startsWith("HTTP/1.1 101") || !response.includes(ACCEPT) || !response.endsWith(end)) {
           reject(new Error(`the response to the handshake was ${JSON.stringify(response.slice(0, 300))}`));
           connection.destroy();
         } else {

@@ -34,7 +34,7 @@ export async function openAll({ workload, port }: Target): Promise<Connection[]>
     const open = (_: unknown, index: number): Promise<Connection> => {
       // The path tells the server which socket it has, and so to which topics the socket is subscribed.
       const path = workload.work === "topics" ? `${workload.path}/${connections.length + index}` : workload.path;
-      return Connection.open(port, path, offer, workload.tls);
+      return Connection.open(port, path, offer, workload.tls, workload.greeted);
     };
     connections.push(...await Promise.all(Array.from({ length: wanted }, open)));
   }

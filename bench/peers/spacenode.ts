@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import type { Socket } from "../../mod.ts";
+import type { Socket, TopicMessage, TopicNotice } from "../../mod.ts";
 import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
 import { topicNames, topicOf } from "./topic-map.ts";
 
@@ -36,7 +36,11 @@ const app = await createApp({
 });
 
 const clients = new Set<Socket>();
-const { BENCH_READ: reading, BENCH_REPLY: replying } = process.env;
+const { BENCH_READ: reading, BENCH_REPLY: replying, BENCH_HISTORY: kept } = process.env;
+
+function frameOf(content: TopicMessage | TopicNotice): string | Uint8Array {
+  return "recovered" in content ? "" : content.data;
+}
 
 async function echoStream(socket: Socket): Promise<void> {
   const reader = socket.readable.getReader();
@@ -80,10 +84,20 @@ app
     for (const name of topicNames(Number(params.socket))) socket.subscribe(name);
     socket.on("message", (text) => app.publish(topicOf(text as string), text));
   })
+  .ws("/history", async (socket) => {
+    socket.on("message", (data) => app.publish("all", data));
+    if (kept === "followed") return void await socket.follow("all");
+    socket.subscribe("all");
+    socket.send("");
+  })
   .ws("/publish", (socket) => {
     socket.subscribe("all");
     socket.on("message", (data) => app.publish("all", data));
   });
+
+if (kept === "declared") app.topic("other/*", { history: true }).topic("elsewhere", { history: true });
+// Followers get the messages as they were published, so that all are measured with the same bytes.
+else if (kept !== undefined) app.topic("all", { history: { frame: frameOf } });
 
 await app.listen({ host: HOST, ...place });
 announce(app.address!.port);

@@ -36,7 +36,9 @@ const USUAL_PATHS: readonly Path[] = ["/echo", "/text", "/fan"];
 const WITH_TOPICS: readonly Path[] = [...USUAL_PATHS, "/topics"];
 const PUBLISHING: readonly Path[] = [...WITH_TOPICS, "/publish"];
 /** The echoes in which SpaceNode is compared with itself, and with the limit. */
-const OWN_PATHS: readonly Path[] = ["/read", "/reply"];
+const OWN_ECHOES: readonly Path[] = ["/read", "/reply"];
+/** All cells in which SpaceNode is compared with itself. */
+const OWN_PATHS: readonly Path[] = [...OWN_ECHOES, "/history"];
 
 function peer(runtime: RuntimeName, id: string, label: string, more: Partial<Peer> = {}): Peer {
   const usual = { file: `${id}.ts`, env: {}, slow: false, paths: USUAL_PATHS, listens: [], deflates: "never" } as const;
@@ -69,7 +71,7 @@ const OURS_AT_3: Partial<Peer> = {
   paths: [...PUBLISHING, ...OWN_PATHS],
   deflateLabel: "SpaceNode, level 3",
 };
-const RAW: Partial<Peer> = { paths: [...USUAL_PATHS, ...OWN_PATHS], listens: ["tls"] };
+const RAW: Partial<Peer> = { paths: [...USUAL_PATHS, ...OWN_ECHOES], listens: ["tls"] };
 
 /** SpaceNode in other ways to use it than with a listener that sends what it gets. */
 function variants(runtime: RuntimeName): Peer[] {
@@ -78,6 +80,12 @@ function variants(runtime: RuntimeName): Peer[] {
       file: `${OURS}.ts`,
       env: { BENCH_READ: how },
       paths: ["/read"],
+    });
+  const publishing = (how: string, label: string): Peer =>
+    peer(runtime, `spacenode-${how}`, `SpaceNode, ${label}`, {
+      file: `${OURS}.ts`,
+      env: { BENCH_HISTORY: how },
+      paths: ["/history"],
     });
   return [
     reading("loop", "for await"),
@@ -88,6 +96,9 @@ function variants(runtime: RuntimeName): Peer[] {
       env: { BENCH_REPLY: "fresh" },
       paths: ["/reply"],
     }),
+    publishing("declared", "another topic has a history"),
+    publishing("kept", "a topic with a history"),
+    publishing("followed", "the same, to followers"),
   ];
 }
 

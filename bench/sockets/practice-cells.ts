@@ -71,6 +71,19 @@ const topics: Cell = {
   quick: true,
 };
 
+/** SpaceNode beside itself: publishing in an app without histories, beside one, and into one. */
+function history(inFlight: 1 | 16): Cell {
+  const title = `fan-out 1 to 200, ${inFlight === 1 ? "1 in flight" : `bursts of ${inFlight}`}, publish and histories`;
+  return {
+    ...echo(`history-${inFlight}`, title, 32, inFlight),
+    work: "fan",
+    path: "/history",
+    payload: "text",
+    greeted: true,
+    connections: 200,
+  };
+}
+
 /**
  * A server that takes both cores and has to share one with the generator. The messages are compressed, because the
  * server's part of that is many times the generator's: the generator has compressed them before.
@@ -98,6 +111,8 @@ export const practiceCells: readonly Cell[] = [
   reply(32, 16),
   reply(KIB, 16),
   reply(64 * KIB, 4),
+  history(1),
+  history(16),
   severalProcesses(1),
   severalProcesses(2),
 ];

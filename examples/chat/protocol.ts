@@ -3,6 +3,8 @@
  * `readClientMessage`, so the rest of the chat only gets well-formed messages.
  */
 
+import type { TopicMessage, TopicNotice } from "../../mod.ts";
+
 export const LIMITS = {
   nameLength: 32,
   roomLength: 32,
@@ -33,26 +35,58 @@ export interface RoomSummary {
 }
 
 export type ClientMessage =
-  /** The first message. A person who comes back with the same key takes the place of the lost connection. */
-  | { type: "hello"; name: string; key: string }
+  /**
+   * The first message. A person who comes back with the same key takes the place of the lost connection, and gets what
+   * was said behind the position `since`.
+   */
+  | { type: "hello"; name: string; key: string; since?: string }
   /** The client chooses the id, so that a message sent again after a reconnect is not said twice. */
   | { type: "say"; id: string; text: string }
   | { type: "rename"; name: string }
   | { type: "typing"; on: boolean }
   | { type: "ping" };
 
+/** The reply to a hello. */
+export interface Welcome {
+  type: "welcome";
+  room: string;
+  you: Person;
+  people: Person[];
+  rooms: RoomSummary[];
+  /** What was said behind the position of the client. When that is not known, the last messages of the room. */
+  history: Message[];
+  /** True if no message is missing between the position of the client and `history`. */
+  recovered: boolean;
+  position: string;
+}
+
 export type ServerMessage =
-  | { type: "welcome"; room: string; you: Person; people: Person[]; history: Message[]; rooms: RoomSummary[] }
+  | Welcome
   | { type: "joined"; person: Person; at: number }
   | { type: "left"; person: Person; at: number }
   | { type: "renamed"; person: Person; before: string; at: number }
-  | { type: "message"; message: Message }
+  /** A message that is sent again to its author alone has no position. */
+  | { type: "message"; message: Message; position?: string }
+  /** The position behind which messages follow. When `recovered` is false, some before it are lost to the client. */
+  | { type: "position"; position: string; recovered: boolean }
   | { type: "typing"; person: Person; on: boolean }
   | { type: "rooms"; rooms: RoomSummary[] }
   | { type: "pong" }
   | { type: "error"; code: ErrorCode; message: string; id?: string; retryAfterMs?: number };
 
 export type ErrorCode = "bad-message" | "bad-name" | "bad-room" | "bad-text" | "full" | "slow-down";
+
+/**
+ * Puts what the followers of a room's topic get into the words of this protocol. The messages of the topic are those of
+ * `Message`, as JSON.
+ */
+export function toServerMessage(content: TopicMessage | TopicNotice): string {
+  const { id: position } = content;
+  const message: ServerMessage = "recovered" in content
+    ? { type: "position", position, recovered: content.recovered }
+    : { type: "message", message: JSON.parse(String(content.data)), position };
+  return JSON.stringify(message);
+}
 
 /** An error of the client that the server reports to the client in plain words. */
 export class ChatError extends Error {
@@ -71,12 +105,13 @@ export class ChatError extends Error {
 }
 
 const FIELDS = new Map<unknown, Record<string, "string" | "boolean">>([
-  ["hello", { name: "string", key: "string" }],
+  ["hello", { name: "string", key: "string", since: "string" }],
   ["say", { id: "string", text: "string" }],
   ["rename", { name: "string" }],
   ["typing", { on: "boolean" }],
   ["ping", {}],
 ]);
+const OPTIONAL_FIELDS: ReadonlySet<string> = new Set(["since"]);
 
 export function readClientMessage(json: string): ClientMessage {
   const message = parseObject(json);
@@ -86,6 +121,7 @@ export function readClientMessage(json: string): ClientMessage {
   }
   for (const [field, type] of Object.entries(fields)) {
     const given = typeof message[field];
+    if (given === "undefined" && OPTIONAL_FIELDS.has(field)) continue;
     if (given !== type) {
       throw new ChatError("bad-message", `"${message.type}" needs a field "${field}" that is a ${type}.`);
     }

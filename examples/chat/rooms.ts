@@ -1,13 +1,15 @@
-/** All state of the chat, in memory and bounded: the people in each room, and the last messages. */
+/** All state of the chat, in memory and bounded: the people in each room, and a topic with its last messages. */
 
 import { createHash } from "node:crypto";
-import type { Socket } from "../../mod.ts";
-import { ChatError, CLOSE, LIMITS } from "./protocol.ts";
-import type { Message, Person, RoomSummary, ServerMessage } from "./protocol.ts";
+import type { App, HistoryOptions, Socket } from "../../mod.ts";
+import { ChatError, CLOSE, LIMITS, toServerMessage } from "./protocol.ts";
+import type { Message, Person, RoomSummary, ServerMessage, Welcome } from "./protocol.ts";
 
-const MAX_ROOMS = 100;
+export const MAX_ROOMS = 100;
 const MAX_MEMBERS = 100;
 const MAX_HISTORY = 50;
+/** The history of the topic of each room. */
+export const HISTORY: HistoryOptions = { size: MAX_HISTORY, maxAgeMs: 24 * 60 * 60 * 1000, frame: toServerMessage };
 const MAX_LISTED = 30;
 const ANNOUNCE_EVERY_MS = 250;
 
@@ -17,15 +19,25 @@ export interface Member {
   readonly socket: Pick<Socket, "send" | "close" | "readyState">;
 }
 
+/** What the rooms need of the app. */
+export type Topics = Pick<App, "publish" | "history">;
+
 export class Room {
   readonly name: string;
+  /** The topic in which everything is that was said. Its followers get each message once, also after an absence. */
+  readonly topic: string;
   readonly members: Set<Member> = new Set();
-  readonly history: Message[] = [];
+  readonly #topics: Topics;
+  /** The last messages, by their ids. */
+  readonly #said = new Map<string, Message>();
 
-  constructor(name: string) {
+  constructor(name: string, topics: Topics) {
     this.name = name;
+    this.topic = `room/${name}`;
+    this.#topics = topics;
   }
 
+  /** Sends what is of no use later: who comes, who goes, who types. */
   broadcast(message: ServerMessage, except?: Member): void {
     const json = JSON.stringify(message);
     for (const member of this.members) {
@@ -34,7 +46,7 @@ export class Room {
   }
 
   say(from: Member, id: string, text: string): void {
-    const said = this.history.find((message) => message.id === id);
+    const said = this.#said.get(id);
     if (said) {
       // The client has sent the message again, because its connection was lost before the echo came. Only this client
       // needs the echo.
@@ -42,9 +54,19 @@ export class Room {
       return;
     }
     const message: Message = { id, from: from.person, text, at: Date.now() };
-    this.history.push(message);
-    if (this.history.length > MAX_HISTORY) this.history.shift();
-    this.broadcast({ type: "message", message });
+    this.#said.set(id, message);
+    if (this.#said.size > MAX_HISTORY) this.#said.delete(this.#said.keys().next().value!);
+    this.#topics.publish(this.topic, JSON.stringify(message));
+  }
+
+  /** Reads what was said behind a position, or all that is kept when that is not known any more. */
+  async read(since = ""): Promise<Pick<Welcome, "history" | "recovered" | "position">> {
+    const missed = await this.#topics.history(this.topic, { since, limit: MAX_HISTORY });
+    const { messages, id } = missed.recovered
+      ? missed
+      : await this.#topics.history(this.topic, { since: "", limit: MAX_HISTORY });
+    const history: Message[] = messages.map(({ data }) => JSON.parse(String(data)));
+    return { history, recovered: missed.recovered, position: id };
   }
 
   rename(member: Member, wanted: string): void {
@@ -90,8 +112,13 @@ export class Room {
 }
 
 export class Rooms {
+  readonly #topics: Topics;
   readonly #rooms: Map<string, Room> = new Map();
   #announcement: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(topics: Topics) {
+    this.#topics = topics;
+  }
 
   enter(roomName: string, socket: Member["socket"], key: string, wanted: string): Member {
     const room = this.#rooms.get(roomName) ?? this.#create(roomName);
@@ -105,8 +132,7 @@ export class Rooms {
     if (!room.members.delete(member)) return;
     room.broadcast({ type: "left", person, at: Date.now() });
     if (room.members.size === 0) {
-      // An empty room keeps its history for people who come back. The room that is empty for longest is first in the
-      // map.
+      // An empty room stays for people who come back. The room that is empty for longest is first in the map.
       this.#rooms.delete(room.name);
       this.#rooms.set(room.name, room);
     }
@@ -125,7 +151,7 @@ export class Rooms {
       if (!empty) throw new ChatError("full", `There are ${MAX_ROOMS} rooms already. Please join one of them.`);
       this.#rooms.delete(empty.name);
     }
-    const room = new Room(name);
+    const room = new Room(name, this.#topics);
     this.#rooms.set(name, room);
     return room;
   }

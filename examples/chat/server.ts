@@ -6,14 +6,15 @@
  *
  * PORT sets the port; the default is 3000. With HOST=0.0.0.0, other devices in your network can join.
  *
- * To try: open the page in two tabs, write in both, and stop this program and start it again while you write.
+ * To try: open the page in two tabs, write in both, and stop this program and start it again while you write. Or switch
+ * the network of a phone off for a minute while somebody else writes.
  */
 
 import { readdir, readFile } from "node:fs/promises";
 import process from "node:process";
 import { createApp } from "../../mod.ts";
 import { LIMITS } from "./protocol.ts";
-import { Rooms } from "./rooms.ts";
+import { HISTORY, MAX_ROOMS, Rooms } from "./rooms.ts";
 import { receiveVisitor } from "./visitor.ts";
 
 const PUBLIC = new URL("public/", import.meta.url);
@@ -35,7 +36,9 @@ const HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
-const app = await createApp({ services: { rooms: new Rooms() }, wsOrigins: "same-origin", maxConnections: 1_000 });
+const base = await createApp({ wsOrigins: "same-origin", maxConnections: 1_000, maxHistoryTopics: MAX_ROOMS });
+base.topic("room/*", { history: HISTORY });
+const app = base.service("rooms", new Rooms(base));
 
 app.get("/", () => serveFile("index.html"));
 for (const file of await readdir(PUBLIC)) app.get(`/${file}`, () => serveFile(file));

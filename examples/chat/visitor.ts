@@ -29,7 +29,7 @@ export function receiveVisitor(socket: Socket, req: AppRequest, services: { room
       const retryAfterMs = bucket.take();
       const message = readClientMessage(data as string);
       if (retryAfterMs > 0) throw tooFast(message, retryAfterMs);
-      obey(message);
+      return obey(message);
     } catch (error) {
       refuse(error);
     }
@@ -39,15 +39,12 @@ export function receiveVisitor(socket: Socket, req: AppRequest, services: { room
     if (member) rooms.leave(member);
   });
 
-  function obey(message: ClientMessage): void {
+  function obey(message: ClientMessage): void | Promise<void> {
     if (!member) {
       if (message.type !== "hello") throw new ChatError("bad-message", 'The first message must be a "hello".');
       clearTimeout(helloTimer);
       member = rooms.enter(checkRoomName(req.params.room), socket, message.key, message.name);
-      const people = [...member.room.members].map((other) => other.person);
-      const { name, history } = member.room;
-      reply({ type: "welcome", room: name, you: member.person, people, history, rooms: rooms.list() });
-      return;
+      return greet(member, message.since);
     }
     switch (message.type) {
       case "hello":
@@ -61,6 +58,15 @@ export function receiveVisitor(socket: Socket, req: AppRequest, services: { room
       case "ping":
         return reply({ type: "pong" });
     }
+  }
+
+  /** Sends what a client lacks, and from then on what is said. */
+  async function greet(newcomer: Member, since: string | undefined): Promise<void> {
+    const { room } = newcomer;
+    const said = await room.read(since);
+    const people = [...room.members].map((other) => other.person);
+    reply({ type: "welcome", room: room.name, you: newcomer.person, people, rooms: rooms.list(), ...said });
+    await socket.follow(room.topic, { since: said.position });
   }
 
   function refuse(error: unknown): void {

@@ -10,10 +10,13 @@ export class TcpProxy {
   readonly #close: () => void;
   /** While true, the proxy throws away the bytes that the server sends. */
   isMute = false;
+  /** While true, the proxy cuts each new connection at once. */
+  isDown = false;
 
   /** Starts a proxy, at any free port, to the server at `port`. */
   static async start(port: number): Promise<TcpProxy> {
     const server = createServer((near) => {
+      if (proxy.isDown) return void near.on("error", () => {}).destroy();
       const far = connect(port, "127.0.0.1");
       near.on("data", (bytes) => void far.write(bytes));
       far.on("data", (bytes) => void (proxy.isMute || near.write(bytes)));
@@ -36,7 +39,7 @@ export class TcpProxy {
     this.#close = close;
   }
 
-  /** Cuts all connections. New connections are let through. */
+  /** Cuts all connections. New connections are let through, unless `isDown` says otherwise. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }

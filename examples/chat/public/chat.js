@@ -27,6 +27,8 @@ const awaited = new Set();
 let name = forever.get("name");
 let key = untilTabCloses.get("key") ?? newKey();
 let room = "";
+/** The position of the last message of the room that we have. The server goes on behind it. */
+let since;
 let rooms = [];
 let me;
 let connection;
@@ -52,6 +54,7 @@ function enterRoom() {
   drafts.set(room, text.value);
 
   room = wanted;
+  since = undefined;
   me = undefined;
   people.clear();
   awaited.clear();
@@ -71,7 +74,7 @@ function enterRoom() {
   const address = `${location.origin.replace(/^http/, "ws")}/chat/${encodeURIComponent(room)}`;
   connection = new Connection(address, {
     state: showState,
-    open: () => connection.send({ type: "hello", name, key }),
+    open: () => connection.send({ type: "hello", name, key, since }),
     message: hear,
     lost,
   });
@@ -87,7 +90,13 @@ function hear(message) {
     case "welcome":
       return welcome(message);
     case "message":
+      since = message.position ?? since;
       return heard(message.message);
+    case "position":
+      // We were too slow for the history of the room. A new connection brings what is left of it.
+      if (!message.recovered) return connection.open();
+      since = message.position;
+      return;
     case "joined":
       people.set(message.person.id, message.person);
       if (!awaited.delete(message.person.id)) list.notice(`${message.person.name} joined`, message.at);
@@ -118,7 +127,9 @@ function welcome(message) {
   for (const person of message.people) people.set(person.id, person);
   othersTyping.clear();
   showPresence();
+  since = message.position;
   list.quietly(() => {
+    if (!message.recovered) list.gap();
     for (const said of message.history) heard(said);
   });
   connection.settled();
@@ -168,7 +179,7 @@ async function complaint({ code, message, id, retryAfterMs }) {
     if (me) return await chooseName(message);
     name = null;
     await chooseName(message);
-    connection.send({ type: "hello", name, key });
+    connection.send({ type: "hello", name, key, since });
   } else {
     note(message);
   }

@@ -115,6 +115,15 @@ export class MessageList {
     this.#afterAdding(false);
   }
 
+  /** Says that messages may be missing between those above and those below. */
+  gap() {
+    const item = document.createElement("li");
+    item.className = "gap";
+    item.textContent = "Some messages may be missing here";
+    this.#list.insertBefore(item, this.#list.querySelector(".waiting"));
+    this.#afterAdding(false);
+  }
+
   #render(message, isMine) {
     const item = document.createElement("li");
     item.className = isMine ? "message mine" : "message";

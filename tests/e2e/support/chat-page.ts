@@ -80,13 +80,17 @@ export class ChatPage {
     });
   }
 
+  /** The number of lines that say that messages may be missing. */
+  async gaps(): Promise<number> {
+    return await this.log.getByText("Some messages may be missing here").count();
+  }
+
   /** The messages as "name: text", in the order of the screen. */
   async messages(): Promise<string[]> {
-    const items = await this.log.locator(".message").all();
-    return await Promise.all(items.map(async (item) => {
-      const name = await item.locator(".name").textContent();
-      return `${name}: ${await item.locator(".bubble").textContent()}`;
-    }));
+    return await this.log.locator(".message").evaluateAll((items) => {
+      const text = (item: Element, part: string): string => item.querySelector(part)?.textContent ?? "";
+      return items.map((item) => `${text(item, ".name")}: ${text(item, ".bubble")}`);
+    });
   }
 
   async people(): Promise<string[]> {
@@ -95,6 +99,12 @@ export class ChatPage {
 
   async typing(): Promise<string> {
     return await this.page.locator("#typing-text").textContent() ?? "";
+  }
+
+  /** Removes the failed attempts to connect, which Chromium logs, from the faults: they were expected. */
+  forgiveLostConnections(): void {
+    const others = this.faults.filter((fault) => !/^WebSocket connection to 'ws:.*' failed/.test(fault));
+    this.faults.splice(0, this.faults.length, ...others);
   }
 
   async leave(): Promise<void> {
