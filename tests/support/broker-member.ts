@@ -1,10 +1,11 @@
 /** A broker as an app uses it, with a record of all that it reports. */
 
-import type { Broker, BrokerStatus } from "../../src/app/pubsub/broker.ts";
+import type { Broker, BrokerStatus, HistoryPosition } from "../../src/app/pubsub/broker.ts";
 
 interface Message {
   readonly topic: string;
   readonly bytes: Buffer;
+  readonly position: HistoryPosition | undefined;
 }
 
 const WAIT_MS = 10_000;
@@ -18,8 +19,8 @@ export class Member {
 
   constructor(broker: Broker) {
     this.broker = broker;
-    broker.onMessage((topic, bytes) => {
-      this.messages.push({ topic, bytes: Buffer.from(bytes) });
+    broker.onMessage((topic, bytes, position) => {
+      this.messages.push({ topic, bytes: Buffer.from(bytes), position });
       this.#onChange();
     });
     broker.onStatus((status) => {

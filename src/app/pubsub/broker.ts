@@ -18,8 +18,8 @@ export const HISTORY_PREFIX = "\0history:";
 export interface HistoryPosition {
   /**
    * Names one life of a history: 1 to 64 letters, digits, `_` and `-`. A history that was lost gets another epoch. A
-   * topic that has no history yet has an epoch too, in which no message lies, and which changes when a history may have
-   * begun and may have been lost since.
+   * topic that has no history yet has an epoch too, in which no message lies. It may be another one at each read:
+   * `isComplete` tells whether the history that has begun meanwhile is the first one since.
    */
   readonly epoch: string;
   /** 1 for the first message of an epoch, and one more for each message after it. 0 is the place before the first. */
@@ -40,7 +40,7 @@ export interface HistoryRange {
   readonly after?: HistoryPosition | undefined;
   /** The most messages. With 0, only the state of the history is wanted. */
   readonly maxMessages: number;
-  /** The messages end when they have that many bytes together. The first one comes in any case. */
+  /** The most bytes that the messages have together. The first one comes in any case, even if it has more. */
   readonly maxBytes: number;
 }
 
