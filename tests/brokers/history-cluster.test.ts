@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Cluster, type ClusterMember } from "../support/cluster.ts";
 import { HistoryClient } from "../support/history-client.ts";
+import { natsServer } from "../support/nats-server.ts";
 import { Random } from "../support/random.ts";
 import { redisServer } from "../support/redis-server.ts";
 import { isInstalled, ServerProgram } from "../support/server-program.ts";
@@ -21,6 +22,7 @@ const FROZEN_MS = 3_000;
 
 describe.each([
   { name: "Redis", kind: redisServer, libraries: ["node-redis", "ioredis"] },
+  { name: "NATS", kind: natsServer, libraries: ["nats"] },
 ])("a history over $name", ({ kind, libraries }) => {
   describe.skipIf(!isInstalled(kind))(`with ${kind.name}`, () => {
     let server: ServerProgram;

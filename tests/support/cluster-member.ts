@@ -8,6 +8,7 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
@@ -52,7 +53,7 @@ const makers: Record<string, (port: number) => Broker> = {
     redisBroker(new Redis({ port, host: "127.0.0.1", lazyConnect: true, retryStrategy: () => RETRY_MS })),
   nats: (port) => {
     const retries = { reconnectTimeWait: RETRY_MS, maxReconnectAttempts: -1, waitOnFirstConnect: true };
-    return natsBroker(connect({ servers: `127.0.0.1:${port}`, ...retries }));
+    return natsBroker(connect({ servers: `127.0.0.1:${port}`, ...retries }), { jetstream });
   },
 };
 
