@@ -132,12 +132,16 @@ export class Follower {
       const position = { epoch: this.#epoch, offset: this.#offset };
       const offset = log.offsetOf(position);
       if (this.#notice !== undefined) this.#sendNotice(this.#notice);
-      else if (this.#isAtEnd) break;
       else if (offset !== undefined) {
         if (offset === log.newest) break;
         this.#send(log.epoch, log.at(offset + 1)!);
         hasSent = true;
-      } else if (!await this.#readBehind(position) && log.offsetOf(position) === undefined) break;
+      } else {
+        const { end } = log;
+        const hasRead = await this.#readBehind(position);
+        // A log that has moved meanwhile may have come as far as the follower, or farther.
+        if (!hasRead && log.epoch === end.epoch && log.newest === end.offset) break;
+      }
     }
     this.#isBehind = false;
   }
