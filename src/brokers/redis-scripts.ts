@@ -78,7 +78,9 @@ export const APPEND: string = compact(`${COMMON}
 local newest, epoch = 0, life .. '-' .. text(now) .. '-' .. ARGV[5]
 if last then
   newest, epoch = last.offset, last.epoch
-else
+elseif redis.call('EXISTS', key) == 1 then
+  -- The first command that writes has to be XADD where there is nothing to remove: a server whose memory is full refuses
+  -- XADD only then.
   redis.call('UNLINK', key)
 end
 local before = newest
@@ -115,7 +117,7 @@ end
 
 local offset, isComplete = oldest - 1, true
 if after ~= '' then
-  offset, isComplete = tonumber(ARGV[6]), after == epoch and newest > 0
+  offset, isComplete = tonumber(ARGV[6]), after == epoch
   local noneLife, noneAt, evicted = string.match(after, '^none%-(%w+)%-(%d+)%-(%w*)$')
   if noneLife == life and offset == 0 and evicted == info('stats', 'evicted_keys') then
     local begun = last and tonumber(string.match(epoch, '%-(%d+)%-')) or now

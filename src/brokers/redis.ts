@@ -66,9 +66,9 @@ const DAY_MS = 24 * 3_600_000;
  * the server is away do not reach other processes.
  *
  * The history of a topic is one stream, under a key that begins with the prefix. One script appends to the stream and
- * publishes at once, so the server must allow EVAL and INFO, and be Redis 6.2 or later, or Valkey. In a cluster, the
- * one node must have the slots of all keys: a prefix with a hash tag, such as `"{chat}:"`, puts them into one slot.
- * A history that the server evicts, or that somebody deletes, begins anew.
+ * publishes at once, so the server must allow EVAL and INFO, and be Redis 6.2 or later, or compatible with it. In a
+ * cluster, the one node must have the slots of all keys: a prefix with a hash tag, such as `"{chat}:"`, puts them into
+ * one slot. A history that the server evicts, or that somebody deletes, begins anew.
  *
  * @param client a client of node-redis (`createClient`) or of ioredis (`new Redis`)
  * @param options see {@link RedisBrokerOptions}

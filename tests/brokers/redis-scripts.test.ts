@@ -288,6 +288,27 @@ describe.skipIf(!isInstalled(redisServer))("histories in Redis (redis-server)", 
     expect(await client.xLen(KEY)).toBe(1);
     await expect.poll(async () => (await ada.read(NEWS, {}, brief)).oldest, WAIT).toBe(1_042);
     expect(await client.xLen(KEY)).toBe(1);
+    const { epoch } = await ada.read(NEWS);
+    for (const [i, nothing] of [{ ...AMPLE, maxAgeMs: 0 }, { ...AMPLE, size: 0 }].entries()) {
+      expect(await ada.append(NEWS, ["not to be kept"], nothing)).toEqual({ epoch, offset: 1_042 + i });
+      expect(await client.xLen(KEY)).toBe(1);
+    }
+  });
+
+  test("reject what does not fit into the memory of the server, and keep and send none of that", async () => {
+    const server = await start();
+    const client = await admin(server.port);
+    const ada = await joinNodeRedis(server.port).connected();
+    await ada.broker.subscribe(NEWS);
+    await client.configSet("maxmemory", "1");
+    await expect(ada.append(NEWS, ["a", "b"])).rejects.toThrow(/OOM/);
+    await client.configSet("maxmemory", "0");
+    const { epoch } = await ada.append(NEWS, ["c"]);
+    await client.configSet("maxmemory", "1");
+    await expect(ada.append(NEWS, ["d"])).rejects.toThrow(/OOM/);
+    await client.configSet("maxmemory", "0");
+    expect(await ada.append(NEWS, ["e"])).toEqual({ epoch, offset: 2 });
+    expect(await ada.heard(NEWS)).toEqual(["c", "e"]);
   });
 
   test("are found at once, however many messages are kept or have expired", async () => {

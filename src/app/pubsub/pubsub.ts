@@ -127,9 +127,9 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
       if (!TopicPatterns.matches(pattern, topic)) continue;
       throw new Error(`A socket is subscribed to ${show(topic)} already: call app.topic before the app listens`);
     }
+    if (history !== undefined) this.#histories ??= this.#openHistories(pattern);
     this.#patterns ??= new TopicPatterns();
     this.#patterns.add(pattern, history);
-    if (history !== undefined) this.#histories ??= this.#openHistories(pattern);
   }
 
   #openHistories(pattern: string): Histories<Socket> {

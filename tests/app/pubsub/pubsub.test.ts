@@ -1,52 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { HttpError, isTopic, type Socket } from "../../../mod.ts";
-import { ask, listeningApp, portOf, recordingLogger } from "../../support/app.ts";
+import type { Socket } from "../../../mod.ts";
 import { changesOf, crowd, messagesOfAll } from "../../support/crowd.ts";
-import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
-
-/** Characters with a meaning elsewhere have none in a topic. */
-const ODD_TOPICS = ["a b", "ü🌍", "a/+/#", "news.*", "__proto__", "constructor", "line\nbreak", "x".repeat(512)];
-
-const WRONG_TOPICS: [unknown, ErrorConstructor, RegExp][] = [
-  ["", TypeError, /topic/i],
-  [42, TypeError, /42/],
-  [undefined, TypeError, /undefined/],
-  [null, TypeError, /null/],
-  [["news"], TypeError, /an array/],
-  ["x".repeat(513), RangeError, /512.*513/],
-  // The topics of the apps themselves begin with U+0000.
-  ["\0presence", RangeError, /U\+0000/],
-  ["a\ud800", RangeError, /lone surrogates/],
-];
-
-describe("isTopic", () => {
-  test("returns false exactly for the names for which subscribe and publish throw", () => {
-    for (const topic of ODD_TOPICS) expect(isTopic(topic), topic).toBe(true);
-    for (const [topic] of WRONG_TOPICS) expect(isTopic(topic), String(topic)).toBe(false);
-  });
-
-  test("lets a handler refuse a topic of its client without an exception and a log line", async () => {
-    const { logger, entries } = recordingLogger();
-    const roomOf = ({ params: { room } }: { params: { room: string } }): string => {
-      if (!isTopic(room)) throw new HttpError(404, "There is no such room");
-      return room;
-    };
-    const app = await listeningApp({ logger }, (app) =>
-      app
-        .ws("/rooms/:room", { upgrade: roomOf }, (socket) => void socket.subscribe(socket.data))
-        .post("/rooms/:room", async (req) => app.publish(roomOf(req), await req.text()))
-        .get("/rooms/:room/people", (req) => app.presence(roomOf(req))));
-    for (const room of ["x".repeat(513), "%00presence", "%00", `${"%C3%BC".repeat(513)}`]) {
-      expect(statusOf(await rawRequest(portOf(app), upgradeRequest(`/rooms/${room}`)))).toBe(404);
-      expect((await ask(app, `/rooms/${room}`, "POST", "hello")).status).toBe(404);
-      expect((await ask(app, `/rooms/${room}/people`)).status).toBe(404);
-    }
-    const client = await app.inject(`/rooms/${"%C3%BC".repeat(512)}`);
-    expect(app.stats().topics).toBe(1);
-    client.terminate();
-    expect(entries).toEqual([]);
-  });
-});
+import { ODD_TOPICS, WRONG_TOPICS } from "../../support/topic-names.ts";
 
 describe("subscribe", () => {
   test("returns whether the subscription is new, and unsubscribe whether there was one", async () => {

@@ -59,7 +59,7 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
   publish(topic: string, options: ResolvedHistory, data: string | Uint8Array): number {
     const kept = this.#open(topic, options);
     const { history } = kept;
-    if (history.log.newest === 0) this.#begin(history.log);
+    if (history.log.newest === 0) this.#begin(kept);
     kept.lastAppendMs = performance.now();
     const count = history.append(typeof data === "string" ? data : Buffer.from(data), kept.lastAppendMs);
     if (this.#memory.bytes > this.#limits.maxHistoryBytes) this.#makeRoom(kept);
@@ -93,7 +93,7 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
     const kept = this.#topics.get(topic);
     if (kept === undefined) return;
     kept.history.leave(socket);
-    if (kept.history.followers === 0 && kept.history.log.newest === 0) this.#topics.delete(topic);
+    this.#forgetUnused(kept);
   }
 
   // deno-lint-ignore require-await -- a broker has to be waited for
@@ -142,29 +142,40 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
     return kept;
   }
 
-  #begin(log: MessageLog): void {
-    if (this.#begun >= this.#limits.maxHistoryTopics) this.#evict();
-    this.#begun++;
-    log.begin(`${this.#id}-${++this.#epochs}`);
-  }
-
-  /** Forgets the topics that nobody follows, and to which nothing was published for the longest time. */
-  #evict(): void {
+  /** @throws RangeError if there is no room for another history */
+  #begin(kept: Kept<Socket>): void {
     const { maxHistoryTopics } = this.#limits;
-    const idle = [...this.#topics.values()].filter(({ history }) => history.followers === 0 && history.log.newest > 0)
-      .sort((one, other) => one.lastAppendMs - other.lastAppendMs)
-      .slice(0, Math.ceil(maxHistoryTopics / EVICTED_PART));
-    if (idle.length === 0) {
+    if (this.#begun >= maxHistoryTopics && !this.#evict()) {
+      this.#forgetUnused(kept);
       throw new RangeError(
         `All ${maxHistoryTopics} topics with a history are followed (maxHistoryTopics), there can be no other`,
       );
     }
+    this.#begun++;
+    kept.history.log.begin(`${this.#id}-${++this.#epochs}`);
+  }
+
+  #forgetUnused({ history }: Kept<Socket>): void {
+    if (history.followers === 0 && history.log.newest === 0) this.#topics.delete(history.name);
+  }
+
+  /**
+   * Forgets the topics that nobody follows, and to which nothing was published for the longest time. Returns false if
+   * all are followed.
+   */
+  #evict(): boolean {
+    const { maxHistoryTopics } = this.#limits;
+    const idle = [...this.#topics.values()].filter(({ history }) => history.followers === 0 && history.log.newest > 0)
+      .sort((one, other) => one.lastAppendMs - other.lastAppendMs)
+      .slice(0, Math.ceil(maxHistoryTopics / EVICTED_PART));
+    if (idle.length === 0) return false;
     this.#evictions++;
     this.#begun -= idle.length;
     for (const { history } of idle) {
       history.log.clear();
       this.#topics.delete(history.name);
     }
+    return true;
   }
 
   #sweep(): void {

@@ -112,7 +112,7 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
   }
 
   onMessage(topic: string, position: HistoryPosition, bytes: Uint8Array): void {
-    const followable = this.#topics.get(topic);
+    const followable = this.#topics.get(topic) ?? this.#openWanted(topic);
     followable?.sync.onMessage(position, bytes);
     while (this.#memory.bytes > this.#parts.maxHistoryBytes) this.#makeRoom();
   }
@@ -137,6 +137,12 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
     const followable = { history, sync, options };
     this.#topics.set(topic, followable);
     return followable;
+  }
+
+  /** A message may come before the broker has answered that it has taken the subscription. */
+  #openWanted(topic: string): Followable<Socket> | undefined {
+    const options = this.#parts.membersOf(topic).length > 0 ? this.#parts.optionsOf(topic) : undefined;
+    return options === undefined ? undefined : this.#open(topic, options);
   }
 
   #storeOf(topic: string, options: ResolvedHistory): TopicStore {

@@ -68,7 +68,7 @@ export class TopicSync<Socket extends FollowingSocket> {
     while (this.#isStale && !this.#isClosed) {
       this.#isStale = false;
       await (this.#isReady ? this.#readMissed() : this.#readEnd());
-      this.#takeWaiting();
+      if (!this.#isClosed) this.#takeWaiting();
       // What has come is in the history. The part of the broker that was read may not have it yet.
       if (this.#isStale) await new Promise<void>((resolve) => void setTimeout(resolve, READ_AGAIN_MS).unref());
     }
@@ -83,7 +83,9 @@ export class TopicSync<Socket extends FollowingSocket> {
   async #readEnd(): Promise<void> {
     const page = await this.#read({ maxMessages: 0, maxBytes: 0 });
     if (page === undefined || this.#isClosed) return;
-    this.#history.log.reset({ epoch: page.epoch, offset: page.newest });
+    // What has come since the subscription began is for its subscribers, also if the history has it by now.
+    const first = this.#waiting.find(({ position }) => position.epoch === page.epoch)?.position.offset ?? Infinity;
+    this.#history.log.reset({ epoch: page.epoch, offset: Math.min(page.newest, first - 1) });
     this.#isReady = true;
     this.#history.onReady();
   }
