@@ -58,13 +58,20 @@ export type { SocketOptions } from "./src/app/websocket/socket-options.ts";
 export type { SocketView } from "./src/app/websocket/socket-registry.ts";
 export type { SendOptions, Socket, SocketEvents } from "./src/app/websocket/socket.ts";
 export type { Refusal, UpgradeAnswer, UpgradeHook } from "./src/app/websocket/upgrade-hook.ts";
-export {
-  natsBroker,
-  type NatsBrokerOptions,
-  type NatsClient,
-  type NatsStatus,
-  type NatsSubscribeOptions,
-  type NatsSubscription,
-} from "./src/brokers/nats.ts";
+export type {
+  NatsClient,
+  NatsConsumerConfig,
+  NatsJetStream,
+  NatsJetStreamManager,
+  NatsMessage,
+  NatsMessageQuery,
+  NatsStatus,
+  NatsStoredMessage,
+  NatsStreamConfig,
+  NatsStreamInfo,
+  NatsSubscribeOptions,
+  NatsSubscription,
+} from "./src/brokers/nats-client.ts";
+export { natsBroker, type NatsBrokerOptions } from "./src/brokers/nats.ts";
 export type { IoRedisClient, NodeRedisClient } from "./src/brokers/redis-links.ts";
 export { redisBroker, type RedisBrokerOptions, type RedisClient } from "./src/brokers/redis.ts";

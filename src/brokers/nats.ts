@@ -1,48 +1,11 @@
 /** The broker over NATS. */
-import { Buffer } from "node:buffer";
 import { show } from "../app/common/show.ts";
-import { checkNames, isObject, isPromise } from "../app/common/validate.ts";
-import type { Broker, BrokerStatus } from "../app/pubsub/broker.ts";
+import { checkNames, inRange, isObject, isPromise, throwInvalidOption } from "../app/common/validate.ts";
+import type { Broker, BrokerStatus, HistoryPosition } from "../app/pubsub/broker.ts";
 import { lastTaken, LinkStatus } from "./link-status.ts";
-
-/**
- * A connection to NATS, as `connect` of `@nats-io/transport-node` or of the package `nats` makes it. The interface has
- * only the members that {@link natsBroker} uses.
- */
-export interface NatsClient {
-  /** Sends bytes to a subject. */
-  publish(subject: string, payload: Uint8Array): void;
-  /** Subscribes to a subject. Messages go to the callback in the options. */
-  subscribe(subject: string, options: NatsSubscribeOptions): NatsSubscription;
-  /** Resolves once the server has taken all that was sent before. */
-  flush(): Promise<void>;
-  /** Iterates over what happens to the connection, as it happens. */
-  status(): AsyncIterable<NatsStatus>;
-  /** Resolves when the connection has ended for good, with the error that has ended it, if any. */
-  closed(): Promise<void | Error>;
-  /** True when the connection has ended for good. */
-  isClosed(): boolean;
-}
-
-/** Options of `subscribe` of a {@link NatsClient}. */
-export interface NatsSubscribeOptions {
-  /** Called with `null` and a message for each message, or with an error if the subscription has failed. */
-  callback: (error: Error | null, message: { readonly data: Uint8Array }) => void;
-}
-
-/** A subscription of a {@link NatsClient}. */
-export interface NatsSubscription {
-  /** Ends the subscription. */
-  unsubscribe(): void;
-}
-
-/** An event of the connection of a {@link NatsClient}. */
-export interface NatsStatus {
-  /** The name of the event, such as `"disconnect"`, `"reconnect"` or `"error"`. */
-  readonly type: string;
-  /** The error, if the type is `"error"`. */
-  readonly error?: Error;
-}
+import type { NatsClient, NatsJetStream, NatsMessage, NatsSubscribeOptions, NatsSubscription } from "./nats-client.ts";
+import { hasHistory, MAX_TTL_MS, NatsHistory } from "./nats-history.ts";
+import { subjectOf } from "./nats-stream.ts";
 
 /** Options of {@link natsBroker}. */
 export interface NatsBrokerOptions {
@@ -51,6 +14,18 @@ export interface NatsBrokerOptions {
    * not get each other's messages. Default: `"spacenode"`.
    */
   prefix?: string | undefined;
+  /**
+   * The function `jetstream` of `@nats-io/jetstream`, or one that makes such a client of the connection in another way,
+   * such as `(connection) => jetstream(connection, { domain: "hub" })`. With it, the broker keeps the histories of
+   * topics. See {@link natsBroker}. Default: none, so topics have no history.
+   */
+  jetstream?(connection: NatsClient): NatsJetStream | PromiseLike<NatsJetStream>;
+  /**
+   * How long a history is kept after its last message, in milliseconds, from 1,000 on. It is at least as long as
+   * messages of any topic are kept. A topic whose history has gone begins a new one, and positions in the old one are
+   * not complete. Default: 604,800,000, which is a week.
+   */
+  historyTtlMs?: number | undefined;
 }
 
 /** One or more tokens of a subject, without wildcards. */
@@ -58,7 +33,10 @@ const PREFIX = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
 /** A command line of NATS has at most 4,096 bytes, and the longest topic needs 2,048 of them. */
 const MAX_PREFIX_LENGTH = 256;
 
+const WEEK_MS = 604_800_000;
+
 const AWAY = "The NATS server is away";
+const CLOSED = "The broker is closed";
 
 /**
  * Makes a broker over a connection to NATS.
@@ -72,8 +50,42 @@ const AWAY = "The NATS server is away";
  * the server is away do not reach other processes, and neither do batches of messages that are longer than the server's
  * `max_payload`, 1 MiB by default.
  *
- * Topics may have characters that are not allowed in a subject. Therefore the last token of a subject is the topic, as
+ * Topics may have characters that are not allowed in a subject. Therefore a token of each subject is the topic, as
  * UTF-8 in base64url.
+ *
+ * With the option `jetstream`, the broker keeps the histories of topics in JetStream. That needs nats-server 2.9 or
+ * later, started with `-js`, and the function `jetstream` of `@nats-io/jetstream`:
+ *
+ * ```ts
+ * import { jetstream } from "@nats-io/jetstream";
+ *
+ * const app = await createApp({ broker: natsBroker(connection, { jetstream }) });
+ * ```
+ *
+ * All histories of a prefix are in one stream. The broker makes the stream when it is used first, on one server and in
+ * files, and raises its limits when an app wants to keep more. To have replicas, a limit on all bytes, or memory as
+ * storage, make the stream before, under any name:
+ *
+ * ```sh
+ * nats stream add HISTORIES --subjects='spacenode.*.*.history' --replicas=3 --max-msgs-per-subject=1200 --max-age=7d \
+ *   --republish-source='spacenode.*.*.history' \
+ *   --republish-destination='spacenode.{{wildcard(1)}}.{{wildcard(2)}}.live' --defaults
+ * ```
+ *
+ * A stream that you have made is not changed. If it does not fit, `append` and `read` reject, and the error says what
+ * has to be different. `max_msgs_per_subject` must be at least the size of any history, and better a fifth more, so
+ * that nothing goes while it is read; `max_age` must be at least `historyTtlMs`.
+ *
+ * A history lives as long as its last message is in the stream. When the stream is deleted, is purged, or has lost its
+ * data, histories begin again in a new epoch, and older positions are not complete. Two losses do not show, so that a
+ * position may seem complete although messages behind it were lost:
+ *
+ * - A server loses its last messages in a power cut, or is set back to a backup. By default it syncs its files every
+ *   two minutes (`sync_interval`); replicas protect from that. A process that has appended to the topic, or has heard
+ *   it, notices the loss when it appends next, unless others have appended as much meanwhile.
+ * - All messages of one topic are deleted by hand, and a client comes back that has left before the first of them.
+ *
+ * Messages expire by the clock of the server.
  *
  * @param connection what `connect` returns: the connection, or a promise of it
  * @param options see {@link NatsBrokerOptions}
@@ -99,14 +111,18 @@ export function natsBroker(
   connection: NatsClient | PromiseLike<NatsClient>,
   options: NatsBrokerOptions = {},
 ): Broker {
-  checkNames("natsBroker", options, ["prefix"]);
-  const { prefix = "spacenode" } = options;
+  checkNames("natsBroker", options, ["prefix", "jetstream", "historyTtlMs"]);
+  const { prefix = "spacenode", jetstream } = options;
   if (typeof prefix !== "string" || !PREFIX.test(prefix) || prefix.length > MAX_PREFIX_LENGTH) {
     const wanted = `tokens of a NATS subject without wildcards, at most ${MAX_PREFIX_LENGTH} characters`;
     throw new TypeError(`prefix must be ${wanted}; got ${show(prefix)}`);
   }
+  if (jetstream !== undefined && typeof jetstream !== "function") {
+    throwInvalidOption("jetstream", jetstream, "the function jetstream of @nats-io/jetstream");
+  }
+  const ttlMs = inRange("historyTtlMs", options.historyTtlMs, WEEK_MS, 1_000, MAX_TTL_MS);
   if (!isPromise(connection)) checkConnection(connection);
-  return new NatsBroker(connection, prefix);
+  return new NatsBroker(connection, prefix, jetstream && new NatsHistory(prefix, ttlMs, jetstream));
 }
 
 function checkConnection(connection: NatsClient): void {
@@ -124,20 +140,34 @@ class NatsBroker implements Broker {
   readonly #prefix: string;
   readonly #status = new LinkStatus();
   readonly #subscriptions = new Map<string, NatsSubscription>();
+  readonly #history: NatsHistory | undefined;
+  /** A broker without JetStream does not have these methods, so that the app can tell. */
+  readonly append?: NonNullable<Broker["append"]>;
+  readonly read?: NonNullable<Broker["read"]>;
   #connection: NatsClient | undefined;
-  #onMessage: ((topic: string, bytes: Uint8Array) => void) | undefined;
+  #onMessage: ((topic: string, bytes: Uint8Array, position?: HistoryPosition) => void) | undefined;
   /** Settles with the flush that is under way. Undefined if there is none. */
   #flushing: PromiseWithResolvers<void> | undefined;
   /** Settles with the next flush, which is for all that is sent while the present one is under way. */
   #gathering: PromiseWithResolvers<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(given: NatsClient | PromiseLike<NatsClient>, prefix: string) {
+  constructor(given: NatsClient | PromiseLike<NatsClient>, prefix: string, history: NatsHistory | undefined) {
     this.#given = given;
     this.#prefix = prefix;
+    this.#history = history;
+    if (history === undefined) return;
+    this.append = async (topic, messages, limits) => {
+      this.#connected();
+      return await history.append(topic, messages, limits);
+    };
+    this.read = async (topic, range, limits) => {
+      this.#connected();
+      return await history.read(topic, range, limits);
+    };
   }
 
-  onMessage(listener: (topic: string, bytes: Uint8Array) => void): void {
+  onMessage(listener: (topic: string, bytes: Uint8Array, position?: HistoryPosition) => void): void {
     if (this.#onMessage !== undefined) throw new Error("This broker has an app already: make another for each app");
     this.#onMessage = listener;
     void this.#begin();
@@ -156,7 +186,7 @@ class NatsBroker implements Broker {
     const connection = this.#connected();
     let refusal: Error | undefined;
     const callback: NatsSubscribeOptions["callback"] = (error, message) => {
-      if (error === null) return this.#onMessage!(topic, message.data);
+      if (error === null) return this.#deliver(topic, message);
       // The server may refuse a subscription that its rules forbid. The client ends the subscription then.
       refusal = error;
       this.#subscriptions.delete(topic);
@@ -187,7 +217,8 @@ class NatsBroker implements Broker {
     this.#status.listen(() => {});
     for (const subscription of this.#subscriptions.values()) subscription.unsubscribe();
     this.#subscriptions.clear();
-    if (isConnected) await lastTaken(this.#flushed());
+    if (isConnected) await lastTaken(Promise.all([this.#flushed(), this.#history?.settled()]));
+    this.#history?.cut(new Error(CLOSED));
   }
 
   async #begin(): Promise<void> {
@@ -195,6 +226,7 @@ class NatsBroker implements Broker {
       const connection = await this.#given;
       checkConnection(connection);
       this.#connection = connection;
+      this.#history?.open(connection);
       this.#status.set(true);
       this.#follow(connection).catch((error) => this.#end(error));
       this.#end(await connection.closed());
@@ -225,18 +257,26 @@ class NatsBroker implements Broker {
     this.#status.set(false, reason);
     const waiting = [this.#flushing, this.#gathering];
     this.#flushing = this.#gathering = undefined;
-    for (const each of waiting) each?.reject(reason ?? new Error(AWAY));
+    const error = reason ?? new Error(AWAY);
+    for (const each of waiting) each?.reject(error);
+    this.#history?.cut(error);
   }
 
   /** @throws Error if the broker is closed, or the link is down */
   #connected(): NatsClient {
-    if (this.#closing !== undefined) throw new Error("The broker is closed");
+    if (this.#closing !== undefined) throw new Error(CLOSED);
     if (this.#connection === undefined || !this.#status.isConnected) throw new Error(AWAY);
     return this.#connection;
   }
 
   #subject(topic: string): string {
-    return `${this.#prefix}.${Buffer.from(topic).toString("base64url")}`;
+    const isLive = this.#history !== undefined && hasHistory(topic);
+    return isLive ? this.#history.liveSubjects(topic) : subjectOf(this.#prefix, topic);
+  }
+
+  #deliver(topic: string, message: NatsMessage): void {
+    if (this.#history === undefined || !hasHistory(topic)) return this.#onMessage!(topic, message.data);
+    this.#history.readLive(message, (bytes, position) => this.#onMessage!(topic, bytes, position));
   }
 
   /**

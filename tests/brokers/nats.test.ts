@@ -1,12 +1,11 @@
 /** The broker over NATS, with a real server. */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { natsBroker, type NatsClient } from "../../src/brokers/nats.ts";
+import { natsBroker } from "../../src/brokers/nats.ts";
+import type { NatsClient } from "../../src/brokers/nats-client.ts";
 import { createServer, type OpenBroker, testBroker } from "../support/broker-contract.ts";
 import { Member } from "../support/broker-member.ts";
-import { natsServer } from "../support/nats-server.ts";
+import { natsServer, natsServerWith } from "../support/nats-server.ts";
 import { Program } from "../support/program.ts";
 import { isInstalled, type ServerProgram } from "../support/server-program.ts";
 
@@ -46,7 +45,9 @@ test.each<[options: unknown, message: RegExp]>([
   [{ prefix: ">" }, /; got ">"$/],
   [{ prefix: "a b" }, /; got "a b"$/],
   [{ prefix: "a".repeat(257) }, /; got "a{80}…"$/],
-  [{ prefx: "a" }, /^natsBroker has no option "prefx"; it has prefix$/],
+  [{ prefx: "a" }, /^natsBroker has no option "prefx"; it has prefix, jetstream, historyTtlMs$/],
+  [{ jetstream: {} }, /^jetstream must be the function jetstream of @nats-io\/jetstream; got an object \(Object\)$/],
+  [{ historyTtlMs: "1d" }, /^historyTtlMs must be a whole number from 1000 to 315360000000; got "1d"$/],
 ])("natsBroker refuses the options %j", (options, message) => {
   const make = () => natsBroker(new Promise<never>(() => {}), options as object);
   expect(() => make()).toThrow(TypeError);
@@ -144,15 +145,7 @@ describe.skipIf(!isInstalled(natsServer))("a broker over NATS (nats-server)", ()
   test("rejects a subscription that the rules of the server forbid", async () => {
     const rules =
       'authorization { users = [{ user: ada, password: "1", permissions: { subscribe: "spacenode.b3Blbg" } }] }';
-    const kind = {
-      ...natsServer,
-      arguments: (port: number, folder: string): string[] => {
-        const file = join(folder, "nats.conf");
-        writeFileSync(file, rules);
-        return [...natsServer.arguments(port, folder), "--config", file];
-      },
-    };
-    const server = await (await createServer(kind)).start();
+    const server = await (await createServer(natsServerWith(rules))).start();
     const member = await new Member(natsBroker(await connected(server, { user: "ada", pass: "1" }))).connected();
     await expect(member.broker.subscribe("closed")).rejects.toThrow(/permissions violation/i);
     await expect(member.broker.subscribe("closed")).rejects.toThrow(/permissions violation/i);
