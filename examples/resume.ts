@@ -6,12 +6,20 @@
  *     node examples/resume.ts        (or: deno run -A …, bun …)
  *
  * To try: open the page in two tabs, press "Be away" in one of them and write in the other.
+ *
+ * The history is in the memory of this program. With the address of a Redis server or of `nats-server --jetstream` as
+ * its argument, `redis://localhost:6379` or `nats://localhost:4222`, the history is there: stop this program while you
+ * write and start it again, or run two of them, at another PORT each.
  */
 
+import { jetstream } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import process from "node:process";
-import { createApp, HttpError, isTopic } from "../mod.ts";
+import { createClient } from "redis";
+import { type Broker, createApp, HttpError, isTopic, natsBroker, redisBroker } from "../mod.ts";
 
-const app = await createApp({ wsOrigins: "same-origin", signals: true });
+const { broker, end } = openBroker(process.argv[2]);
+const app = await createApp({ wsOrigins: "same-origin", broker });
 app.topic("room/*", { history: { size: 1_000, maxAgeMs: 3_600_000 } });
 
 app.ws("/rooms/:room", { upgrade: topicOf }, async (socket, req) => {
@@ -31,6 +39,15 @@ app.get("/rooms/:room", async (req) => {
 function topicOf({ params: { room } }: { params: { room: string } }): string {
   if (!isTopic(`room/${room}`)) throw new HttpError(404, "There is no such room");
   return `room/${room}`;
+}
+
+/** Makes the broker, if there is an address. `end` closes the client that the broker was made with. */
+function openBroker(address: string | undefined): { broker?: Broker; end?: () => Promise<void> } {
+  if (address === undefined) return {};
+  if (!address.startsWith("nats:")) return { broker: redisBroker(createClient({ url: address })) };
+  const servers = new URL(address).host;
+  const connection = connect({ servers, waitOnFirstConnect: true, maxReconnectAttempts: -1 });
+  return { broker: natsBroker(connection, { jetstream }), end: async () => await (await connection).drain() };
 }
 
 app.get("/", () => new Response(PAGE, { headers: { "Content-Type": "text/html; charset=utf-8" } }));
@@ -97,3 +114,10 @@ const PAGE = `<!doctype html>
 
 await app.listen(Number(process.env.PORT ?? 3000));
 console.log(`Rooms that remember: ${app.url}`);
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, async () => {
+    await app.close();
+    await end?.();
+  });
+}

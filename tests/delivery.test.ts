@@ -45,6 +45,13 @@ function openPage(port: number): Screen {
     constructor(path: string) {
       super(new URL(path, `ws://127.0.0.1:${port}`));
       sockets.push(this);
+      // Node 22 emits `error` alone when it could not connect. A browser emits `close` in any case.
+      let isClosed = false;
+      this.addEventListener("close", () => void (isClosed = true));
+      this.addEventListener(
+        "error",
+        () => setTimeout(() => void (isClosed || this.dispatchEvent(new Event("close"))), 50),
+      );
     }
   }
   let isOpen = true;

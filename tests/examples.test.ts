@@ -305,6 +305,38 @@ describe.each<{ kind: ServerKind; scheme: string }>([
     clearInterval(saying);
     await expectCleanExit(running, newcomer, ...survivors.map(([client]) => client));
   });
+
+  test.skipIf(!isInstalled(kind))(
+    "resume.ts sends a client what it has missed, from any process and after a restart",
+    async () => {
+      const address = await startServer();
+      const [first, second] = [await start("resume.ts", {}, address), await start("resume.ts", {}, address)];
+      const response = await fetch(`${first.url}/rooms/tea`, { headers: { Connection: "close" } });
+      const { id: beginning } = await response.json();
+      const [ada] = await comeBack(first.port, beginning);
+      const [bob] = await comeBack(second.port, beginning);
+      say(ada, ["message 0"]);
+      expect(await texts(bob, 1)).toEqual(["message 0"]);
+      const { id } = await hears(ada);
+
+      // The process dies, and its client comes back to the other one.
+      first.program.kill("SIGKILL");
+      await first.program.exited;
+      say(bob, numbered(1, 100));
+      expect(await texts(bob, 99)).toEqual(numbered(1, 100));
+      const [cid, notice] = await comeBack(second.port, id);
+      expect(notice).toEqual({ topic: "room/tea", id, recovered: true });
+      expect(await texts(cid, 99)).toEqual(numbered(1, 100));
+      await expectCleanExit(second, bob, cid);
+
+      const third = await start("resume.ts", {}, address);
+      const [dan] = await comeBack(third.port, id);
+      expect(await texts(dan, 99)).toEqual(numbered(1, 100));
+      say(dan, ["message 100"]);
+      expect(await texts(dan, 1)).toEqual(["message 100"]);
+      await expectCleanExit(third, dan);
+    },
+  );
 });
 
 test("each example says how it is started, and has a test here", async () => {

@@ -102,6 +102,7 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
     ["a name over two lines", { type: "rename", name: "A\nB" }, "bad-name", "control"],
     ["a name that turns the text around", { type: "rename", name: "A\u202eB" }, "bad-name", "control"],
     ["a second hello", HELLO, "bad-message", "before"],
+    ["a position that is no text", { ...HELLO, since: 1 }, "bad-message", '"since" that is a string'],
     ["bytes", new Uint8Array([1, 2, 3]), "bad-message", "must be text"],
   ])("%s gets an error, and the connection stays open", async (_name, message, code, words) => {
     const client = await join("errors");
@@ -161,6 +162,26 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
       you: { name: "Ada" },
       people: [{ name: "Ben" }, { name: "Ada" }],
     });
+  });
+
+  test("a person who comes back with a position gets what was said behind it, and no more", async () => {
+    const ada = await join("since");
+    const ben = await join("since", { ...HELLO, name: "Ben", key: "fedcba9876543210" });
+    expect(await ada.gets("welcome")).toMatchObject({ history: [], recovered: true });
+    for (const number of [1, 2, 3]) ben.send({ ...SAY, id: `message-0000-000${number}`, text: String(number) });
+    const { position } = await ada.gets("message");
+    await ada.gets("message", 3);
+
+    const back = await join("since", { ...HELLO, since: position });
+    const welcome = await back.gets("welcome") as unknown as { history: (typeof SAY)[]; position: string };
+    expect(welcome).toMatchObject({ recovered: true, history: [{ text: "2" }, { text: "3" }] });
+    expect(await back.gets("position")).toEqual({ type: "position", position: welcome.position, recovered: true });
+    ben.send({ ...SAY, id: "message-0000-0004", text: "4" });
+    expect(await back.gets("message")).toMatchObject({ message: { text: "4" } });
+
+    const lost = await join("since", { ...HELLO, key: "x".repeat(16), since: "of-another-server.1" });
+    const { history, recovered } = await lost.gets("welcome") as unknown as { history: object[]; recovered: boolean };
+    expect([history.length, recovered]).toEqual([4, false]);
   });
 
   test("a room keeps its last 50 messages", async () => {
