@@ -4,6 +4,8 @@
  */
 
 import { setTimeout as delay } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Cluster, type ClusterMember } from "../support/cluster.ts";
 import { HistoryClient } from "../support/history-client.ts";
@@ -20,10 +22,24 @@ const CUTS = 1_000;
 /** Longer than the outages of a network that nobody notices. */
 const FROZEN_MS = 3_000;
 
+/** Kills the server, and starts it again. */
+async function restart(server: ServerProgram): Promise<void> {
+  await server.kill();
+  await server.start();
+}
+
+async function deleteStreams(server: ServerProgram): Promise<void> {
+  const connection = await connect({ servers: `127.0.0.1:${server.port}` });
+  const manager = await jetstreamManager(connection);
+  for await (const { config: { name } } of manager.streams.list()) await manager.streams.delete(name);
+  await connection.close();
+}
+
+/** The Redis server of the tests keeps nothing when it ends. JetStream keeps its streams in files. */
 describe.each([
-  { name: "Redis", kind: redisServer, libraries: ["node-redis", "ioredis"] },
-  { name: "NATS", kind: natsServer, libraries: ["nats"] },
-])("a history over $name", ({ kind, libraries }) => {
+  { name: "Redis", kind: redisServer, libraries: ["node-redis", "ioredis"], keeps: undefined, loses: restart },
+  { name: "NATS", kind: natsServer, libraries: ["nats"], keeps: restart, loses: deleteStreams },
+])("a history over $name", ({ kind, libraries, keeps, loses }) => {
   describe.skipIf(!isInstalled(kind))(`with ${kind.name}`, () => {
     let server: ServerProgram;
     let cluster: Cluster;
@@ -130,26 +146,41 @@ describe.each([
     }, TIMEOUT_MS);
 
     test("tells each client when the server has lost the history, and goes on without a gap", async () => {
-      const before = await appendAll(600, 10);
-      const isOver = { value: false };
-      const cutting = cutClients(Infinity, () => isOver.value).catch((error: unknown) => error);
-      const during = appendAll(6_000, 5);
-      await delay(100);
-      await server.kill();
-      await cluster.until((member) => !member.isConnected);
-      await server.start();
-      await cluster.until((member) => member.isConnected);
-      const taken = await during;
-      isOver.value = true;
-      expect(await cutting).toEqual(expect.any(Number));
-      const after = await members[0]!.tell<string[]>({ do: "append", topic, to: 1, inTurn: 1 });
-      await untilAllHave(after[0]!);
-      expect(before.size).toBe(600);
-      expect(taken.size).toBeGreaterThan(0);
+      await appendAll(600, 10);
+      await appendDuring(loses);
       for (const client of clients) {
         expect(client.faults()).toEqual([]);
         expect(client.losses).toBeGreaterThan(0);
       }
     }, TIMEOUT_MS);
+
+    test.runIf(keeps !== undefined)("loses nothing when the server is killed and keeps its data", async () => {
+      const ids = await appendDuring(keeps!);
+      for (const client of clients) {
+        expect([client.faults(), client.losses]).toEqual([[], 0]);
+        const texts = new Set(client.texts);
+        expect([...ids.keys()].filter((text) => !texts.has(text))).toEqual([]);
+        expect(texts.size).toBe(client.texts.length);
+      }
+    }, TIMEOUT_MS);
+
+    /**
+     * Lets all processes append, and clients be cut off, while something happens to the server. Returns the id of each
+     * text that was taken, when all clients have what came last.
+     */
+    async function appendDuring(event: (server: ServerProgram) => Promise<void>): Promise<Map<string, string>> {
+      const isOver = { value: false };
+      const cutting = cutClients(Infinity, () => isOver.value);
+      const appending = appendAll(6_000, 5);
+      await delay(100);
+      await event(server);
+      const ids = await appending;
+      await cluster.until((member) => member.isConnected);
+      isOver.value = true;
+      await cutting;
+      const [last] = await members[0]!.tell<string[]>({ do: "append", topic, to: 1, inTurn: 1 });
+      await untilAllHave(last!);
+      return ids;
+    }
   });
 });
