@@ -23,6 +23,9 @@ test("every option has its default", () => {
     handshakeTimeoutMs: 10_000,
     maxConnections: Infinity,
     maxConnectionsPerIp: Infinity,
+    maxHistoryBytes: 64 * 1024 * 1024,
+    maxHistoryTopics: 10_000,
+    maxRecoveries: 16,
   });
   expect(Object.isFrozen(resolveOptions({}))).toBe(true);
 });
@@ -61,6 +64,9 @@ const APP_NUMBERS = [
   "handshakeTimeoutMs",
   "maxConnections",
   "maxConnectionsPerIp",
+  "maxHistoryBytes",
+  "maxHistoryTopics",
+  "maxRecoveries",
 ];
 
 const wrong: Wrong[] = [

@@ -8,9 +8,11 @@ import {
   type BrokerStats,
   type BrokerStatus,
   createApp,
+  type Followed,
   type Present,
   type Socket,
   type SubscribeOptions,
+  type TopicMessages,
 } from "../../mod.ts";
 import { type Equal, exactly } from "./exactly.ts";
 
@@ -111,3 +113,23 @@ await createApp({ broker: { publish: () => Promise.resolve() } });
 await createApp({ broker: "redis://localhost" });
 // @ts-expect-error -- a time is a number
 await createApp({ presence: { timeoutMs: "15s" } });
+
+// Topics with a history.
+app.topic("a", { history: true }).topic("b/*", {
+  history: {
+    size: 10,
+    maxAgeMs: 1_000,
+    maxRecover: 5,
+    frame: (content) => "recovered" in content ? `${content.recovered}` : Buffer.from(content.data),
+  },
+});
+// @ts-expect-error -- a frame is a string or bytes
+app.topic("c", { history: { frame: () => 7 } });
+// @ts-expect-error -- there is no option "length"
+app.topic("d", { history: { length: 7 } });
+exactly<Equal<ReturnType<typeof app.append>, Promise<string>>>();
+exactly<Equal<ReturnType<typeof app.history>, Promise<TopicMessages>>>();
+app.ws("/follow", (socket, req) => {
+  exactly<Equal<ReturnType<typeof socket.follow>, Promise<Followed>>>();
+  return socket.follow("a", { since: req.query.get("since"), presence: "Ada" });
+});

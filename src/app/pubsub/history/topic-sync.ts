@@ -86,6 +86,9 @@ export class TopicSync<Socket extends FollowingSocket> {
     // What has come since the subscription began is for its subscribers, also if the history has it by now.
     const first = this.#waiting.find(({ position }) => position.epoch === page.epoch)?.position.offset ?? Infinity;
     this.#history.log.reset({ epoch: page.epoch, offset: Math.min(page.newest, first - 1) });
+    this.#takeWaiting();
+    // Some of what has come since may have been lost on the link.
+    if (this.#history.log.newest < page.newest) this.#isStale = true;
     this.#isReady = true;
     this.#history.onReady();
   }

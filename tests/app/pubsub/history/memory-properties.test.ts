@@ -101,8 +101,14 @@ class Story {
   async end(): Promise<void> {
     for (const { socket } of this.clients) socket?.drain(false);
     await nextTurn();
+    this.expectEnds(await this.truth());
     this.#publish(TOPICS[0], 0);
     await nextTurn();
+    this.expectEnds(await this.truth());
+  }
+
+  expectEnds(truth: readonly True[]): void {
+    for (const client of this.clients) if (client.isConnected && truth.length > 0) expectEnd(client, truth);
   }
 
   async close(): Promise<void> {
@@ -132,7 +138,7 @@ async function play(
   try {
     for (const client of story.clients) {
       expectRuns(client, truth, lifeOf);
-      if (client.isConnected) expectEnd(client, truth);
+      expect(client.socket?.errors ?? []).toEqual([]);
       expect(client.socket?.mostWaiting ?? 0).toBeLessThanOrEqual(HIGH_WATER + 1);
     }
     judge(story);

@@ -6,7 +6,7 @@ import { MessageLog } from "../../../../src/app/pubsub/history/message-log.ts";
 import { TopicHistory, type TopicStore } from "../../../../src/app/pubsub/history/topic-history.ts";
 import { FakeSocket, topicsOf } from "../../../support/followers.ts";
 
-/** A history of which the process has the end, behind a store that has the rest: messages 1 to `newest` of epoch `e`. */
+/** A history of which the process has the end, and a store the rest: messages 1 to `newest` of epoch `e`. */
 function history(newest: number, options: object = {}) {
   const got: unknown[] = [];
   const finds: (HistoryPosition | undefined)[] = [];

@@ -78,6 +78,16 @@ test("gives its subscribers what has come before the end of the history was know
   expect([got, log.end]).toEqual([ids(3, 5), { epoch: "e", offset: 5 }]);
 });
 
+test("reads what was lost behind the first message that has come", async () => {
+  const { sync, live, got, reads } = synced();
+  void sync.sync();
+  live("e", 3);
+  await reads[0].answer(page("e", 1, 5, undefined));
+  await vi.advanceTimersByTimeAsync(1_000);
+  await reads[1].answer(page("e", 1, 5, 3));
+  expect(got).toEqual(ids(3, 5));
+});
+
 test("takes each message once", async () => {
   const { live, got, reads } = await ready(5);
   live("e", 6, 6, 5, 7, 1, 7);
