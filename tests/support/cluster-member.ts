@@ -7,7 +7,7 @@
 
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { Redis } from "ioredis";
@@ -104,7 +104,9 @@ async function run(name: string, library: string, brokerPort: string): Promise<v
           for (let i = 0; i < command.inTurn && ids.length < command.to; i++) {
             ids.push(app.append(command.topic, `${name}:${ids.length}`).catch(() => null));
           }
-          await Promise.all(ids.slice(-command.inTurn));
+          const last = await Promise.all(ids.slice(-command.inTurn));
+          // The server is away. The rest would be refused too.
+          if (last.includes(null)) await delay(RETRY_MS);
         }
         return await Promise.all(ids);
       }

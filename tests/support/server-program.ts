@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -93,6 +93,12 @@ export class ServerProgram {
     const pid = this.#child!.pid!;
     process.kill(pid, "SIGSTOP");
     await untilStopped(pid);
+  }
+
+  /** Removes the data of a server that does not run. */
+  async wipe(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+    await mkdir(this.#folder);
   }
 
   /** Lets a paused server go on. */
