@@ -56,3 +56,25 @@ describe.each(["listen", "attach"] as const)(
     });
   },
 );
+
+test.each(["listen", "attach"] as const)(
+  "by %s, a handshake behind a request whose response is pending puts nothing in front of that response",
+  async (way) => {
+    const held = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<string>();
+    const hold = (): Promise<string> => (held.resolve(), released.promise);
+    const addRoutes = (app: App): unknown => app.get("/held", hold).ws("/", () => {});
+    const server = createServer(async ({ url }, response) => response.end(url === "/held" ? await hold() : ""));
+    const port = way === "attach"
+      ? (await attachedApp(server, addRoutes)).port
+      : portOf(await listeningApp({}, addRoutes));
+    // Node and Deno cut the connection. On Bun, the handshake becomes a request.
+    const handshake = upgradeRequest("/", { Connection: "Upgrade, close" });
+    const response = rawRequest(port, `GET /held HTTP/1.1\r\nHost: a\r\n\r\n${handshake}`);
+    await held.promise;
+    // The response to a later client shows that the server has seen the handshake.
+    await rawRequest(port, smuggled);
+    released.resolve("held");
+    expect(await response).not.toContain("HTTP/1.1 101");
+  },
+);

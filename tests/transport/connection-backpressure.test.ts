@@ -48,6 +48,18 @@ describe("a slow consumer", () => {
     expect(recorder.of("error")).toEqual([]);
   });
 
+  test("that misses a message is followed by a drain, even if nothing before it was above highWaterMark", async () => {
+    const one = await pair({ slowConsumer: "drop", highWaterMark: 100_000_000 });
+    const { client, connection, recorder } = one;
+    connection.start();
+    await stall(one, 900_000);
+    while (connection.droppedMessages === 0) connection.send(block);
+    expect(recorder.events).toEqual([]);
+    client.resume();
+    await recorder.drained.promise;
+    expect([recorder.events, connection.bufferedAmount]).toEqual([[["drain"]], 0]);
+  });
+
   test("is no client that reads, however much is sent in one turn", async () => {
     const { client, connection, recorder } = await pair({ maxBufferedBytes: 50_000 });
     connection.start();

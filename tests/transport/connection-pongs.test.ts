@@ -163,6 +163,16 @@ describe("the heartbeat", () => {
     }
     expect(one.recorder.of("close")).toEqual([]);
   });
+
+  test("takes a peer that has taken its Pong for alive, even if it sends nothing", async () => {
+    const one = await stalledPair(fakeTimers(HEARTBEAT));
+    await sendPings(one, 1);
+    vi.advanceTimersByTime(1_000);
+    await readToEnd(one);
+    await until(() => one.connection.bufferedAmount === 0);
+    vi.advanceTimersByTime(600);
+    expect([one.recorder.of("close"), one.connection.isOpen]).toEqual([[], true]);
+  });
 });
 
 test("no Ping and no Pong follows a Close (RFC 6455 §5.5.1)", async () => {

@@ -6,6 +6,7 @@ import { ConnectionTimers } from "../../src/transport/timers/connection-timers.t
 import { until } from "../support/app.ts";
 import { type Pair, pair, stall } from "../support/connection.ts";
 import { close, continuation, opcodes, ping, text } from "../support/frames.ts";
+import type { ConnectOptions } from "../support/raw-client.ts";
 
 // What has come is read before an item falls due. Here nothing comes, so that everything is due at its moment.
 vi.mock(import("../../src/platform.ts"), async (original) => ({ ...await original(), afterReading: (task) => task() }));
@@ -66,14 +67,60 @@ describe("the timers", () => {
     expect(recorder.of("error")).toEqual([]);
   });
 
-  test("a pause does not count as time of the message", async () => {
-    const { client, connection, recorder } = await pair({ timers: fakeTimers({ messageTimeoutMs: 1_000 }) });
+  test.each<[string, ConnectOptions, Uint8Array[]]>([
+    ["behind another one", {}, [text("1", { fin: false }), continuation("end"), text("2", { fin: false })]],
+    ["behind another one, both of which came with the handshake", {
+      early: Buffer.concat([text("1"), text("2", { fin: false })]),
+    }, []],
+  ])("a message %s has its time too", async (_name, options, frames) => {
+    const timers = fakeTimers({ messageTimeoutMs: 1_000 });
+    const { raw, client, connection, recorder } = await pair({ timers }, options);
     connection.start();
-    client.send(text("begin", { fin: false }), ping(""));
-    await client.nextFrame();
-    connection.pause();
+    for (const each of frames) {
+      const arrived = once(raw, "data");
+      client.send(each);
+      await arrived;
+    }
+    await recorder.messages(1);
+    vi.advanceTimersByTime(900);
+    expect(recorder.of("error")).toEqual([]);
+    vi.advanceTimersByTime(200);
+    expect(recorder.of("error")).toEqual([["error", 1008]]);
+    expect((await client.closed()).code).toBe(1008);
+  });
+
+  /** A connection that was paused for a minute in the middle of a message, and is resumed. */
+  async function resumedInMessage(): Promise<Pair> {
+    const one = await pair({ timers: fakeTimers({ messageTimeoutMs: 1_000 }) });
+    one.connection.start();
+    one.client.send(text("begin", { fin: false }), ping(""));
+    await one.client.nextFrame();
+    one.connection.pause();
     vi.advanceTimersByTime(60_000);
-    connection.resume();
+    one.connection.resume();
+    return one;
+  }
+
+  test("a message has its time again after a pause, even if nothing more of it comes", async () => {
+    const { client, recorder } = await resumedInMessage();
+    vi.advanceTimersByTime(1_100);
+    expect(recorder.of("error")).toEqual([["error", 1008]]);
+    expect((await client.closed()).code).toBe(1008);
+  });
+
+  test("a Close whose caller bounds the time has none of its own", async () => {
+    const timers = fakeTimers({ closeTimeoutMs: 1_000 });
+    const { client, connection, recorder } = await pair({ timers });
+    connection.start();
+    connection.close(1000, "", false);
+    vi.advanceTimersByTime(60_000);
+    expect([timers.closings.size, recorder.events]).toEqual([0, []]);
+    client.send(close(1000));
+    expect(await recorder.closed.promise).toEqual(["close", 1000, true]);
+  });
+
+  test("a pause does not count as time of the message", async () => {
+    const { client, recorder } = await resumedInMessage();
     vi.advanceTimersByTime(900);
     client.send(continuation("end"));
     await recorder.messages(1);
@@ -189,6 +236,7 @@ describe("the timers", () => {
       expect(timers.heartbeat!.size).toBe(1);
       await end(one);
       await one.recorder.closed.promise;
+      one.connection.close(1000, "too late");
       expect([timers.heartbeat!.size, timers.messages.size, timers.closings.size]).toEqual([0, 0, 0]);
     }
   });

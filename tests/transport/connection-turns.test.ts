@@ -4,11 +4,9 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Connection } from "../../src/transport/connection.ts";
-import type { NegotiatedDeflate } from "../../src/transport/deflate/negotiated-deflate.ts";
-import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
 import { until, upgradeServer } from "../support/app.ts";
-import { type Pair, pair, Recorder, roundTrips, SETTINGS, stall } from "../support/connection.ts";
-import { close, ping, text } from "../support/frames.ts";
+import { type Pair, pair, Recorder, roundTrips, SETTINGS } from "../support/connection.ts";
+import { close, text } from "../support/frames.ts";
 
 const texts = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i}`);
 const chunkOf = (messages: readonly string[]): Buffer => Buffer.concat(messages.map((each) => text(each)));
@@ -213,16 +211,44 @@ describe("the peer's end that comes while bytes are still to be read", () => {
     let isGone = false;
     raw.once("close", () => isGone = true);
     const answers: unknown[] = [];
+    const onClosing = vi.spyOn(recorder, "onClosing");
+    let isTold = false;
     recorder.react = ([name]) => {
       vi.advanceTimersByTime(1);
-      if (name === "message" && isGone) answers.push(connection.send("too late"), connection.isOpen);
+      if (name !== "message" || !isGone) return;
+      isTold = onClosing.mock.calls.length > 0;
+      answers.push(connection.send("too late"), connection.isOpen);
     };
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
     expect(read).toBeLessThan(many.length);
     expect(recorder.of("message").map(([, data]) => data)).toEqual(many);
-    expect(answers.length).toBeGreaterThan(0);
+    expect([answers.length > 0, isTold]).toEqual([true, true]);
     expect(answers.filter((each) => each !== "refused" && each !== false)).toEqual([]);
     expect(recorder.of("close").length).toBe(1);
+  });
+
+  test.each<[string, Buffer, number, boolean]>([
+    ["a fault", text("bad", { rsv: 1 }), 1002, false],
+    ["the peer's Close", close(1000), 1000, true],
+  ])("%s behind those bytes ends the wait for a TCP connection that is gone", async (_name, last, code, wasClean) => {
+    const { raw, client, connection, recorder } = await slowPair();
+    connection.start();
+    raw.on("data", () => connection.isBusy && raw.destroy());
+    client.send(Buffer.concat([chunkOf(many), last]));
+    expect(await recorder.closed.promise).toEqual(["close", code, wasClean]);
+    expect(recorder.of("message").map(([, data]) => data)).toEqual(many);
+  });
+
+  test("a TCP connection that is gone during a pause does not wait for what was not read before it", async () => {
+    const { raw, client, connection, recorder } = await slowPair();
+    recorder.react = ([name]) => name === "message" && connection.pause();
+    connection.start();
+    client.send(chunkOf(["1", "2"]));
+    await recorder.messages(1);
+    raw.destroy();
+    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
+    connection.resume();
+    expect(recorder.events).toEqual([["message", "1"], ["close", 1006, false]]);
   });
 
   test("waits for a handler that pauses after each message, as a loop over the messages does", async () => {
@@ -238,101 +264,5 @@ describe("the peer's end that comes while bytes are still to be read", () => {
     client.end();
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
     expect(recorder.of("message").map(([, data]) => data)).toEqual(many);
-  });
-});
-
-describe("a message that is being inflated", () => {
-  const compressed = text("later", { rsv: 4 });
-
-  interface Inflating extends Pair {
-    /** Ends the inflation with this message. */
-    readonly inflate: (message: string) => void;
-  }
-
-  /** A pair whose first message is inflated when the test says so. */
-  async function inflating(
-    timers: Partial<ConstructorParameters<typeof ConnectionTimers>[0]> = {},
-  ): Promise<Inflating> {
-    fakeClock();
-    const { raw, head, client } = await (await upgradeServer()).connect();
-    const recorder = new Recorder();
-    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
-    const compression = {
-      inflater: () => ({ inflate: () => promise, close: () => {} }),
-      deflater: () => ({ deflate: () => undefined, close: () => {} }),
-      isWorthIt: () => false,
-    } as unknown as NegotiatedDeflate;
-    const settings = {
-      ...SETTINGS,
-      timers: new ConnectionTimers({ heartbeat: false, messageTimeoutMs: 1_000, closeTimeoutMs: 5_000, ...timers }),
-    };
-    const connection = new Connection(raw, head, settings, recorder, compression);
-    connection.start();
-    return { raw, client, connection, recorder, inflate: (message) => resolve(Buffer.from(message)) };
-  }
-
-  test("is handed out before the peer's FIN is reported, with the frames that came behind it", async () => {
-    const { client, connection, recorder, inflate } = await inflating();
-    client.send(Buffer.concat([compressed, text("behind"), ping("p")]));
-    client.end();
-    await until(() => connection.isBusy);
-    for (let i = 0; i < 10; i++) await nextTurn();
-    expect(recorder.events).toEqual([]);
-    inflate("inflated");
-    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
-    expect(recorder.events).toEqual([
-      ["message", "inflated"],
-      ["message", "behind"],
-      ["ping", "p"],
-      ["close", 1006, false],
-    ]);
-  });
-
-  test.each<[string, (one: Inflating) => void]>([
-    ["a FIN", ({ client }) => client.end()],
-    ["a TCP connection that is gone", ({ raw }) => void raw.destroy()],
-  ])("for ever does not delay %s for longer than closeTimeoutMs", async (_name, end) => {
-    const one = await inflating({ closeTimeoutMs: 200 });
-    const { client, connection, recorder } = one;
-    client.send(compressed);
-    await until(() => connection.isBusy);
-    end(one);
-    await until(() => one.raw.readableEnded || one.raw.closed);
-    for (let i = 0; i < 10; i++) await nextTurn();
-    expect(recorder.events).toEqual([]);
-    vi.advanceTimersByTime(300);
-    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
-    expect(recorder.events).toEqual([["close", 1006, false]]);
-  });
-
-  test("costs the message behind it no time, and its connection is not taken for silent", async () => {
-    const heartbeat = { intervalMs: 1_000, timeoutMs: 500 };
-    const { client, connection, recorder, inflate } = await inflating({ heartbeat });
-    client.send(Buffer.concat([compressed, text("behind").subarray(0, 8)]));
-    await until(() => connection.isBusy);
-    vi.advanceTimersByTime(60_000);
-    expect([recorder.events, connection.isOpen]).toEqual([[], true]);
-    inflate("inflated");
-    await recorder.messages(1);
-    vi.advanceTimersByTime(400);
-    expect([recorder.of("error"), connection.isOpen]).toEqual([[], true]);
-    client.send(text("behind").subarray(8));
-    expect(await recorder.messages(2)).toEqual(["inflated", "behind"]);
-  });
-
-  test("does not spare a peer that takes no Pong", async () => {
-    const one = await inflating({ heartbeat: { intervalMs: 1_000, timeoutMs: 500 } });
-    const { client, connection, recorder } = one;
-    await stall(one, 500_000);
-    client.send(ping("p"));
-    await until(() => recorder.of("ping").length === 1);
-    client.send(compressed);
-    await until(() => connection.isBusy);
-    for (let elapsedMs = 0; connection.isOpen && elapsedMs < 10_000; elapsedMs += 100) {
-      vi.advanceTimersByTime(100);
-      await roundTrips(1);
-    }
-    expect(connection.isOpen).toBe(false);
-    expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
   });
 });

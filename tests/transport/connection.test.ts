@@ -6,7 +6,7 @@ import { ProtocolError } from "../../src/protocol/errors.ts";
 import { Connection } from "../../src/transport/connection.ts";
 import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
 import { until, upgradeServer } from "../support/app.ts";
-import { block, pair, Recorder, roundTrips, SETTINGS, stall } from "../support/connection.ts";
+import { block, type Pair, pair, Recorder, roundTrips, SETTINGS, stall } from "../support/connection.ts";
 import { binary, close, opcodes, ping, text } from "../support/frames.ts";
 import { upgradeRequest } from "../support/raw-client.ts";
 
@@ -91,7 +91,12 @@ describe("reading", () => {
     bytesRead = 1_000;
     connection.checkPause();
     expect(connection.isOpen).toBe(true);
+    // Only what comes during a pause counts.
+    connection.resume();
     bytesRead = 1_001;
+    connection.checkPause();
+    expect(connection.isOpen).toBe(true);
+    connection.pause();
     connection.checkPause();
     expect(await client.closed()).toMatchObject({ code: 1013 });
     expect(recorder.of("error")).toEqual([["error", 1013]]);
@@ -118,6 +123,33 @@ describe("reading", () => {
     expect(recorder.events).toEqual([["message", "1"], ["close", 1006, false]]);
     expect((await client.closed()).code).toBe(1006);
   });
+});
+
+test("a message is handed out with its kind, however large it is", async () => {
+  const { client, connection, recorder } = await pair();
+  const onMessage = vi.spyOn(recorder, "onMessage");
+  connection.start();
+  const large = "x".repeat(200_000);
+  client.send(text("a"), text(large), binary("b"), binary(large));
+  await recorder.messages(4);
+  expect((onMessage.mock.calls as unknown[][]).map(([data, isBinary]) => [data!.toString() === large, isBinary]))
+    .toEqual([[false, false], [true, false], [false, true], [true, true]]);
+});
+
+test("a time-out that the HTTP server has set for its connections does not apply to a WebSocket", async () => {
+  const server = await upgradeServer();
+  const { raw, head, client } = await server.connect();
+  const setTimeOut = (socket: typeof raw): unknown => socket.setTimeout(50, () => socket.destroy());
+  setTimeOut(raw);
+  const recorder = new Recorder();
+  const connection = new Connection(raw, head, SETTINGS, recorder);
+  recorder.react = ([, data]) => connection.send(data as string);
+  connection.start();
+  const { raw: later } = await server.connect();
+  setTimeOut(later);
+  await once(later, "close");
+  client.send(text("still here"));
+  expect(await client.nextMessage()).toBe("still here");
 });
 
 describe("answers", () => {
@@ -172,6 +204,46 @@ describe("a connection ends", () => {
     expect(await client.closed()).toMatchObject({ code: 1006, ended: "fin" });
     expect(client.frames.length).toBe(sent);
     expect(await recorder.closed.promise).toEqual(["close", 1006, false]);
+  });
+
+  test("what is sent at the moment of the peer's FIN goes out too", async () => {
+    const { raw, client, connection } = await pair();
+    connection.start();
+    raw.prependListener("end", () => void connection.send("last"));
+    client.end();
+    expect(await client.nextMessage()).toBe("last");
+    expect(await client.closed()).toMatchObject({ code: 1006, ended: "fin" });
+  });
+
+  test.each<[string, (pair: Pair) => unknown]>([
+    ["terminate", ({ connection }) => connection.terminate()],
+    ["a Close of the server", ({ connection }) => connection.close(1000, "")],
+    ["a Close of the peer", ({ client }) => client.send(close(1000))],
+    ["a fault of the peer", ({ client }) => client.send(text("bad", { rsv: 1 }))],
+    ["the peer's FIN", ({ client }) => client.end()],
+  ])("the handler is told that nothing more can be sent as soon as that is so: %s", async (_name, end) => {
+    const one = await pair({ maxBufferedBytes: 100_000_000 });
+    const { client, connection, recorder } = one;
+    const onClosing = vi.spyOn(recorder, "onClosing");
+    connection.start();
+    // The TCP connection stays as long as the client has still to read.
+    await stall(one, 3_000_000);
+    end(one);
+    await until(() => !connection.isOpen);
+    expect([onClosing.mock.calls.length > 0, connection.isClosed]).toEqual([true, false]);
+    client.reset();
+    await recorder.closed.promise;
+  });
+
+  test("the handler is told so before the close too, when the peer resets", async () => {
+    const { client, connection, recorder } = await pair();
+    const order: string[] = [];
+    vi.spyOn(recorder, "onClosing").mockImplementation(() => void order.push("closing"));
+    recorder.react = ([name]) => order.push(name);
+    connection.start();
+    client.reset();
+    await recorder.closed.promise;
+    expect([order[0], order.at(-1)]).toEqual(["closing", "close"]);
   });
 
   test("a fault is reported as error, then as close, once each", async () => {

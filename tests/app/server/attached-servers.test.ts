@@ -322,6 +322,28 @@ describe("close", () => {
     expect(statusOf(await response)).toBe(503);
   });
 
+  test("cuts a refused client that does not end its side after timeoutMs, together with the sockets", async () => {
+    const server = await plainServer();
+    const asked = Promise.withResolvers<void>();
+    const app = await createApp({ logger: false, handshakeTimeoutMs: 60_000 });
+    app.ws("/", () => {}).ws("/slow", {
+      upgrade: () => {
+        asked.resolve();
+        return new Promise(() => {});
+      },
+    }, () => {}).attach(server);
+    await connect(server, "/");
+    const arrived = once(server, "upgrade") as Promise<[IncomingMessage, RawSocket]>;
+    const client = connectTcp({ port: portOfServer(server), host: "127.0.0.1", allowHalfOpen: true });
+    onTestFinished(() => void client.destroy());
+    client.on("error", () => {}).resume().write(upgradeRequest("/slow"));
+    const [, raw] = await arrived;
+    const cut = new Promise((resolve) => raw.once("close", resolve));
+    await asked.promise;
+    expect(await app.close({ timeoutMs: 100 })).toEqual({ closed: 0, terminated: 1 });
+    await cut;
+  });
+
   test("cuts a refused client that does not end its side after handshakeTimeoutMs", async () => {
     const server = await plainServer();
     const accepted = new Promise<RawSocket>((resolve) => server.once("connection", resolve));

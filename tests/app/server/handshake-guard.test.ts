@@ -1,39 +1,14 @@
 /** The guard of connections without a handshake: deadlines, and requests that the HTTP parser refuses. */
 
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, connect, createServer as createNetServer, type Socket } from "node:net";
+import type { ServerResponse } from "node:http";
+import { type AddressInfo, createServer as createNetServer, type Socket } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Socket as WebSocket } from "../../../mod.ts";
-import { HandshakeGuard } from "../../../src/app/server/handshake-guard.ts";
 import { connectTo, listeningApp, portOf } from "../../support/app.ts";
+import { guardedServer, open, respond, TIMEOUT_MS } from "../../support/guarded-server.ts";
 import { rawRequest, statusOf, upgradeRequest } from "../../support/raw-client.ts";
-
-const TIMEOUT_MS = 150;
-
-async function guardedServer(
-  onRequest: RequestListener,
-): Promise<{ server: Server; guard: HandshakeGuard; port: number }> {
-  const server = createServer(onRequest);
-  const guard = new HandshakeGuard(TIMEOUT_MS);
-  guard.protect(server, false);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-    guard.stop();
-  });
-  return { server, guard, port: (server.address() as AddressInfo).port };
-}
-
-function open(port: number): Socket {
-  const client = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-  client.on("error", () => {});
-  onTestFinished(() => void client.destroy());
-  return client;
-}
 
 /**
  * Waits until the deadline of a new connection is over. All connections have as much time, so the deadlines of older
@@ -50,10 +25,6 @@ async function outlast(port: number): Promise<void> {
 /** Resolves when a connection is closed, also after an error. */
 function closed(raw: Socket): Promise<void> {
   return new Promise((resolve) => raw.once("close", () => resolve()));
-}
-
-function respond(_request: IncomingMessage, response: ServerResponse): void {
-  response.end("hello");
 }
 
 describe("a connection without a complete request", () => {
@@ -108,6 +79,15 @@ describe("a connection with a complete request", () => {
     response.end("late");
     expect(await textOf(client)).toContain("\r\n\r\nlate");
     expect(performance.now() - respondedMs).toBeGreaterThan(TIMEOUT_MS - 5);
+  });
+
+  test("has no more than its time for the next request", async () => {
+    const { port } = await guardedServer(respond);
+    const client = open(port);
+    client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(client, "data");
+    client.write("GET / HTTP/1.1\r\nX-Slow: ");
+    expect(statusOf(await textOf(client))).toBe(408);
   });
 
   test("is not cut while the server works on the second of two pipelined requests", async () => {
@@ -189,6 +169,16 @@ describe("a request that is not HTTP", () => {
     const { port } = await guardedServer(respond);
     const response = await rawRequest(port, request);
     expect(statusOf(response)).toBe(status);
+  });
+
+  test("is refused with 408 when the runtime itself finds it too slow", async () => {
+    const { server, port } = await guardedServer(respond);
+    const arrived = once(server, "connection") as Promise<[Socket]>;
+    const client = open(port);
+    client.write("GET");
+    const [raw] = await arrived;
+    server.emit("clientError", Object.assign(new Error("too slow"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }), raw);
+    expect(await textOf(client)).toMatch(/^HTTP\/1\.1 408 [^]+The request took too long\n$/);
   });
 
   test("does not harm the server when it ends in a reset", async () => {

@@ -1,8 +1,9 @@
-// What is kept of the requests of a connection that is gone.
+// What is kept of the requests of a connection that is gone, and of one that stays.
 
 import { once } from "node:events";
-import { createServer, type ServerResponse } from "node:http";
+import { Agent, createServer, request as startRequest, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
+import { text as textOf } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import { PendingResponses } from "../../../src/app/server/pending-responses.ts";
 import { until } from "../../support/app.ts";
@@ -43,4 +44,30 @@ test.each<[string, (responses: ServerResponse[]) => void]>([
   }
   expect(pendingResponses.terminateBegun()).toBe(true);
   expect(await census.countBelow(COUNT * 2), `of ${10 * COUNT} responses`).toBeLessThan(COUNT * 2);
+});
+
+test("responses of a client that keeps its connection are garbage-collected when they are complete", async () => {
+  const pendingResponses = new PendingResponses();
+  const census = new Census();
+  const server = createServer((_request, response) => {
+    pendingResponses.bound(response, () => {});
+    census.track(response);
+    response.end("hello");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => {
+    agent.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const connections = new Set<unknown>();
+  server.on("connection", (raw) => connections.add(raw));
+  for (let request = 0; request < 10 * COUNT; request++) {
+    const [response] = await once(startRequest({ host: "127.0.0.1", port, agent }).end(), "response");
+    await textOf(response);
+  }
+  expect(connections.size).toBe(1);
+  expect(await census.countBelow(COUNT), `of ${10 * COUNT} responses`).toBeLessThan(COUNT);
 });

@@ -39,6 +39,16 @@ function addHmr(server: Server): void {
   addOther(server, ({ headers }) => headers["sec-websocket-protocol"] === "vite-hmr");
 }
 
+/** An `upgrade` listener that refuses every request. */
+function refuse(_message: IncomingMessage, raw: RawSocket): void {
+  raw.end("HTTP/1.1 418 Teapot\r\nConnection: close\r\n\r\n");
+}
+
+/** An `upgrade` listener that refuses tea, and leaves the rest alone. */
+function refuseTea(message: IncomingMessage, raw: RawSocket): void {
+  if (message.headers.upgrade === "tea") refuse(message, raw);
+}
+
 const ORDERS = [["first", true], ["last", false]] as const;
 
 describe("a request that offers another protocol", () => {
@@ -61,14 +71,21 @@ describe("a request that offers another protocol", () => {
     const server = await plainServer((_req, res) => res.writeHead(202, { Connection: "close" }).end());
     await appOn(server, {}, (app) => app.ws("/", () => {}));
     expect(await statusAt(server, "/", { Upgrade: "tea" })).toBe(202);
-    const other = ({ headers }: IncomingMessage, raw: RawSocket): void => {
-      if (headers.upgrade === "tea") raw.end("HTTP/1.1 418 Teapot\r\nConnection: close\r\n\r\n");
-    };
-    server.on("upgrade", other);
+    server.on("upgrade", refuseTea);
     expect(await statusAt(server, "/", { Upgrade: "tea" })).toBe(418);
-    server.off("upgrade", other);
+    server.off("upgrade", refuseTea);
     expect(await statusAt(server, "/", { Upgrade: "tea" })).toBe(202);
   });
+
+  test.each(["h2c", "TLS/1.2", "h2c-next", "my-h2c"])(
+    "is ignored only if its name is one that clients offer with every request: %s",
+    async (name) => {
+      const server = await plainServer((_req, res) => res.writeHead(202, { Connection: "close" }).end());
+      await appOn(server, {}, (app) => app.ws("/", () => {}));
+      server.on("upgrade", refuse);
+      expect(await statusAt(server, "/", { Upgrade: name })).toBe(name.includes("-") ? 418 : 202);
+    },
+  );
 });
 
 describe("a server that decides itself what becomes an upgrade", () => {
@@ -103,6 +120,23 @@ describe("a server that decides itself what becomes an upgrade", () => {
     await app.close({ timeoutMs: 50 });
     expect(decides(server).shouldUpgradeCallback).toBe(later);
     expect(await statusAt(server, "/")).toBe(202);
+    server.on("upgrade", refuse);
+    expect(await statusAt(server, "/", { Upgrade: "tea" })).toBe(418);
+  });
+
+  test("may be one of a runtime that knows no such function: the server is then without one again", async () => {
+    const server = await plainServer((_req, res) => res.writeHead(202, { Connection: "close" }).end());
+    delete (server as Partial<ReturnType<typeof decides>>).shouldUpgradeCallback;
+    const app = await appOn(server, {}, (app) => app.ws("/", (socket) => void socket.send("ours")));
+    const ours = decides(server).shouldUpgradeCallback;
+    server.on("upgrade", refuseTea);
+    expect(await (await connectWith(server, undefined)).nextMessage()).toBe("ours");
+    expect(await statusAt(server, "/", { Upgrade: "tea" })).toBe(418);
+    server.off("upgrade", refuseTea);
+    await app.close({ timeoutMs: 50 });
+    expect("shouldUpgradeCallback" in server).toBe(false);
+    decides(server).shouldUpgradeCallback = ours;
+    expect(await statusAt(server, "/")).toBe(202);
   });
 });
 
@@ -112,6 +146,16 @@ test("a handshake during which an earlier listener closes the last app is cut, a
   server.once("upgrade", () => closed.resolve(app.close()));
   const app = await appOn(server, {}, (app) => app.ws("/", () => {}));
   expect(await rawRequest(portOfServer(server), upgradeRequest("/"))).toBe("");
+  expect(await closed.promise).toEqual({ closed: 0, terminated: 0 });
+});
+
+test("a handshake during which an earlier listener closes the last app is still a later listener's", async () => {
+  const server = await plainServer();
+  const closed = Promise.withResolvers<unknown>();
+  server.once("upgrade", () => closed.resolve(app.close()));
+  const app = await appOn(server, {}, (app) => app.ws("/", () => {}));
+  addOther(server, () => true);
+  expect(await (await connectWith(server, undefined)).nextMessage()).toBe("theirs");
   expect(await closed.promise).toEqual({ closed: 0, terminated: 0 });
 });
 
@@ -167,6 +211,25 @@ describe("a client that offers subprotocols at the path of a route", () => {
         expect(client.response).toContain("Sec-WebSocket-Protocol: token");
       }
       expect(asked).toEqual(["token, abc", "token, abc"]);
+    },
+  );
+
+  test.each(ORDERS)(
+    "gets the app that has the route and not one without, also to be refused, when that app comes %s",
+    async (_name, isFirst) => {
+      const server = await plainServer();
+      const addFitting = (): Promise<unknown> =>
+        appOn(server, {}, (app) =>
+          app
+            .ws("/fixed", { subprotocols: ["v1"] }, () => {})
+            .ws("/hook", {
+              upgrade: (_req, _services, answer) => void (answer.subprotocol = answer.offered[0]),
+            }, (socket) => void socket.send("ours")));
+      if (isFirst) await addFitting();
+      await appOn(server, {}, (app) => app.ws("/elsewhere", () => {}));
+      if (!isFirst) await addFitting();
+      expect(await statusAt(server, "/fixed", { "Sec-WebSocket-Protocol": "v9" })).toBe(400);
+      expect(await (await connectWith(server, "token", "/hook")).nextMessage()).toBe("ours");
     },
   );
 
