@@ -447,8 +447,8 @@ export class App<Services extends object = object> {
    * missed, by {@link Socket.follow}. Topics without one cost nothing more than before.
    *
    * Without a broker, the history is in the memory of this process, and ends with it. With one, the broker keeps the
-   * history for all processes. {@link redisBroker} and {@link natsBroker} with JetStream can do so; a broker of your own
-   * needs the methods `append` and `read`.
+   * history for all processes. {@link redisBroker} and {@link natsBroker} with JetStream can do so; a broker of your
+   * own needs the methods `append` and `read`.
    *
    * Call this method before sockets subscribe to the topics, and in all processes alike.
    *

@@ -7,7 +7,6 @@ import { expect, vi } from "vitest";
 import type { Member } from "../../src/app/pubsub/pubsub.ts";
 import { PubSub } from "../../src/app/pubsub/pubsub.ts";
 import type { Broker } from "../../src/app/pubsub/broker.ts";
-import type { SendResult } from "../../src/transport/connection-handler.ts";
 
 /** The messages that a socket takes before it is full, as `highWaterMark` says in bytes. */
 export const HIGH_WATER = 3;
@@ -61,12 +60,12 @@ export class FakeSocket implements Member {
     return this.waiting.length <= HIGH_WATER;
   }
 
-  deliver(data: string | Uint8Array): SendResult {
-    if (!this.isOpen || (this.#drops && this.waiting.length >= MAX_WAITING)) return "refused";
+  deliver(data: string | Uint8Array): boolean {
+    if (!this.isOpen || (this.#drops && this.waiting.length >= MAX_WAITING)) return false;
     if (this.#isStalled) this.waiting.push(data);
     else this.#take(data);
     this.mostWaiting = Math.max(this.mostWaiting, this.waiting.length);
-    return this.waiting.length <= HIGH_WATER ? "sent" : "full";
+    return true;
   }
 
   drained(): Promise<void> {

@@ -4,7 +4,6 @@ import { Emitter } from "../common/emitter.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { checkNames, inRange, throwInvalidOption } from "../common/validate.ts";
-import type { SendResult } from "../../transport/connection-handler.ts";
 import { type Broker, HISTORY_PREFIX } from "./broker.ts";
 import type { FollowingSocket } from "./history/follower.ts";
 import type { Histories, TopicMessages } from "./history/histories.ts";
@@ -24,8 +23,6 @@ import { type Subscriber, Topics } from "./topics.ts";
 export interface Member extends Subscriber, FollowingSocket {
   readonly id: string;
   subscriptions: Set<string> | undefined;
-  /** Sends a message. `full` says that the message was taken, but that the socket has no room for the next one. */
-  deliver(data: string | Uint8Array): SendResult;
 }
 
 /** The events: a socket of this process has subscribed to a topic, or has left it. */
@@ -290,7 +287,7 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   #deliver(topic: string, message: string | Uint8Array, except?: Socket): number {
     let count = 0;
     for (const member of this.#topics.membersOf(topic)) {
-      if (member !== except && member.deliver(message) !== "refused") count++;
+      if (member !== except && member.deliver(message)) count++;
     }
     return count;
   }

@@ -144,9 +144,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this.#send(typeof data === "string" ? data : toBytes(data), options?.compress) === "sent";
   }
 
-  /** Sends a published message. */
-  deliver(data: string | Uint8Array): SendResult {
-    return this.#send(data, undefined);
+  /**
+   * Sends a published message. Tells whether the message was taken: it was also taken when there is no room for more.
+   */
+  deliver(data: string | Uint8Array): boolean {
+    return this.#send(data, undefined) !== "refused";
   }
 
   get topics(): string[] {

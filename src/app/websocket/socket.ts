@@ -218,8 +218,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    *
    * @param topic a string of 1 to 512 characters
    * @param options where to begin, see {@link FollowOptions}
-   * @returns a promise that resolves when the notice is sent. While the broker is away, the promise waits. A socket that
-   *   closes meanwhile gets `{ recovered: false, id: "" }`
+   * @returns a promise that resolves when the notice is sent. While the broker is away, the promise waits. A socket
+   *   that closes meanwhile gets `{ recovered: false, id: "" }`
    * @throws through the promise: TypeError or RangeError for a wrong topic or option, RangeError above
    *   `maxTopicsPerSocket`, Error if the topic has no history or the socket follows it already
    * @example

@@ -1,4 +1,3 @@
-import type { SendResult } from "../../../transport/connection-handler.ts";
 import type { HistoryPosition } from "../broker.ts";
 import type { LoggedMessage, MessageLog } from "./message-log.ts";
 
@@ -9,7 +8,11 @@ export interface FollowingSocket {
   readonly hasRoom: boolean;
   /** The names of the topics that the socket is subscribed to. */
   readonly subscriptions: ReadonlySet<string> | undefined;
-  deliver(data: string | Uint8Array): SendResult;
+  /**
+   * Sends a message. Returns true if the message was taken, even if the socket has no room for the next one: that is
+   * the difference from `send` of a socket.
+   */
+  deliver(data: string | Uint8Array): boolean;
   /** Resolves once nothing waits to be sent. Rejects if the socket ends first. */
   drained(): Promise<void>;
   /** Closes the socket, because a function of the application has thrown. */
@@ -176,16 +179,14 @@ export class Follower {
   }
 
   #send(epoch: string, message: LoggedMessage): void {
-    const result = this.#deliver(() => this.#topic.frameOf(epoch, message));
     // With `slowConsumer: "drop"` the socket refuses what it has no room for. It gets that later.
-    if (result === "refused") return;
+    if (!this.#deliver(() => this.#topic.frameOf(epoch, message))) return;
     this.#epoch = epoch;
     this.#offset = message.offset;
   }
 
   #sendNotice({ position, recovered }: { position: HistoryPosition; recovered: boolean }): void {
-    const result = this.#deliver(() => this.#topic.noticeOf(position, recovered));
-    if (result !== "refused") this.#notice = undefined;
+    if (this.#deliver(() => this.#topic.noticeOf(position, recovered))) this.#notice = undefined;
   }
 
   #moveTo(position: HistoryPosition, recovered: boolean): void {
@@ -194,16 +195,16 @@ export class Follower {
     this.#notice = { position, recovered };
   }
 
-  #deliver(makeFrame: () => string | Uint8Array): SendResult {
+  #deliver(makeFrame: () => string | Uint8Array): boolean {
     let frame: string | Uint8Array;
     try {
       frame = makeFrame();
     } catch (error) {
       this.#socket.onHandlerError("frame of a topic", error);
-      return "refused";
+      return false;
     }
-    const result = this.#socket.deliver(frame);
-    this.#isRefused = result === "refused";
-    return result;
+    const isTaken = this.#socket.deliver(frame);
+    this.#isRefused = !isTaken;
+    return isTaken;
   }
 }

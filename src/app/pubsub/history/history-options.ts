@@ -14,7 +14,7 @@ export interface TopicOptions {
 export interface HistoryOptions {
   /** The most messages that are kept of one topic. The oldest ones go first. Default: 1,000. */
   size?: number | undefined;
-  /** The age, in milliseconds, from which on a message is not kept any more. Default: 300,000, which is five minutes. */
+  /** The age in milliseconds from which on a message is not kept any more. Default: 300,000, which is five minutes. */
   maxAgeMs?: number | undefined;
   /**
    * The most messages that one {@link Socket.follow} brings. A client that has missed more is not given a part of them:

@@ -1,4 +1,4 @@
-/** The bytes in which a broker keeps a message of a history: one byte says whether it is a text, then comes its data. */
+/** The bytes in which a broker keeps a message: one byte says whether the message is a text, then comes its data. */
 import { Buffer } from "node:buffer";
 
 const TEXT = 1;

@@ -114,7 +114,6 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
   onMessage(topic: string, position: HistoryPosition, bytes: Uint8Array): void {
     const followable = this.#topics.get(topic) ?? this.#openWanted(topic);
     followable?.sync.onMessage(position, bytes);
-    while (this.#memory.bytes > this.#parts.maxHistoryBytes) this.#makeRoom();
   }
 
   close(): void {
@@ -133,7 +132,11 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
       store: this.#storeOf(topic, options),
     });
     const isWanted = (): boolean => this.#topics.get(topic)?.history === history;
-    const sync = new TopicSync(history, (range) => this.#link.read(topic, range, options, isWanted));
+    const sync = new TopicSync(
+      history,
+      (range) => this.#link.read(topic, range, options, isWanted),
+      () => this.#makeRoom(),
+    );
     const followable = { history, sync, options };
     this.#topics.set(topic, followable);
     return followable;
@@ -155,10 +158,12 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
     };
   }
 
-  /** Forgets messages that the broker has too: half of those of each topic. */
+  /** Forgets messages that the broker has too, half of those of each topic, until there is room. */
   #makeRoom(): void {
-    for (const { history: { log } } of this.#topics.values()) {
-      for (let left = Math.ceil(log.size / 2); left > 0; left--) log.dropOldest();
+    while (this.#memory.bytes > this.#parts.maxHistoryBytes) {
+      for (const { history: { log } } of this.#topics.values()) {
+        for (let left = Math.ceil(log.size / 2); left > 0; left--) log.dropOldest();
+      }
     }
   }
 

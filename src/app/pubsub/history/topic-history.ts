@@ -76,7 +76,7 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
       const follower = this.#followers.get(socket);
       if (follower !== undefined) follower.onAppended(message);
       // A follower that has just left is not a subscriber.
-      else if (!socket.subscriptions?.has(this.name) || socket.deliver(data) === "refused") continue;
+      else if (!socket.subscriptions?.has(this.name) || !socket.deliver(data)) continue;
       count++;
     }
     this.#lastFrame = undefined;

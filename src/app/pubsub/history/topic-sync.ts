@@ -4,6 +4,7 @@ import type { FollowingSocket } from "./follower.ts";
 import { decodeRecord } from "./record.ts";
 import type { TopicHistory } from "./topic-history.ts";
 
+/** A message that the broker has sent as it was appended. */
 interface LiveMessage {
   readonly position: HistoryPosition;
   readonly data: string | Buffer;
@@ -29,6 +30,7 @@ const READ_AGAIN_MS = 100;
 export class TopicSync<Socket extends FollowingSocket> {
   readonly #history: TopicHistory<Socket>;
   readonly #read: ReadHistory;
+  readonly #onAppended: () => void;
   #isReady = false;
   #isSyncing = false;
   /** True if the history has to be read once more, because something may have come since. */
@@ -38,9 +40,11 @@ export class TopicSync<Socket extends FollowingSocket> {
   #freshAtMs = performance.now();
   #isClosed = false;
 
-  constructor(history: TopicHistory<Socket>, read: ReadHistory) {
+  /** @param onAppended is called when the history has taken a message, so that there may be too many */
+  constructor(history: TopicHistory<Socket>, read: ReadHistory, onAppended: () => void) {
     this.#history = history;
     this.#read = read;
+    this.#onAppended = onAppended;
   }
 
   get freshAtMs(): number {
@@ -127,5 +131,6 @@ export class TopicSync<Socket extends FollowingSocket> {
 
   #append(data: string | Buffer): void {
     this.#history.append(data, performance.now());
+    this.#onAppended();
   }
 }

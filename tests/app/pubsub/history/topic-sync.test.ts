@@ -24,7 +24,7 @@ function synced() {
     store: { find: () => Promise.resolve(undefined), read: () => Promise.resolve(undefined) },
   });
   const reads: { range: HistoryRange; answer: (page: HistoryPage | undefined) => Promise<void> }[] = [];
-  const sync = new TopicSync(history, (range) => {
+  const read = (range: HistoryRange): Promise<HistoryPage | undefined> => {
     const { promise, resolve } = Promise.withResolvers<HistoryPage | undefined>();
     reads.push({
       range,
@@ -34,11 +34,13 @@ function synced() {
       },
     });
     return promise;
-  });
+  };
+  const onAppended = vi.fn();
+  const sync = new TopicSync(history, read, onAppended);
   const live = (epoch: string, ...offsets: number[]): void => {
     for (const offset of offsets) sync.onMessage({ epoch, offset }, encodeRecord(`${epoch}.${offset}`));
   };
-  return { history, log: history.log, memory, sync, got, reads, live };
+  return { history, log: history.log, memory, sync, got, reads, live, onAppended };
 }
 
 /** What a broker gives of an epoch with messages up to `newest`, of which those from `oldest` on are kept. */
@@ -112,6 +114,15 @@ test("reads page by page", async () => {
   expect(reads[1].range.after).toEqual({ epoch: "e", offset: 4 });
   await reads[1].answer(page("e", 1, 9, 4));
   expect([got, reads]).toEqual([ids(1, 9), expect.objectContaining({ length: 2 })]);
+});
+
+test("says that there may be too many messages, whichever way they came", async () => {
+  const { live, reads, onAppended } = await ready(0);
+  live("e", 1);
+  expect(onAppended).toHaveBeenCalledTimes(1);
+  live("e", 4);
+  await reads[0].answer(page("e", 1, 4, 1));
+  expect(onAppended).toHaveBeenCalledTimes(4);
 });
 
 test("reads again when the broker does not have yet what has come already", async () => {
