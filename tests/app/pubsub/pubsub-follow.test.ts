@@ -33,7 +33,7 @@ describe("app.topic", () => {
     await member("taken");
     expect(() => app.topic("taken", { history: true })).toThrow(/subscribed to "taken" already/);
     expect(() => app.topic("t*", { history: true })).toThrow(/subscribed to "taken" already/);
-    await app.close();
+    await app.close({ timeoutMs: 50 });
     expect(() => app.topic("late", { history: true })).toThrow(/closed/);
   });
 
