@@ -46,6 +46,7 @@ test("a folder stands for its files, and a file of types only has no tests", () 
     "src/transport/timers/connection-timers.ts",
     "src/transport/timers/deadlines.ts",
     "src/transport/timers/heartbeat.ts",
+    "src/transport/timers/message-deadlines.ts",
   ]);
   expect(sources(["src/protocol/protocol-handler.ts"])).toEqual([]);
 });
