@@ -7,7 +7,7 @@ export default defineConfig({
     expect: { requireAssertions: true, poll: { timeout: 15_000 } },
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Each file brings its own browser and servers: one file at a time.
-    fileParallelism: false,
+    // Each file brings its own browser and servers, which use more than one core by themselves.
+    maxWorkers: 2,
   },
 });
