@@ -173,6 +173,17 @@ describe("an error names the place", () => {
     expect([app.url, app.address]).toEqual(["", undefined]);
   });
 
+  test("an address of another machine, with what the system says and with its error", async () => {
+    const app = await namedApp();
+    const error = await errorOf(app, { port: 0, host: "203.0.113.1" });
+    // Deno calls this EINVAL.
+    expect(error.code).toMatch(/^(EADDRNOTAVAIL|EINVAL)$/);
+    const { code, message } = error.cause as NodeJS.ErrnoException;
+    expect(error).toMatchObject({ code, port: 0 });
+    expect(error.message).toBe(`Port 0 of 203.0.113.1 cannot be listened at: ${message}`);
+    expect([message === "", app.address, app.url]).toEqual([false, undefined, ""]);
+  });
+
   test("a port in use, with every host", async () => {
     const other = createServer().listen(0);
     await once(other, "listening");
