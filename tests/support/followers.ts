@@ -3,10 +3,10 @@
  * and the judge of what they got.
  */
 
+import fc from "fast-check";
 import { expect, vi } from "vitest";
-import type { Member } from "../../src/app/pubsub/pubsub.ts";
-import { PubSub } from "../../src/app/pubsub/pubsub.ts";
 import type { Broker } from "../../src/app/pubsub/broker.ts";
+import { type Member, PubSub } from "../../src/app/pubsub/pubsub.ts";
 
 /** The messages that a socket takes before it is full, as `highWaterMark` says in bytes. */
 export const HIGH_WATER = 3;
@@ -14,6 +14,17 @@ export const HIGH_WATER = 3;
 export const MAX_WAITING = 4;
 
 export type FakePubSub = PubSub<FakeSocket>;
+
+/** Limits of a topic that are soon reached. */
+export const NARROW_HISTORIES = fc.record({
+  size: fc.integer({ min: 1, max: 12 }),
+  maxAgeMs: fc.constantFrom(1_000, 20_000, 300_000),
+  maxRecover: fc.constantFrom(2, 8, 300),
+});
+
+/** What happens to the connection of a client. */
+export const FATES = ["drop", "stall", "drain", "drain once"] as const;
+export type Fate = (typeof FATES)[number];
 
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -141,6 +152,13 @@ export class FakeClient {
     return socket;
   }
 
+  /** With "drain once" the client takes what waits, and nothing after that. */
+  undergo(fate: Fate): void {
+    if (fate === "drop") this.socket?.terminate();
+    else if (fate === "stall") this.socket?.stall();
+    else this.socket?.drain(fate === "drain once");
+  }
+
   /** How often the client was told that it may have missed messages, except at its first visit. */
   get losses(): number {
     return this.visits.flatMap(({ since, frames }, i) =>
@@ -155,7 +173,6 @@ export interface True {
   readonly text: string;
 }
 
-/** Splits an id. The epoch before the first message of a life is the life's, as far as `isSameLife` says so. */
 function split(id: string): { epoch: string; offset: number } {
   const [epoch, offset] = id.split(".");
   return { epoch: epoch!, offset: Number(offset) };
@@ -163,7 +180,7 @@ function split(id: string): { epoch: string; offset: number } {
 
 /**
  * Expects that the log of a client is a run of the truth, each message once and in order, without a gap except where
- * the client was told.
+ * the client was told, and that its socket never had more waiting than it may have.
  *
  * @param lifeOf gives the epoch that a place without messages belongs to
  */
@@ -197,6 +214,8 @@ export function expectRuns(client: FakeClient, truth: readonly True[], lifeOf: (
       place = id;
     }
   }
+  expect(client.socket?.errors ?? []).toEqual([]);
+  expect(client.socket?.mostWaiting ?? 0).toBeLessThanOrEqual(HIGH_WATER + 1);
 }
 
 /** Expects that a connected client has all up to the newest message. */
