@@ -7,7 +7,7 @@ import { checkNames, inRange, throwInvalidOption } from "../common/validate.ts";
 import { type Broker, HISTORY_PREFIX } from "./broker.ts";
 import type { FollowingSocket } from "./history/follower.ts";
 import type { Histories, TopicMessages } from "./history/histories.ts";
-import { resolveTopic, type TopicOptions } from "./history/history-options.ts";
+import { type ResolvedHistory, resolveTopic, type TopicOptions } from "./history/history-options.ts";
 import { MemoryHistories } from "./history/memory-histories.ts";
 import { formatId } from "./history/position.ts";
 import { RemoteHistories } from "./history/remote-histories.ts";
@@ -172,11 +172,9 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   async follow(member: Socket, topic: string, options: FollowOptions): Promise<Followed> {
     checkTopic(topic);
     checkNames("follow", options, ["since", "presence"]);
-    const since = options.since ?? undefined;
-    if (since !== undefined && typeof since !== "string") throwInvalidOption("since", since, "an id, or empty");
-    const history = this.#patterns?.find(topic);
-    const histories = this.#histories;
-    if (history === undefined || histories === undefined) throw noHistory(topic);
+    const since = checkSince(options.since);
+    const history = this.#historyOf(topic);
+    const histories = this.#histories!;
     if (histories.isFollowedBy(member, topic)) throw new Error(`The socket follows ${show(topic)} already`);
     const isNew = this.#add(member, topic, options.presence);
     if (!member.isOpen) return { recovered: false, id: "" };
@@ -244,8 +242,7 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   async append(topic: string, data: string | BinaryData): Promise<string> {
     checkTopic(topic);
     const message = typeof data === "string" ? data : toBytes(data);
-    const history = this.#patterns?.find(topic);
-    if (history === undefined) throw noHistory(topic);
+    const history = this.#historyOf(topic);
     return formatId(await this.#histories!.append(topic, history, message));
   }
 
@@ -258,12 +255,18 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   async history(topic: string, options: HistoryReadOptions): Promise<TopicMessages> {
     checkTopic(topic);
     checkNames("history", options, ["since", "limit"]);
-    const since = options.since ?? undefined;
-    if (since !== undefined && typeof since !== "string") throwInvalidOption("since", since, "an id, or empty");
+    const since = checkSince(options.since);
     const limit = inRange("limit", options.limit, 100, 1, MAX_READ);
-    const history = this.#patterns?.find(topic);
-    if (history === undefined) throw noHistory(topic);
+    const history = this.#historyOf(topic);
     return await this.#histories!.read(topic, history, { since, limit });
+  }
+
+  /** @throws Error if the topic has no history */
+  #historyOf(topic: string): ResolvedHistory {
+    const history = this.#patterns?.find(topic);
+    if (history !== undefined) return history;
+    const name = show(topic);
+    throw new Error(`The topic ${name} has no history: app.topic(${name}, { history: true }) gives it one`);
   }
 
   /**
@@ -303,10 +306,10 @@ function topicOf(name: string): string {
   return name.startsWith(HISTORY_PREFIX) ? name.slice(HISTORY_PREFIX.length) : name;
 }
 
-function noHistory(topic: string): Error {
-  return new Error(
-    `The topic ${show(topic)} has no history: app.topic(${show(topic)}, { history: true }) gives it one`,
-  );
+/** @throws TypeError if the value is neither a string nor left out */
+function checkSince(since: string | null | undefined): string | undefined {
+  if (since === null || since === undefined) return undefined;
+  return typeof since === "string" ? since : throwInvalidOption("since", since, "an id, or empty");
 }
 
 /** Options of `socket.subscribe`. */

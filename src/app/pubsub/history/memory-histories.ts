@@ -5,7 +5,7 @@ import type { FollowingSocket } from "./follower.ts";
 import type { Histories, HistoryPart, TopicMessages } from "./histories.ts";
 import type { ResolvedHistory } from "./history-options.ts";
 import { MessageLog } from "./message-log.ts";
-import { formatId, parseId } from "./position.ts";
+import { formatId, parseSince } from "./position.ts";
 import { type Followed, TopicHistory } from "./topic-history.ts";
 
 /** The limits of all histories of an app together. */
@@ -101,9 +101,8 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
     const kept = this.#topics.get(topic);
     if (kept !== undefined) this.#trim(kept);
     const log = kept?.history.log ?? new MessageLog({ bytes: 0 }, this.#emptyEpoch);
-    const after = since === undefined || since === "" ? undefined : parseId(since);
-    const isId = since === undefined || since === "" || after !== undefined;
-    const found = isId ? log.offsetOf(after) : undefined;
+    const parsed = parseSince(since ?? "");
+    const found = parsed === undefined ? undefined : log.offsetOf(parsed.after);
     if (found === undefined) return { messages: [], id: formatId(log.end), recovered: false };
     const first = since === undefined ? Math.max(found, log.newest - limit) : found;
     const last = Math.min(log.newest, first + limit);

@@ -4,7 +4,7 @@ import type { Histories, HistoryPart, TopicMessages } from "./histories.ts";
 import { type HistoryBroker, HistoryLink } from "./history-link.ts";
 import type { ResolvedHistory } from "./history-options.ts";
 import { MessageLog } from "./message-log.ts";
-import { formatId, parseId } from "./position.ts";
+import { formatId, offsetBefore, parseSince } from "./position.ts";
 import { decodeRecord } from "./record.ts";
 import { type Followed, TopicHistory, type TopicStore } from "./topic-history.ts";
 import { TopicSync } from "./topic-sync.ts";
@@ -84,16 +84,15 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
 
   async read(topic: string, options: ResolvedHistory, { since, limit }: HistoryPart): Promise<TopicMessages> {
     const read = (range: HistoryRange): Promise<HistoryPage> => this.#link.readOnce(topic, range, options);
-    const after = since === undefined || since === "" ? undefined : parseId(since);
-    if (since === undefined || (since !== "" && after === undefined)) {
+    const parsed = since === undefined ? undefined : parseSince(since);
+    if (parsed === undefined) {
       const { epoch, oldest, newest } = await read({ maxMessages: 0, maxBytes: 0 });
       const first = since === undefined ? Math.max(oldest - 1, newest - limit) : newest;
       const page = await read({ after: { epoch, offset: first }, maxMessages: limit, maxBytes: MAX_READ_BYTES });
       return messagesOf(topic, page, first, false);
     }
-    const page = await read({ after, maxMessages: limit, maxBytes: MAX_READ_BYTES });
-    const first = after === undefined ? page.oldest - 1 : after.epoch === page.epoch ? after.offset : 0;
-    return messagesOf(topic, page, first, page.isComplete);
+    const page = await read({ ...parsed, maxMessages: limit, maxBytes: MAX_READ_BYTES });
+    return messagesOf(topic, page, offsetBefore(page, parsed.after), page.isComplete);
   }
 
   /** The subscription to a topic has begun, or has begun anew because the broker was away. */

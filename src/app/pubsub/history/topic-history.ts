@@ -5,7 +5,7 @@ import { type FollowedTopic, Follower, type FollowingSocket, type LostRun, type 
 import type { TopicMessage, TopicNotice } from "./frames.ts";
 import type { ResolvedHistory } from "./history-options.ts";
 import type { LoggedMessage, MessageLog } from "./message-log.ts";
-import { formatId, parseId } from "./position.ts";
+import { formatId, offsetBefore, parseSince } from "./position.ts";
 
 /** What {@link Socket.follow} resolves to. */
 export interface Followed {
@@ -153,20 +153,21 @@ export class TopicHistory<Socket extends FollowingSocket> implements FollowedTop
    * @returns undefined if it is the end of the log
    */
   async #startOf(since: string, isWanted: () => boolean): Promise<Start | undefined> {
-    const after = since === "" ? undefined : parseId(since);
-    if (since !== "" && after === undefined) return undefined;
+    const parsed = parseSince(since);
+    if (parsed === undefined) return undefined;
+    const { after } = parsed;
     const { log } = this;
     const { store, options: { maxRecover } } = this.#parts;
     // The log is the end of the history, so it does not know the oldest message if there is more elsewhere.
-    const offset = store !== undefined && since === "" ? undefined : log.offsetOf(after);
+    const offset = store !== undefined && after === undefined ? undefined : log.offsetOf(after);
     if (offset !== undefined) {
       const isNear = log.newest - offset <= maxRecover;
       return isNear ? { position: { epoch: log.epoch, offset }, recovered: true } : undefined;
     }
     const page = await store?.find(after, isWanted);
     if (page === undefined) return undefined;
-    const { epoch, oldest, newest, isComplete } = page;
-    const first = after === undefined ? oldest - 1 : after.epoch === epoch ? after.offset : 0;
+    const { epoch, newest, isComplete } = page;
+    const first = offsetBefore(page, after);
     if (isComplete && newest - first <= maxRecover) return { position: { epoch, offset: first }, recovered: true };
     // The log may lag behind the history. The client may have had more than the log has, and must not get it again.
     const end = epoch === log.epoch ? Math.max(newest, log.newest) : newest;

@@ -13,7 +13,7 @@ export class TopicPatterns {
    * @throws Error if the pattern was added before
    */
   add(pattern: string, history: ResolvedHistory | undefined): void {
-    const prefix = pattern.endsWith("*") ? pattern.slice(0, -1) : undefined;
+    const prefix = prefixOf(pattern);
     if (this.#exact.has(pattern) || this.#prefixes.some((other) => other.prefix === prefix)) {
       throw new Error(`The topic ${show(pattern)} has been declared already`);
     }
@@ -24,7 +24,8 @@ export class TopicPatterns {
 
   /** Whether `find` considers a pattern for a topic. */
   static matches(pattern: string, topic: string): boolean {
-    return pattern === topic || (pattern.endsWith("*") && topic.startsWith(pattern.slice(0, -1)));
+    const prefix = prefixOf(pattern);
+    return prefix === undefined ? topic === pattern : topic.startsWith(prefix);
   }
 
   /** Finds the history of a topic. The name itself counts before the start of a name. */
@@ -32,4 +33,9 @@ export class TopicPatterns {
     if (this.#exact.has(topic)) return this.#exact.get(topic);
     return this.#prefixes.find(({ prefix }) => topic.startsWith(prefix))?.history;
   }
+}
+
+/** What stands before the `*` of a pattern. Undefined for the name of a topic. */
+function prefixOf(pattern: string): string | undefined {
+  return pattern.endsWith("*") ? pattern.slice(0, -1) : undefined;
 }

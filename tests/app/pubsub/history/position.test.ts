@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatId, parseId } from "../../../../src/app/pubsub/history/position.ts";
+import { formatId, offsetBefore, parseId, parseSince } from "../../../../src/app/pubsub/history/position.ts";
 
 test.each([
   { epoch: "a", offset: 0 },
@@ -30,4 +30,19 @@ test.each([
   ["a million characters", "a".repeat(1_000_000) + ".1"],
 ])("a text with %s is no id", (_name, text) => {
   expect(parseId(text)).toBeUndefined();
+});
+
+test("a client goes on behind an id, or in front of the oldest message, and nowhere with anything else", () => {
+  expect(parseSince("a.7")).toEqual({ after: { epoch: "a", offset: 7 } });
+  expect(parseSince("")).toEqual({ after: undefined });
+  expect(parseSince("a")).toBeUndefined();
+});
+
+test.each([
+  ["the place before the oldest message", undefined, 4],
+  ["a position of the same epoch", { epoch: "a", offset: 7 }, 7],
+  ["the place before the first message, in an epoch of its own", { epoch: "empty", offset: 0 }, 0],
+])("a page behind %s tells the offset", (_name, after, offset) => {
+  const page = { epoch: "a", oldest: 5, newest: 9, isComplete: true, messages: [] };
+  expect(offsetBefore(page, after)).toBe(offset);
 });
