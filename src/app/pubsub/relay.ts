@@ -51,13 +51,13 @@ interface Batch {
 export const PRESENCE_TOPIC = "\0presence";
 
 /** The most bytes that may be on their way to the broker. A slow broker must not fill the memory of this process. */
-const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+export const MAX_IN_FLIGHT_BYTES: number = 16 * 1024 * 1024;
 /** Fewer unsubscribed topics than this are not worth a sweep. */
 const SWEEP_FROM = 64;
 /** The time after which a subscription that the broker has refused is tried again. */
 const RETRY_MS = 1000;
 /** The most bytes of a batch, unless it has a single message that is larger. */
-const MAX_BATCH_BYTES = 64 * 1024;
+export const MAX_BATCH_BYTES: number = 64 * 1024;
 
 /**
  * The link between the topics of this process and a broker. Whatever the broker does, no method throws, and no caller

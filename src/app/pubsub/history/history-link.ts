@@ -8,6 +8,7 @@ import {
   type HistoryPosition,
   type HistoryRange,
 } from "../broker.ts";
+import { MAX_BATCH_BYTES, MAX_IN_FLIGHT_BYTES } from "../relay.ts";
 import { encodeRecord } from "./record.ts";
 
 /** The methods of a broker that keep histories. */
@@ -29,10 +30,6 @@ interface QueuedRead {
   readonly drop: (error: Error) => void;
 }
 
-/** The most bytes that may be on their way to the broker. A slow broker must not fill the memory of this process. */
-const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
-/** The most bytes of a batch, unless it has a single message that is larger. */
-const MAX_BATCH_BYTES = 64 * 1024;
 /** The time after which a read that has failed is tried again. */
 const RETRY_MS = 500;
 /** Fewer reads that wait are not looked through for those that nobody wants any more. */
