@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["tests/**/*.test.ts"],
-    exclude: ["tests/chaos/**", "tests/e2e/**", "tests/fuzz/**", "tests/packages/**"],
+    exclude: ["tests/chaos/**", "tests/docs/**", "tests/e2e/**", "tests/fuzz/**", "tests/packages/**"],
     // Vitest's fork pool needs an IPC channel that Bun does not have; its workers are Bun threads instead.
     pool: process.versions.bun ? "threads" : "forks",
     // Threads share the memory of a process, which some tests measure. `npm test` runs as many processes of Bun as the

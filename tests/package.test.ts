@@ -1,4 +1,4 @@
-/** The addresses of the project stand in package.json only, and the relative links of its papers lead to files. */
+/** The address of the repository stands in package.json and the README only, and the links in .github lead to files. */
 import { existsSync } from "node:fs";
 import { posix } from "node:path";
 import { expect, test } from "vitest";
@@ -10,22 +10,14 @@ const address: string = repository.url.replace(/^git\+/, "").replace(/\.git$/, "
 /** A folder of GitHub's pages of this repository, as a template in .github has to write it. */
 const ON_GITHUB = /^\.\.\/(blob\/main\/|security\/policy$)/;
 
-/** The targets of the Markdown links of a text that name no host and no heading of the same page. */
-function relativeLinks(text: string): string[] {
-  return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!.replace(/#.*/, ""))
-    .filter((target) => target !== "" && !/^[a-z]+:/.test(target));
-}
-
-/** The links of a file that lead nowhere. */
+/** The links of a text in .github that lead nowhere. GitHub shows these papers at places of its own. */
 function brokenLinks(path: string, text = read(path)): string[] {
-  return relativeLinks(text).filter((target) => {
-    const isOnGitHub = path.startsWith(".github/");
-    if (isOnGitHub && !ON_GITHUB.test(target)) return true;
-    const file = isOnGitHub
-      ? target.replace("../security/policy", "SECURITY.md").replace("../blob/main/", "")
-      : posix.join(posix.dirname(path), target);
-    return !existsSync(posix.join(root, file));
-  }).map((target) => `${path} links to ${target}`);
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!.replace(/#.*/, ""))
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .filter((target) => {
+      const file = target.replace("../security/policy", "SECURITY.md").replace("../blob/main/", "");
+      return !ON_GITHUB.test(target) || !existsSync(posix.join(root, file));
+    }).map((target) => `${path} links to ${target}`);
 }
 
 test("the links of package.json belong to one repository", () => {
@@ -34,30 +26,25 @@ test("the links of package.json belong to one repository", () => {
   expect([homepage, bugs]).toEqual([`${address}#readme`, { url: `${address}/issues` }]);
 });
 
-test("no other file has the address of the repository", () => {
+test("only the README has this address too, because npm and JSR show the README without the rest of the repository", () => {
   const { host, pathname } = new URL(address);
   const owner = posix.join(host, pathname, "..").toLowerCase();
   const others = repositoryFiles().filter((path) => path !== "package.json");
-  expect(others.filter((path) => read(path).toLowerCase().includes(owner))).toEqual([]);
+  expect(others.filter((path) => read(path).toLowerCase().includes(owner))).toEqual(["README.md"]);
 });
 
-test("relative links lead to files", () => {
-  const papers = repositoryFiles().filter((path) => path.endsWith(".md") || path.startsWith(".github/"));
+test("relative links in .github lead to files", () => {
+  const papers = repositoryFiles().filter((path) => path.startsWith(".github/"));
   expect(papers.flatMap((path) => brokenLinks(path))).toEqual([]);
 });
 
 test.each([
-  ["docs/a.md", "[one](b.md)", "docs/a.md links to b.md"],
-  ["README.md", "[one](docs/none.md#part)", "README.md links to docs/none.md"],
-  [".github/a.md", "[one](../blob/main/none.md)", ".github/a.md links to ../blob/main/none.md"],
-  [".github/a.md", "[one](../README.md)", ".github/a.md links to ../README.md"],
-])("in %s, %s would be found", (path, text, found) => {
-  expect(brokenLinks(path, text)).toEqual([found]);
+  ["[one](../blob/main/none.md)", ".github/a.md links to ../blob/main/none.md"],
+  ["[one](../README.md)", ".github/a.md links to ../README.md"],
+])("in .github/a.md, %s would be found", (text, found) => {
+  expect(brokenLinks(".github/a.md", text)).toEqual([found]);
 });
 
-test.each([
-  ["docs/a.md", "[one](../README.md#speed), [two](https://example.com/a), [three](#three)"],
-  [".github/a.md", "[one](../blob/main/README.md), [two](../security/policy)"],
-])("in %s, %s is as it should be", (path, text) => {
-  expect(brokenLinks(path, text)).toEqual([]);
+test("in .github/a.md, links to GitHub's pages of the repository are as they should be", () => {
+  expect(brokenLinks(".github/a.md", "[one](../blob/main/README.md), [two](../security/policy)")).toEqual([]);
 });

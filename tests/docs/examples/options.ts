@@ -1,0 +1,31 @@
+/** The blocks of code of docs/options.md. */
+import { expect } from "vitest";
+import { read } from "../../support/repository.ts";
+import type { Examples } from "../example.ts";
+
+export const options: Examples = {
+  "options-methods-and-events ts": {
+    run: async ({ app }) => {
+      const client = await app.inject("/upload");
+      client.send(new Uint8Array(100_000));
+      expect(await client.next()).toBe("100000 bytes");
+      client.send("hello");
+      expect(await client.next()).toBe("Bytes, please");
+    },
+  },
+  "requests-paths-and-controllers ts": {
+    run: async ({ app }) => {
+      const get = (path: string): Promise<Response> => app.inject(new Request(`http://app/files/${path}`));
+      expect(await (await get("start.md")).text()).toBe(read("docs/start.md"));
+      expect((await get("..%2Fpackage.json")).status).toBe(404);
+      expect((await get("none.md")).status).toBe(404);
+      const post = new Request("http://app/notes/7", { method: "POST", body: '{"text":"hello"}' });
+      expect(await (await app.inject(post)).json()).toEqual({ id: "7", note: { text: "hello" } });
+    },
+  },
+  "services ts": {
+    run: async ({ app }) => {
+      expect(await (await app.inject(new Request("http://app/health"))).json()).toEqual({ ok: true, rooms: 3 });
+    },
+  },
+};

@@ -1,0 +1,17 @@
+// How the tests of the documentation run. They need the built package: `npm run docs` builds it first.
+
+import { defineConfig } from "vitest/config";
+import base from "../../vitest.config.ts";
+
+export default defineConfig({
+  ...base,
+  test: {
+    ...base.test,
+    include: ["tests/docs/*.test.ts"],
+    exclude: [],
+    // The programs of the pages that ask for a port get any free one.
+    env: { PORT: "0" },
+    // Vitest leaves these files to the runtime, which has to run them as it would run a reader's.
+    server: { deps: { external: [/\/\.docs\//] } },
+  },
+});
