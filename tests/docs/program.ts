@@ -1,5 +1,5 @@
 /** Makes whole programs of the blocks of code of the pages, and runs them. */
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
@@ -65,7 +65,10 @@ export async function startProgram(code: string, example: Example = {}): Promise
   const path = join(folder, "run", `${process.pid}-${runs++}.ts`);
   await writeProgram(path, code, example);
   const values: Values = await import(/* @vite-ignore */ pathToFileURL(path).href);
-  onTestFinished(() => closeAll(values));
+  onTestFinished(async () => {
+    await closeAll(values);
+    await rm(path);
+  });
   return values;
 }
 

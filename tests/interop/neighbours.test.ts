@@ -1,4 +1,4 @@
-// What other parties do on a server that an app shares with them, and what to write instead: see docs/share-a-server.md.
+// What other parties do on a server that an app shares with them, and what to write instead (docs/share-a-server.md).
 
 import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket as RawSocket } from "node:net";

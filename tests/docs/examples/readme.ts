@@ -36,7 +36,7 @@ export const readme: Examples = {
     },
   },
   "let-in-your-users-only ts": {
-    before: `${APP}const users = new Map([["session=7", { name: "Ada" }]]);\n`,
+    before: APP,
     run: async ({ app }) => {
       const client = await app.inject("/account", { headers: { Cookie: "session=7", Origin: "https://mysite.com" } });
       expect(await client.next()).toBe("Hello, Ada");
@@ -64,8 +64,7 @@ export const readme: Examples = {
     },
   },
   "test-without-a-port ts": {
-    before: `import assert from "node:assert/strict";
-${APP}app.ws("/echo", (socket) => {
+    before: `${APP}app.ws("/echo", (socket) => {
   socket.on("message", (data) => socket.send(data));
 });
 `,
