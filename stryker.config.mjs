@@ -18,7 +18,7 @@ export default {
   // in it that the tests do not need. A file that does not exist is left out.
   tsconfigFile: ".stryker/none.json",
   tempDirName: ".stryker/tmp",
-  ignorePatterns: [".fuzz", ".stryker", "bench", "coverage", "dist", "docs", "tests/e2e", "tests/packages"],
+  ignorePatterns: [".docs", ".fuzz", ".stryker", "bench", "coverage", "dist", "docs", "tests/e2e", "tests/packages"],
   reporters: [process.stdout.isTTY ? "progress" : "progress-append-only", "html", "json"],
   logLevel: "warn",
   // A mutant that never ends is killed by time. Mutated code counts its steps, which takes long in its loops.

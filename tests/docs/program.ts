@@ -15,10 +15,13 @@ export const folder = join(root, ".docs/programs");
 
 /** Makes "spacenode" the built package for all programs in the folder. Other packages are those of the repository. */
 export async function prepareFolder(): Promise<void> {
-  await mkdir(join(folder, "node_modules"), { recursive: true });
-  await symlink(root, join(folder, "node_modules/spacenode"), "dir").catch((error) => {
-    if (error.code !== "EEXIST") throw error;
-  });
+  const installed = join(folder, "node_modules/spacenode");
+  await mkdir(installed, { recursive: true });
+  for (const path of ["package.json", "dist"]) {
+    await symlink(join(root, path), join(installed, path)).catch((error) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+  }
 }
 
 /** Writes the program of a block, which begins with what the page leaves out. */
