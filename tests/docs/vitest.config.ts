@@ -9,6 +9,8 @@ export default defineConfig({
     ...base.test,
     include: ["tests/docs/*.test.ts"],
     exclude: [],
+    expect: { requireAssertions: true, poll: { timeout: 15_000 } },
+    testTimeout: 60_000,
     // The programs of the pages that ask for a port get any free one.
     env: { PORT: "0" },
     // Vitest leaves these files to the runtime, which has to run them as it would run a reader's.

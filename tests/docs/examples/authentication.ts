@@ -71,6 +71,14 @@ export const authentication: Examples = {
       expect(await stranger.closed).toEqual({ code: 4401, reason: "The token is not valid" });
     },
   },
+  "a-ticket-that-is-good-once js": {
+    run: async (_values, code) => {
+      const { app } = await startBlock("docs/authentication.md", "a-ticket-that-is-good-once ts");
+      const page = new BrowserPage(app.address!.port);
+      page.run(code, { token: "abc" });
+      await expect.poll(() => page.logged).toEqual(["Hello, Ada"]);
+    },
+  },
   "a-ticket-that-is-good-once ts": {
     run: async (values) => {
       const fetchTicket = (authorization: string): Promise<Response> =>

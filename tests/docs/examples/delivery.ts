@@ -7,8 +7,6 @@ import { BrowserPage } from "../browser-page.ts";
 import { APP, type Examples, type Values } from "../example.ts";
 import { startBlock, startProgram } from "../program.ts";
 
-const SOON = { timeout: 10_000 };
-
 /** What a page shows that runs the client. */
 interface Screen {
   readonly texts: string[];
@@ -48,28 +46,28 @@ async function comesBack(code: string): Promise<void> {
   onTestFinished(() => proxy.dispose());
   const write = await openWriter(port);
   const [far, near] = [openPage(code, proxy.port), openPage(code, port)];
-  await expect.poll(() => [far.loads, near.loads], SOON).toEqual([1, 1]);
+  await expect.poll(() => [far.loads, near.loads]).toEqual([1, 1]);
   write(0, 10);
-  await expect.poll(() => far.texts, SOON).toEqual(numbered(0, 10));
+  await expect.poll(() => far.texts).toEqual(numbered(0, 10));
 
   for (const first of [10, 110]) {
     proxy.isDown = true;
     proxy.cut();
     write(first, first + 100);
-    await expect.poll(() => near.texts, SOON).toEqual(numbered(0, first + 100));
+    await expect.poll(() => near.texts).toEqual(numbered(0, first + 100));
     proxy.isDown = false;
-    await expect.poll(() => far.texts, SOON).toEqual(numbered(0, first + 100));
+    await expect.poll(() => far.texts).toEqual(numbered(0, first + 100));
   }
   expect(far.loads).toBe(1);
 
   proxy.isDown = true;
   proxy.cut();
   write(210, 600);
-  await expect.poll(() => near.texts, SOON).toEqual(numbered(0, 600));
+  await expect.poll(() => near.texts).toEqual(numbered(0, 600));
   proxy.isDown = false;
-  await expect.poll(() => far.texts, SOON).toEqual(numbered(550, 600));
+  await expect.poll(() => far.texts).toEqual(numbered(550, 600));
   write(600, 601);
-  await expect.poll(() => far.texts, SOON).toEqual(numbered(550, 601));
+  await expect.poll(() => far.texts).toEqual(numbered(550, 601));
   expect([far.loads, near.loads]).toEqual([2, 1]);
 }
 
@@ -89,7 +87,7 @@ app.ws("/", (socket) => socket.follow("room/tea", { since: "" }));
 }
 
 async function isConnected({ app }: Values): Promise<void> {
-  await expect.poll(() => app.stats().broker?.isConnected, SOON).toBe(true);
+  await expect.poll(() => app.stats().broker?.isConnected).toBe(true);
   app.topic("room/*", { history: true });
   expect(await app.append("room/tea", "hello")).toMatch(/\.1$/);
 }

@@ -60,7 +60,7 @@ export const readme: Examples = {
   "use-more-than-one-process ts": {
     server: { kind: redisServer, address: "localhost:6379" },
     run: async ({ app }) => {
-      await expect.poll(() => app.stats().broker?.isConnected, { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => app.stats().broker?.isConnected).toBe(true);
     },
   },
   "test-without-a-port ts": {

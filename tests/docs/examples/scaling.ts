@@ -6,13 +6,11 @@ import { BrowserPage } from "../browser-page.ts";
 import { APP, type Examples } from "../example.ts";
 import { startProgram } from "../program.ts";
 
-const SOON = { timeout: 10_000 };
-
 export const scaling: Examples = {
   "scaling ts": {
     server: { kind: redisServer, address: "localhost:6379" },
     run: async ({ app }) => {
-      await expect.poll(() => app.stats().broker?.isConnected, SOON).toBe(true);
+      await expect.poll(() => app.stats().broker?.isConnected).toBe(true);
       const [ada, bob] = [await app.inject("/chat"), await app.inject("/chat")];
       ada.send("hello");
       expect([await ada.next(), await bob.next()]).toEqual(["hello", "hello"]);
@@ -21,7 +19,7 @@ export const scaling: Examples = {
   "scaling ts 2": {
     server: { kind: natsServer, address: "localhost:4222" },
     run: async ({ app, connection }) => {
-      await expect.poll(() => app.stats().broker?.isConnected, SOON).toBe(true);
+      await expect.poll(() => app.stats().broker?.isConnected).toBe(true);
       await app.close();
       await (await connection).close();
     },
