@@ -40,6 +40,8 @@ export type Isolate = (bytes: Uint8Array, frameStart: number, start: number, end
 export interface Codec extends Memory {
   readonly isUtf8: IsUtf8;
   readonly isolate: Isolate;
+  /** A frame that fills its chunk stays there if its payload has this many bytes. A smaller payload is copied faster. */
+  readonly stayFromBytes: number;
   /** Decodes the bytes from `start` to before `end`, which must be ASCII. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** Decodes the bytes from `start` to before `end`, which must be valid UTF-8. A byte order mark is kept. */

@@ -51,7 +51,8 @@ describe("memory that is handed out", () => {
     ["fragments", chunkOf(...fragmented(opcodes.binary, ["a", "b"])), true],
     ["a binary message and a text", chunkOf(text("a"), binary("b")), true],
     ["a Ping and a text", chunkOf(ping("a"), text("b")), true],
-    ["a binary message", alone(binary("b")), false],
+    ["a binary message of 64 bytes", alone(binary("b".repeat(64))), true],
+    ["a binary message of 65 bytes", alone(binary("b".repeat(65))), false],
   ])("is free again, or not, with the chunk of %s", (_name, chunk, isFree) => {
     expect(record().protocol.receive(chunk)).toBe(isFree);
   });
