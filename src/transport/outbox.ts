@@ -201,7 +201,12 @@ export class Outbox {
 
   /** Sends a text message. */
   sendText(text: string): void {
-    if (text === lastText) return this.#add(lastTextStart, lastTextEnd);
+    if (text === lastText) {
+      const start = this.#join(lastTextStart, lastTextEnd);
+      lastTextEnd += start - lastTextStart;
+      lastTextStart = start;
+      return this.#add(lastTextStart, lastTextEnd);
+    }
     const most = text.length * MAX_UTF8_BYTES_PER_CHAR;
     if (most >= LARGE_FROM_BYTES) {
       const lent = sourceBytesOf(text);
@@ -224,6 +229,9 @@ export class Outbox {
     for (let i = 0; i < recent.length; i++) {
       const encoded = recent[i];
       if (encoded.payload === payload && encoded.opcode === opcode && isUnchanged(payload, encoded)) {
+        const start = this.#join(encoded.start, encoded.end);
+        encoded.end += start - encoded.start;
+        encoded.start = start;
         return this.#add(encoded.start, encoded.end);
       }
     }
@@ -374,6 +382,20 @@ export class Outbox {
     }
     this.#end = end;
     this.#waitingBytes += end - start;
+  }
+
+  /**
+   * Returns where a frame of the slab can be added to the waiting frames. Frames that end where the slab ends get a
+   * copy right behind them, so that they stay one range: a burst that repeats a message leaves without being gathered.
+   * The next socket of the same burst finds the copy behind its own frames.
+   */
+  #join(start: number, end: number): number {
+    const copyStart = slabEnd;
+    const copyEnd = copyStart + end - start;
+    if (this.#waitingBytes === 0 || this.#end !== copyStart || copyEnd > SLAB_BYTES) return start;
+    slab.copyWithin(copyStart, start, end);
+    slabEnd = copyEnd;
+    return copyStart;
   }
 
   #takeWaiting(): Buffer {
