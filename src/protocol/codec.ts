@@ -40,7 +40,7 @@ export type Isolate = (bytes: Uint8Array, frameStart: number, start: number, end
 export interface Codec extends Memory {
   readonly isUtf8: IsUtf8;
   readonly isolate: Isolate;
-  /** A frame that fills its chunk stays there if its payload has this many bytes. A smaller payload is copied faster. */
+  /** A payload of this many bytes or more stays in the chunk that its frame fills. A smaller one is copied faster. */
   readonly stayFromBytes: number;
   /** Decodes the bytes from `start` to before `end`, which must be ASCII. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;

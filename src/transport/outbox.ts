@@ -24,8 +24,8 @@
  * - `lastLarge`, `lastLargeOpcode`, `lastLargeFrame`: the newest large message, its opcode, and its frame.
  * - `largeMemory`, `largeReaders`: the memory of that frame, and the raw sockets that have still to read from it. The
  *   memory is used for the next large frame when they have, and stays for the next turns.
- * - `view`, `viewStart`, `viewEnd`: the `Buffer` over the range that was written last. As with the text, the numbers
- *   are left as they are and mean nothing any more.
+ * - `view`, `viewStart`, `viewEnd`: the `Buffer` over the range that was written last. It stays for as long as the
+ *   slab: one message of the same size in each turn is always the same range.
  * - `waiting`: the outboxes that have sent something in this turn.
  * - `isFlushScheduled`: true from `scheduleFlush` until `flushScheduled` runs, which resets it.
  * - `corks`: how many calls of `cork` have no `uncork` yet. `uncork` counts it down.
@@ -84,7 +84,7 @@ const largeReaders: RawSocket[] = [];
 let lastLarge: string | Uint8Array | undefined;
 let lastLargeOpcode = 0;
 let lastLargeFrame: Buffer | undefined;
-/** Sockets with the same range share one `Buffer` over it. */
+/** Sockets and turns with the same range share one `Buffer` over it. */
 let view: Buffer | undefined;
 let viewStart = 0;
 let viewEnd = 0;
@@ -108,13 +108,20 @@ function flushAll(): void {
   // A write may make others send, and their outboxes join the end of this list while the loop runs.
   for (let i = 0; i < waiting.length; i++) waiting[i].flush();
   waiting.length = 0;
-  if (slabReaders.some((raw) => raw.writableLength > 0)) slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  slabReaders.length = 0;
+  if (slabReaders.length > 0) leaveSlab();
   slabEnd = 0;
   lastText = undefined;
   for (let i = 0; i < recent.length; i++) recent[i].payload = undefined;
   lastLarge = undefined;
   lastLargeFrame = undefined;
+}
+
+/** Takes a new slab if a raw socket has still to read from this one. */
+function leaveSlab(): void {
+  const isRead = slabReaders.some((raw) => raw.writableLength > 0);
+  slabReaders.length = 0;
+  if (!isRead) return;
+  slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   view = undefined;
 }
 
