@@ -219,6 +219,9 @@ describe.each(PROXIES)("behind $name", (kind) => {
     });
 
     test(`misses no message when the proxy gets a new certificate, and connections ${kind.onReload}`, async () => {
+      // Caddy sends 1001. This Close is lost when the client's next bytes find its connection closed, which resets it.
+      // Caddy 2.6.2 also sends an unmasked Close to the app, whose answer may be with the client before Caddy's Close.
+      const closedByProxy: number = expect.toBeOneOf([1001, 1002, 1006]);
       const renewed = makeCertificate();
       const trusted = [certificate(), renewed];
       const followers = RUNTIMES.flatMap((runtime) =>
@@ -241,13 +244,13 @@ describe.each(PROXIES)("behind $name", (kind) => {
       await Promise.all(followers.map((follower, i) => follower.hasNumbers(before[i]! + 50)));
       for (const { numbers, closeCodes, recoveries } of followers) {
         expect(numbers).toEqual(numbers.map((_, i) => numbers[0]! + i));
-        expect(closeCodes).toEqual(kind.onReload === "live on" ? [] : [1001]);
+        expect(closeCodes).toEqual(kind.onReload === "live on" ? [] : [closedByProxy]);
         expect(recoveries).toEqual([false, ...closeCodes.map(() => true)]);
       }
       for (const talker of talkers) {
         expect(talker.isOpen).toBe(kind.onReload === "live on");
         if (talker.isOpen) await talker.has(talker.messages.length + 50);
-        else expect(await talker.closed).toMatchObject({ code: 1001 });
+        else expect(await talker.closed).toMatchObject({ code: closedByProxy });
         expect(talker.messages).toEqual(talker.messages.map((_, i) => String(i)));
       }
     });
