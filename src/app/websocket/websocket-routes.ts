@@ -112,6 +112,7 @@ export class WebSocketRoutes {
     const settings: ServerSocketSettings = {
       ...resolved,
       timers: this.#timers,
+      rateLimiter: resolved.rateLimit && this.#timers.addRateLimiter(resolved.rateLimit),
       logger: this.#options.logger,
       pubSub: this.#pubSub,
       onClosed: (socket, wasClean) => this.registry.delete(socket, wasClean),
