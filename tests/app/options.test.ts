@@ -101,6 +101,7 @@ const wrong: Wrong[] = [
   [{ heartbeat: { interval: 5 } }, TypeError, /^heartbeat has no option "interval"; it has intervalMs, timeoutMs$/],
   [{ heartbeat: { intervalMs: 0 } }, RangeError, /^heartbeat\.intervalMs must be a whole number.*got 0$/],
   [{ heartbeat: { timeoutMs: "5" } }, TypeError, /^heartbeat\.timeoutMs must be a whole number.*got "5"$/],
+  [{ maxAgeMs: 0.5 }, RangeError, /^maxAgeMs must be a whole number.*got 0\.5$/],
   [{ rateLimit: true }, TypeError, /^rateLimit must be false, or \{ messages, perMs \}; got true$/],
   [{ slowConsumer: "wait" }, TypeError, /^slowConsumer must be "close" or "drop"; got "wait"$/],
   [{ slowConsumer: null }, TypeError, /^slowConsumer must be "close" or "drop"; got null$/],
@@ -125,7 +126,7 @@ describe("a wrong option is refused with its value and what would be right", () 
   });
 
   const isForRoutes = ([options]: Wrong): boolean =>
-    NUMBERS.concat("wsOrigins", "slowConsumer", "rateLimit").includes(Object.keys(options ?? {})[0]);
+    NUMBERS.concat("wsOrigins", "slowConsumer", "maxAgeMs", "rateLimit").includes(Object.keys(options ?? {})[0]);
 
   test.each(wrong.filter(isForRoutes))("app.ws(path, %o, handler)", async (options, kind, message) => {
     const app = await createApp();

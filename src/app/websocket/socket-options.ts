@@ -66,6 +66,28 @@ export interface SocketOptions {
    */
   rateLimit?: { messages: number; perMs: number } | false | undefined;
   /**
+   * How old a connection may become, in milliseconds, counted from its handshake. Then its socket is closed with 1001,
+   * behind all that was sent before, and the client connects again: so connections spread over new processes behind a
+   * load balancer, and a client shows its credentials again after some time.
+   *
+   * The sockets that have come together do not leave together: each is closed at a moment of its own, which chance
+   * chooses between four fifths of this age and all of it. The reason of the Close frame tells clients that their
+   * connection was too old. A client that does not answer is cut after `closeTimeoutMs`.
+   *
+   * `false` turns the age of the app off for one route. Default: connections may become as old as they like.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp({ maxAgeMs: 3_600_000 }); // an hour
+   * app.ws("/chat", (socket) => {
+   *   socket.on("message", (text) => socket.send(text));
+   * });
+   * ```
+   */
+  maxAgeMs?: number | false | undefined;
+  /**
    * Whether messages are compressed with permessage-deflate (RFC 7692), for clients that offer it: `true`, `false`, or
    * {@link CompressionOptions}. Default `false`.
    */
@@ -83,6 +105,8 @@ export interface ResolvedSocketOptions {
   readonly highWaterMark: number;
   /** Undefined when messages are read as fast as they come. */
   readonly rateLimit: RateLimit | undefined;
+  /** Undefined when connections may become as old as they like. */
+  readonly maxAgeMs: number | undefined;
   /** Undefined when messages are not compressed. */
   readonly compression: CompressionSettings | undefined;
 }
@@ -95,6 +119,7 @@ export const SOCKET_DEFAULTS: ResolvedSocketOptions = {
   slowConsumer: "close",
   highWaterMark: 64 * 1024,
   rateLimit: undefined,
+  maxAgeMs: undefined,
   compression: undefined,
 };
 
@@ -106,6 +131,7 @@ export const SOCKET_OPTION_NAMES = [
   "slowConsumer",
   "highWaterMark",
   "rateLimit",
+  "maxAgeMs",
   "compression",
 ];
 
@@ -136,6 +162,7 @@ export function resolveSocketOptions(
     slowConsumer,
     highWaterMark: limit("highWaterMark", options.highWaterMark, defaults.highWaterMark),
     rateLimit: options.rateLimit === undefined ? defaults.rateLimit : resolveRateLimit(options.rateLimit),
+    maxAgeMs: options.maxAgeMs === undefined ? defaults.maxAgeMs : resolveMaxAge(options.maxAgeMs),
     compression: options.compression === undefined ? defaults.compression : resolveCompression(options.compression),
   });
 }
@@ -152,4 +179,10 @@ function resolveRateLimit(value: NonNullable<SocketOptions["rateLimit"]>): RateL
     messages: limit("rateLimit.messages", messages, NaN),
     perMs: timeoutMs("rateLimit.perMs", perMs, NaN),
   });
+}
+
+function resolveMaxAge(value: number | false): number | undefined {
+  if (value === false) return undefined;
+  if (typeof value !== "number") throwInvalidOption("maxAgeMs", value, "false, or a whole number of milliseconds");
+  return timeoutMs("maxAgeMs", value, NaN);
 }
