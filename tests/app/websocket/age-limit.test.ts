@@ -140,6 +140,16 @@ describe("maxAgeMs", () => {
     expect((await clients[0]!.nextFrame()).payload.readUInt16BE()).toBe(1001);
   });
 
+  test("forgets a socket that has closed before", async () => {
+    const add = vi.spyOn(AgeLimit.prototype, "add");
+    const { client, seen } = await connectPair({ maxAgeMs: HOUR_MS });
+    const limit = add.mock.contexts[0] as AgeLimit;
+    expect(limit.size).toBe(1);
+    client.send(close(1000));
+    await seen.closed;
+    expect(limit.size).toBe(0);
+  });
+
   test("leaves no timer behind when the app has closed", async () => {
     const { app, client } = await connectPair({ maxAgeMs: HOUR_MS });
     const closing = app.close();
