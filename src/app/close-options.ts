@@ -18,9 +18,9 @@ export interface CloseOptions {
   /**
    * Over how long, in milliseconds, the app says goodbye: its sockets get their Close frames evenly spread over this
    * time, the oldest first, so that their clients do not all connect elsewhere at once. Until then, a socket works as
-   * before. Meanwhile the app refuses new handshakes with 503, like all that it refuses while it closes. `timeoutMs`
-   * begins when the last socket has got its Close frame. When the sockets have all left before that, the app goes on
-   * closing at once. Default: 0, all sockets get their Close frames at once.
+   * before. Nobody new gets in meanwhile: the port of the app is closed, and a handshake that still comes gets 503.
+   * `timeoutMs` begins when the last socket has got its Close frame. As soon as all sockets have left, the app goes on
+   * closing. Default: 0, all sockets get their Close frames at once.
    */
   overMs?: number;
 }
