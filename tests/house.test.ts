@@ -241,6 +241,18 @@ test("package.json, jsr.json and the lock file agree on the version", () => {
   expect([jsrJson.version, lock.version, lock.packages[""].version]).toEqual(Array(3).fill(packageJson.version));
 });
 
+test("deno.json says of the package what jsr.json says: deno publish reads the former where both exist", () => {
+  expect(JSON.parse(read("deno.json"))).toMatchObject(jsrJson);
+  expect(Object.keys(jsrJson)).toEqual(["name", "version", "license", "exports", "publish"]);
+  expect(jsrJson.license).toBe(packageJson.license);
+});
+
+test("npm and JSR get the same papers", () => {
+  const ofNpm = [...packageJson.files.filter((path: string) => path !== "dist"), "README.md", "LICENSE"];
+  const ofJsr = jsrJson.publish.include.filter((path: string) => !["mod.ts", "src"].includes(path));
+  expect(ofJsr.sort()).toEqual(ofNpm.sort());
+});
+
 test("the lock file works with any registry", () => {
   expect(read("package-lock.json")).not.toContain('"resolved"');
 });

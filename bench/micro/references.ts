@@ -1,5 +1,5 @@
 /** The plain ways to do what the protocol does, as a reader of RFC 6455 would write them down first. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 
 export interface PlainHeader {
   fin: boolean;

@@ -68,7 +68,7 @@ export class App<Services extends object = object> {
   #tls: TlsOptions | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
-  readonly #onSignal = (): void => void this.close();
+  readonly #onSignal = (): void => void this.close(this.#options.signals);
 
   /** Use {@link createApp} instead: it takes the same options. */
   constructor(options: AppOptions<Services>) {
@@ -83,7 +83,7 @@ export class App<Services extends object = object> {
       onHandshake: (attempt) => this.#onHandshake(attempt),
       onUnclaimed: (attempt) => this.#webSocketRoutes.refuseUnclaimed(attempt),
     });
-    if (this.#options.signals) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
+    if (this.#options.signals !== undefined) { for (const signal of SIGNALS) process.on(signal, this.#onSignal); }
   }
 
   /**
@@ -579,7 +579,11 @@ export class App<Services extends object = object> {
    * the app waits for, so that the promise would only resolve after `timeoutMs`. A controller that does wait has one
    * more second for its response then.
    *
-   * A second call returns the promise of the first call.
+   * With `overMs`, the sockets get their Close frames one by one, spread over that time, and `timeoutMs` begins behind
+   * the last one, for HTTP requests too.
+   *
+   * A second call returns the promise of the first call, whose options stay in force. To end a long goodbye sooner,
+   * close the sockets of {@link App.sockets}.
    *
    * @param options see {@link CloseOptions}
    * @returns a promise of how many connections were closed and how many were cut

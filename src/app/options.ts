@@ -1,5 +1,6 @@
 /** The options of an app: their documentation, their checks and their defaults. */
 import type { HeartbeatOptions } from "../transport/timers/heartbeat.ts";
+import { type CloseOptions, resolveClose } from "./close-options.ts";
 import { isLogger, type Logger, SILENT } from "./common/logger.ts";
 import { checkNames, isObject, limit, throwInvalidOption, timeoutMs } from "./common/validate.ts";
 import { compileTrustProxy, type ProxyPredicate, type TrustProxy } from "./http/trust-proxy.ts";
@@ -35,10 +36,19 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
    */
   tls?: TlsOptions | undefined;
   /**
-   * Whether the signals SIGTERM and SIGINT close the app. After that, the process ends by itself if nothing else keeps
-   * it alive. A second signal ends the process at once. Default: `false`.
+   * Whether the signals SIGTERM and SIGINT close the app: `true`, or the {@link CloseOptions} with which they do. After
+   * that, the process ends by itself if nothing else keeps it alive. A second signal ends the process at once. Default:
+   * `false`.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * // The container manager has to wait longer than 25 seconds before it kills the process.
+   * const app = await createApp({ signals: { code: 1012, overMs: 20_000, timeoutMs: 5_000 } });
+   * ```
    */
-  signals?: boolean | undefined;
+  signals?: boolean | CloseOptions | undefined;
   /**
    * Detects dead connections with Pings (RFC 6455 §5.5.2). `intervalMs` is the time from one Ping to the next, and
    * `timeoutMs` is how long a peer has to answer a Ping; both are in milliseconds. Any bytes from the peer count as an
@@ -153,7 +163,8 @@ export interface ResolvedOptions extends ResolvedSocketOptions {
   readonly services: object;
   readonly maxBodyBytes: number;
   readonly tls: TlsOptions | undefined;
-  readonly signals: boolean;
+  /** How signals close the app. Undefined when they do not. */
+  readonly signals: CloseOptions | undefined;
   readonly heartbeat: HeartbeatOptions | false;
   readonly messageTimeoutMs: number;
   readonly closeTimeoutMs: number;
@@ -202,21 +213,21 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
   const { services = {}, logger = console, tls, signals = false, broker } = options;
   if (broker !== undefined) checkBroker(broker);
   if (tls !== undefined) checkTls(tls);
-  if (typeof signals !== "boolean") throwInvalidOption("signals", signals, "true or false");
   if (!isObject(services)) throwInvalidOption("services", services, "an object of named services");
   if (logger !== false && !isLogger(logger)) {
     throwInvalidOption("logger", logger, "false, or an object with debug, info, warn and error");
   }
   const log = logger === false ? SILENT : logger;
+  const closeTimeoutMs = timeoutMs("closeTimeoutMs", options.closeTimeoutMs, 5_000);
   return Object.freeze({
     ...resolveSocketOptions("createApp", pick(options, SOCKET_OPTION_NAMES), SOCKET_DEFAULTS),
     services,
     maxBodyBytes: limit("maxBodyBytes", options.maxBodyBytes, 1024 * 1024),
     tls,
-    signals,
+    signals: resolveSignals(signals, closeTimeoutMs),
     heartbeat: resolveHeartbeat(options.heartbeat),
     messageTimeoutMs: timeoutMs("messageTimeoutMs", options.messageTimeoutMs, 60_000),
-    closeTimeoutMs: timeoutMs("closeTimeoutMs", options.closeTimeoutMs, 5_000),
+    closeTimeoutMs,
     handshakeTimeoutMs: timeoutMs("handshakeTimeoutMs", options.handshakeTimeoutMs, 10_000),
     maxConnections: limit("maxConnections", options.maxConnections, Infinity),
     maxConnectionsPerIp: limit("maxConnectionsPerIp", options.maxConnectionsPerIp, Infinity),
@@ -229,6 +240,12 @@ export function resolveOptions(options: AppOptions): ResolvedOptions {
     maxRecoveries: limit("maxRecoveries", options.maxRecoveries, 16),
     logger: log,
   });
+}
+
+function resolveSignals(signals: boolean | CloseOptions, closeTimeoutMs: number): CloseOptions | undefined {
+  if (typeof signals === "boolean") return signals ? {} : undefined;
+  if (!isObject(signals)) throwInvalidOption("signals", signals, "true, false, or options of close");
+  return resolveClose(signals, closeTimeoutMs, "signals");
 }
 
 function resolveHeartbeat(heartbeat: AppOptions["heartbeat"]): HeartbeatOptions | false {

@@ -2,6 +2,7 @@
 import { afterReading } from "../platform.ts";
 import type { CloseOptions } from "./close-options.ts";
 import type { Logger } from "./common/logger.ts";
+import { spread } from "./common/spread.ts";
 import type { HttpRoutes } from "./http/http-routes.ts";
 import type { PubSub } from "./pubsub/pubsub.ts";
 import type { AttachedServers } from "./server/attached-servers.ts";
@@ -33,9 +34,11 @@ const LAST_RESPONSES_MS = 1_000;
  * Closes an app. The order of the steps matters:
  *
  * 1. No new connection gets in: handshakes are refused with 503, each HTTP response becomes the last of its connection,
- *    and the servers stop listening.
- * 2. Each open socket gets a Close frame behind all that was sent before. All sockets together have `timeoutMs` to
- *    close.
+ *    and the servers of the app stop listening. Servers to which the app is attached go on, so the app leaves them only
+ *    behind the last Close frame: handshakes at its paths would otherwise go to other listeners, or become requests.
+ * 2. Each open socket gets a Close frame behind all that was sent before. The Close frames are spread over `overMs`;
+ *    until a socket gets its own, the socket goes on as before. From the last Close frame on, all sockets together have
+ *    `timeoutMs` to close.
  * 3. The topics close when the last connection has ended, because a socket that closes still tells other processes that
  *    it has left. The topics close before the services, because a service may own the client of the broker.
  * 4. Connections that are still open after `timeoutMs` are cut. Their `close` events come a moment later. A request
@@ -48,24 +51,29 @@ const LAST_RESPONSES_MS = 1_000;
 export async function shutDown(parts: ShutdownParts, options: Required<CloseOptions>): Promise<CloseResult> {
   const { listener, attachedServers, httpRoutes, webSocketRoutes, pubSub } = parts;
   const { registry } = webSocketRoutes;
-  const { code, reason, timeoutMs } = options;
+  const { code, reason, timeoutMs, overMs } = options;
 
   webSocketRoutes.refuseNew();
   httpRoutes.close();
-  attachedServers.close();
   const isListenerClosed = listener?.close();
 
   const { closed, terminated } = registry;
-  for (const socket of registry) socket.closeWithApp(code, reason);
+  const goodbyes = spread([...registry], overMs, (socket) => socket.closeWithApp(code, reason));
 
-  const hasEveryoneLeft = Promise.all([isListenerClosed, registry.whenEmpty()]);
+  const isEmpty = registry.whenEmpty();
+  const hasEveryoneLeft = Promise.all([isListenerClosed, isEmpty]);
   const areTopicsClosed = hasEveryoneLeft.then(() => pubSub.close());
 
+  if (overMs > 0) {
+    await Promise.race([goodbyes.done, isEmpty]);
+    goodbyes.stop();
+  }
+  attachedServers.close();
   if (!await settlesWithin(areTopicsClosed, timeoutMs)) {
     for (const socket of registry) socket.terminate();
     const isEveryoneCut = listener?.terminate() ?? true;
     attachedServers.terminateAll();
-    await settlesWithin(isEveryoneCut ? hasEveryoneLeft : registry.whenEmpty(), LAST_EVENTS_MS);
+    await settlesWithin(isEveryoneCut ? hasEveryoneLeft : isEmpty, LAST_EVENTS_MS);
     void pubSub.close();
   }
 

@@ -40,6 +40,8 @@ export type Isolate = (bytes: Uint8Array, frameStart: number, start: number, end
 export interface Codec extends Memory {
   readonly isUtf8: IsUtf8;
   readonly isolate: Isolate;
+  /** A payload of this many bytes or more stays in the chunk that its frame fills. A smaller one is copied faster. */
+  readonly stayFromBytes: number;
   /** Decodes the bytes from `start` to before `end`, which must be ASCII. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
   /** Decodes the bytes from `start` to before `end`, which must be valid UTF-8. A byte order mark is kept. */

@@ -32,6 +32,11 @@ export const RSV1 = 0x40;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
+/** The length of a client's header without a 16-bit or 64-bit length: two bytes and the masking key. */
+export const SHORT_HEADER_BYTES = 6;
+/** The longest payload behind such a header. */
+export const MAX_SHORT_BYTES = 125;
+
 function fault(message: string): never {
   throw new ProtocolError(CloseCode.PROTOCOL_ERROR, message);
 }

@@ -61,6 +61,31 @@ export function unmaskInto(target: Uint8Array, at: number, source: Uint8Array, m
   return allBits | unmaskBytes(target, at + blocksEnd, at + length, maskingKey);
 }
 
+/**
+ * Unmasks a short payload of `source`, with the key that stands in the four octets in front of the payload, and writes
+ * the result to `target` at `at`, which may be the payload's own place.
+ *
+ * @returns what `unmask` returns
+ */
+export function unmaskShort(target: Uint8Array, at: number, source: Uint8Array, start: number, length: number): number {
+  const first = source[start - 4];
+  const second = source[start - 3];
+  const third = source[start - 2];
+  const fourth = source[start - 1];
+  const end = start + length;
+  let allBits = 0;
+  let from = start;
+  let to = at;
+  for (; from <= end - 4; from += 4, to += 4) {
+    allBits |= (target[to] = source[from] ^ first) | (target[to + 1] = source[from + 1] ^ second) |
+      (target[to + 2] = source[from + 2] ^ third) | (target[to + 3] = source[from + 3] ^ fourth);
+  }
+  if (from < end) allBits |= target[to] = source[from] ^ first;
+  if (from + 1 < end) allBits |= target[to + 1] = source[from + 1] ^ second;
+  if (from + 2 < end) allBits |= target[to + 2] = source[from + 2] ^ third;
+  return allBits;
+}
+
 /** Unmasks in JavaScript, as is done for all payloads but large ones. Parameters and result are those of `unmask`. */
 export function unmaskSmall(bytes: Uint8Array, start: number, end: number, maskingKey: number): number {
   if (end - start < WORDS_FROM_BYTES) return unmaskBytes(bytes, start, end, maskingKey);

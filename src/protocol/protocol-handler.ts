@@ -1,5 +1,5 @@
 /** The interface between `ServerProtocol` and the code around it, and the states of a connection. */
-import { Opcode } from "./opcode.ts";
+import type { Opcode } from "./opcode.ts";
 
 /**
  * What `ServerProtocol` calls: with everything that it has read, with the frames that it has to send, and to share the

@@ -3,9 +3,9 @@ import { ByteQueue } from "./byte-queue.ts";
 import { CloseCode, type CloseStatus, decodeClose, encodeClose, MAX_CONTROL_PAYLOAD_BYTES } from "./close.ts";
 import type { Codec } from "./codec.ts";
 import { ProtocolError } from "./errors.ts";
-import { decodeHeader, type FrameHeader } from "./frame-header.ts";
+import { decodeHeader, type FrameHeader, MAX_SHORT_BYTES, SHORT_HEADER_BYTES } from "./frame-header.ts";
 import { HEADROOM_FROM_BYTES, noteHeadroom } from "./headroom.ts";
-import { unmask } from "./mask.ts";
+import { unmask, unmaskShort } from "./mask.ts";
 import { checkMessageBytes, invalidText, type MessageLimits, PartialMessage } from "./message.ts";
 import { isControl, isData, Opcode } from "./opcode.ts";
 import type { Inflater } from "./permessage-deflate.ts";
@@ -276,6 +276,11 @@ export class ServerProtocol {
       }
       let header = this.#header;
       if (header === undefined) {
+        const shortEnd = this.#readShort(bytes, at, end);
+        if (shortEnd !== NOT_SHORT) {
+          at = shortEnd;
+          continue;
+        }
         header = decodeHeader(bytes, at, end);
         if (header === undefined) break;
         this.#checkOrder(header);
@@ -292,6 +297,37 @@ export class ServerProtocol {
     }
     this.#framesUntilCheck = framesUntilCheck;
     return at;
+  }
+
+  /**
+   * Reads a short message as most messages are: one frame of less than 126 bytes, not compressed, that lies in the
+   * chunk. Such a frame needs no object for its header, and its bytes are unmasked while they are copied.
+   *
+   * @returns where the frame ends, or `NOT_SHORT` for every other frame, of which nothing is read
+   */
+  #readShort(bytes: Uint8Array, start: number, end: number): number {
+    const payloadStart = start + SHORT_HEADER_BYTES;
+    if (payloadStart > end) return NOT_SHORT;
+    // FIN and the mask bit must be set, and nothing else beside the opcode and the length.
+    const opcode = bytes[start] ^ 0x80;
+    const length = bytes[start + 1] ^ 0x80;
+    const payloadEnd = payloadStart + length;
+    if (opcode !== Opcode.TEXT && opcode !== Opcode.BINARY || length > MAX_SHORT_BYTES || payloadEnd > end) {
+      return NOT_SHORT;
+    }
+    if (this.#message !== undefined || length > this.#limits.maxMessageBytes) return NOT_SHORT;
+    if (opcode === Opcode.TEXT) {
+      const allBits = unmaskShort(bytes, payloadStart, bytes, payloadStart, length);
+      this.#readText(bytes, payloadStart, payloadEnd, (allBits & 0x80) === 0);
+      return payloadEnd;
+    }
+    const codec = this.#codec;
+    if (length >= codec.stayFromBytes && start === 0 && payloadEnd === end) return NOT_SHORT;
+    const payload = codec.allocate(length);
+    unmaskShort(payload, 0, bytes, payloadStart, length);
+    this.#completedUnits++;
+    this.#handler.onBinary(payload);
+    return payloadEnd;
   }
 
   /** Lets others have their turn when this connection has had its own. True when reading has stopped for that. */
@@ -485,4 +521,6 @@ export class ServerProtocol {
 }
 
 const NO_BYTES = new Uint8Array(0);
+/** What `#readShort` returns for a frame that it does not read. */
+const NOT_SHORT = -1;
 const CONTROL_LIMITS: MessageLimits = { maxMessageBytes: MAX_CONTROL_PAYLOAD_BYTES, maxFragments: 1 };

@@ -1,5 +1,6 @@
 import type { MessageLimits } from "../protocol/message.ts";
 import type { ConnectionTimers } from "./timers/connection-timers.ts";
+import type { RateLimiter } from "./timers/rate-limiter.ts";
 
 /** The limits and timers of a connection. */
 export interface ConnectionSettings extends MessageLimits {
@@ -10,6 +11,8 @@ export interface ConnectionSettings extends MessageLimits {
   /** A slow consumer's connection fails with 1013, or the messages that do not fit are dropped. */
   readonly slowConsumer: "close" | "drop";
   readonly timers: ConnectionTimers;
+  /** Undefined when messages are read as fast as they come. */
+  readonly rateLimiter?: RateLimiter | undefined;
 }
 
 /**

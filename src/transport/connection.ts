@@ -163,6 +163,11 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     return this.isStarted && this.#protocol.isPaused;
   }
 
+  /** True while the layer above wants a pause, for which `isPaused` need not be the only reason. */
+  get isPauseWanted(): boolean {
+    return this.isPaused;
+  }
+
   get isBusy(): boolean {
     return this.#protocol.isBusy;
   }

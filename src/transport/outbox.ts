@@ -24,8 +24,8 @@
  * - `lastLarge`, `lastLargeOpcode`, `lastLargeFrame`: the newest large message, its opcode, and its frame.
  * - `largeMemory`, `largeReaders`: the memory of that frame, and the raw sockets that have still to read from it. The
  *   memory is used for the next large frame when they have, and stays for the next turns.
- * - `view`, `viewStart`, `viewEnd`: the `Buffer` over the range that was written last. As with the text, the numbers
- *   are left as they are and mean nothing any more.
+ * - `view`, `viewStart`, `viewEnd`: the `Buffer` over the range that was written last. It stays for as long as the
+ *   slab: one message of the same size in each turn is always the same range.
  * - `waiting`: the outboxes that have sent something in this turn.
  * - `isFlushScheduled`: true from `scheduleFlush` until `flushScheduled` runs, which resets it.
  * - `corks`: how many calls of `cork` have no `uncork` yet. `uncork` counts it down.
@@ -84,7 +84,7 @@ const largeReaders: RawSocket[] = [];
 let lastLarge: string | Uint8Array | undefined;
 let lastLargeOpcode = 0;
 let lastLargeFrame: Buffer | undefined;
-/** Sockets with the same range share one `Buffer` over it. */
+/** Sockets and turns with the same range share one `Buffer` over it. */
 let view: Buffer | undefined;
 let viewStart = 0;
 let viewEnd = 0;
@@ -108,13 +108,20 @@ function flushAll(): void {
   // A write may make others send, and their outboxes join the end of this list while the loop runs.
   for (let i = 0; i < waiting.length; i++) waiting[i].flush();
   waiting.length = 0;
-  if (slabReaders.some((raw) => raw.writableLength > 0)) slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  slabReaders.length = 0;
+  if (slabReaders.length > 0) leaveSlab();
   slabEnd = 0;
   lastText = undefined;
   for (let i = 0; i < recent.length; i++) recent[i].payload = undefined;
   lastLarge = undefined;
   lastLargeFrame = undefined;
+}
+
+/** Takes a new slab if a raw socket has still to read from this one. */
+function leaveSlab(): void {
+  const isRead = slabReaders.some((raw) => raw.writableLength > 0);
+  slabReaders.length = 0;
+  if (!isRead) return;
+  slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
   view = undefined;
 }
 
@@ -201,7 +208,12 @@ export class Outbox {
 
   /** Sends a text message. */
   sendText(text: string): void {
-    if (text === lastText) return this.#add(lastTextStart, lastTextEnd);
+    if (text === lastText) {
+      const start = this.#join(lastTextStart, lastTextEnd);
+      lastTextEnd += start - lastTextStart;
+      lastTextStart = start;
+      return this.#add(lastTextStart, lastTextEnd);
+    }
     const most = text.length * MAX_UTF8_BYTES_PER_CHAR;
     if (most >= LARGE_FROM_BYTES) {
       const lent = sourceBytesOf(text);
@@ -224,6 +236,9 @@ export class Outbox {
     for (let i = 0; i < recent.length; i++) {
       const encoded = recent[i];
       if (encoded.payload === payload && encoded.opcode === opcode && isUnchanged(payload, encoded)) {
+        const start = this.#join(encoded.start, encoded.end);
+        encoded.end += start - encoded.start;
+        encoded.start = start;
         return this.#add(encoded.start, encoded.end);
       }
     }
@@ -374,6 +389,20 @@ export class Outbox {
     }
     this.#end = end;
     this.#waitingBytes += end - start;
+  }
+
+  /**
+   * Returns where a frame of the slab can be added to the waiting frames. Frames that end where the slab ends get a
+   * copy right behind them, so that they stay one range: a burst that repeats a message leaves without being gathered.
+   * The next socket of the same burst finds the copy behind its own frames.
+   */
+  #join(start: number, end: number): number {
+    const copyStart = slabEnd;
+    const copyEnd = copyStart + end - start;
+    if (this.#waitingBytes === 0 || this.#end !== copyStart || copyEnd > SLAB_BYTES) return start;
+    slab.copyWithin(copyStart, start, end);
+    slabEnd = copyEnd;
+    return copyStart;
   }
 
   #takeWaiting(): Buffer {

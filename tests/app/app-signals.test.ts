@@ -70,6 +70,23 @@ describe("signals: true", () => {
     expect((await client.closed()).code).toBe(1001);
   });
 
+  test("options of close in place of true close the app in that way", async () => {
+    const program = appProgram('signals: { code: 1012, reason: "update", overMs: 300 }');
+    const port = await portOf(program);
+    const clients = [await connectTo(port), await connectTo(port)];
+    const times: number[] = [];
+    program.kill("SIGTERM");
+    for (const client of clients) {
+      await client.nextFrame();
+      times.push(performance.now());
+      client.send(close(1012));
+      expect(await client.closed()).toMatchObject({ code: 1012, reason: "update" });
+    }
+    // The second Close frame comes 150 ms after the first.
+    expect(times[1]! - times[0]!).toBeGreaterThan(75);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+  });
+
   test("a second signal ends the process at once", async () => {
     const program = appProgram("signals: true, closeTimeoutMs: 60_000");
     const client = await connectTo(await portOf(program));

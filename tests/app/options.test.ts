@@ -101,6 +101,12 @@ const wrong: Wrong[] = [
   [{ heartbeat: { interval: 5 } }, TypeError, /^heartbeat has no option "interval"; it has intervalMs, timeoutMs$/],
   [{ heartbeat: { intervalMs: 0 } }, RangeError, /^heartbeat\.intervalMs must be a whole number.*got 0$/],
   [{ heartbeat: { timeoutMs: "5" } }, TypeError, /^heartbeat\.timeoutMs must be a whole number.*got "5"$/],
+  [{ signals: "SIGTERM" }, TypeError, /^signals must be true, false, or options of close; got "SIGTERM"$/],
+  [{ signals: null }, TypeError, /^signals must be true, false, or options of close; got null$/],
+  [{ signals: { over: 1 } }, TypeError, /^signals has no option "over"; it has code, reason, timeoutMs, overMs$/],
+  [{ signals: { overMs: -1 } }, RangeError, /^overMs must be a whole number from 0 to \d+; got -1$/],
+  [{ maxAgeMs: 0.5 }, RangeError, /^maxAgeMs must be a whole number.*got 0\.5$/],
+  [{ rateLimit: true }, TypeError, /^rateLimit must be false, or \{ messages, perMs \}; got true$/],
   [{ slowConsumer: "wait" }, TypeError, /^slowConsumer must be "close" or "drop"; got "wait"$/],
   [{ slowConsumer: null }, TypeError, /^slowConsumer must be "close" or "drop"; got null$/],
   [{ logger: {} }, TypeError, /^logger must be false, or an object with debug, info, warn and error; got an object/],
@@ -124,7 +130,7 @@ describe("a wrong option is refused with its value and what would be right", () 
   });
 
   const isForRoutes = ([options]: Wrong): boolean =>
-    NUMBERS.concat("wsOrigins", "slowConsumer").includes(Object.keys(options ?? {})[0]);
+    NUMBERS.concat("wsOrigins", "slowConsumer", "maxAgeMs", "rateLimit").includes(Object.keys(options ?? {})[0]);
 
   test.each(wrong.filter(isForRoutes))("app.ws(path, %o, handler)", async (options, kind, message) => {
     const app = await createApp();

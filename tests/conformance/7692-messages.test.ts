@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { AppOptions } from "../../mod.ts";
-import { ClientCodec, DeflateClient, deflateConnection, framesOf } from "../support/deflate.ts";
+import { ClientCodec, type DeflateClient, deflateConnection, framesOf } from "../support/deflate.ts";
 import { echoServer } from "../support/echo-server.ts";
 import { close, opcodes, pieces, ping } from "../support/frames.ts";
 import { Random } from "../support/random.ts";

@@ -2,6 +2,7 @@
 import type { Example, Examples } from "./example.ts";
 import { authentication } from "./examples/authentication.ts";
 import { backpressure } from "./examples/backpressure.ts";
+import { behindAProxy } from "./examples/behind-a-proxy.ts";
 import { compression } from "./examples/compression.ts";
 import { delivery } from "./examples/delivery.ts";
 import { deploy } from "./examples/deploy.ts";
@@ -19,6 +20,7 @@ export const examples: Readonly<Record<string, Examples>> = {
   "README.md": readme,
   "docs/authentication.md": authentication,
   "docs/backpressure.md": backpressure,
+  "docs/behind-a-proxy.md": behindAProxy,
   "docs/compression.md": compression,
   "docs/delivery.md": delivery,
   "docs/deploy.md": deploy,

@@ -28,7 +28,7 @@ test.each([
   ["docs/a.md", "[one](../mod.ts#L1)", "only pages have anchors"],
   ["docs/a.md", "[one](http://example.com)", "it should begin with https:"],
   ["docs/a.md", "[one](https://)", "it is no address"],
-  ["README.md", "[one](docs/delivery.md)", `a package lacks this file; write ${address}/blob/main/docs/delivery.md`],
+  ["README.md", "[one](examples/cors.ts)", `a package lacks this file; write ${address}/blob/main/examples/cors.ts`],
   ["README.md", `[one](${address}/blob/main/docs/none.md)`, "there is no such file"],
   ["README.md", `[one](${address}/blob/main/README.md#none)`, "README.md has no heading with this anchor"],
   ["README.md", `[one](${address}/wiki)`, "it leads neither to a file of the main branch nor to the issues"],

@@ -29,7 +29,7 @@ function faultOf(page: Page, target: string): string | undefined {
   if (path === "") return faultOfAnchor(page, anchor!);
   const file = posix.join(posix.dirname(page.path), path!);
   // npm and JSR show the README beside the files of the package, and not beside those of the repository.
-  if (page.path === "README.md" && !published.includes(file)) {
+  if (page.path === "README.md" && !published.some((path) => file === path || file.startsWith(`${path}/`))) {
     return `a package lacks this file; write ${address}/blob/main/${file}`;
   }
   return faultOfFile(file, anchor);

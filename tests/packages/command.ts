@@ -12,9 +12,10 @@ export interface CommandResult {
 }
 
 /** Runs a command in the folder `cwd`. Rejects when the command cannot run, takes 50 s, or is ended by a signal. */
-export function run(command: readonly string[], cwd: string): Promise<CommandResult> {
+export function run(command: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<CommandResult> {
   const [executable, ...args] = command;
-  const options = { cwd, timeout: COMMAND_TIMEOUT_MS, env: { ...process.env, NO_COLOR: "1" } };
+  const maxBuffer = 16 * 1024 * 1024;
+  const options = { cwd, maxBuffer, timeout: COMMAND_TIMEOUT_MS, env: { ...process.env, NO_COLOR: "1", ...env } };
   return new Promise((resolve, reject) => {
     const child = execFile(executable!, args, options, (error, stdout, stderr) => {
       if (child.exitCode === null) reject(error);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { loadSimd } from "../../src/protocol/mask-simd.ts";
-import { rotateKey, unmask, unmaskInto, unmaskSmall } from "../../src/protocol/mask.ts";
+import { rotateKey, unmask, unmaskInto, unmaskShort, unmaskSmall } from "../../src/protocol/mask.ts";
 import { hex } from "../support/hex.ts";
 
 const keys = ["00000000", "ffffffff", "9b24e750", "00000080", "80000000", "37fa213d"].map((digits) => hex(digits));
@@ -73,6 +73,37 @@ describe("unmask agrees with its slow twin over every alignment, key and key off
     expect(differences(size, unmaskSmall)).toEqual([]);
   });
 });
+
+describe.each([["in its own place", true], ["into other memory", false]])(
+  "unmaskShort agrees with its slow twin, %s",
+  (_name, isInPlace) => {
+    test.each(keys.map((key) => [key.toString("hex"), key] as const))(
+      "for 0 to 125 bytes and the key %s",
+      (_hex, key) => {
+        for (let size = 0; size <= 125; size++) {
+          for (const at of [4, 5, 6, 7]) {
+            const masked = payload(size);
+            const expected = slowTwin(masked, key, 0);
+            const source = Buffer.alloc(size + 12, 0xa5);
+            key.copy(source, at - 4);
+            masked.copy(source, at);
+            const before = Buffer.from(source);
+            const target = isInPlace ? source : Buffer.alloc(size + 12, 0x5a);
+            const to = isInPlace ? at : 2;
+            const around = Buffer.from(target);
+            const allBits = unmaskShort(target, to, source, at, size);
+            expected.octets.copy(around, to);
+            expect([target.equals(around), isInPlace || source.equals(before), allBits & 0xff]).toEqual([
+              true,
+              true,
+              expected.or,
+            ]);
+          }
+        }
+      },
+    );
+  },
+);
 
 describe("unmaskInto changes neither the source nor the target's other bytes", () => {
   const key = hex("9b24e750");

@@ -51,7 +51,11 @@ describe("memory that is handed out", () => {
     ["fragments", chunkOf(...fragmented(opcodes.binary, ["a", "b"])), true],
     ["a binary message and a text", chunkOf(text("a"), binary("b")), true],
     ["a Ping and a text", chunkOf(ping("a"), text("b")), true],
-    ["a binary message", alone(binary("b")), false],
+    ...[1, 64, 65, 125].map((size): [string, Uint8Array, boolean] => [
+      `a binary message of ${size} bytes`,
+      alone(binary("b".repeat(size))),
+      size < codec.stayFromBytes,
+    ]),
   ])("is free again, or not, with the chunk of %s", (_name, chunk, isFree) => {
     expect(record().protocol.receive(chunk)).toBe(isFree);
   });

@@ -42,10 +42,16 @@ export function fetchJazzer(): string {
   return realpathSync(fetchFromNpm("@jazzer.js/core@4", "command -v jazzer"));
 }
 
+/** What `fetchFromNpm` has found in this process. Each call of npx takes more than a second. */
+const fetched = new Map<string, string>();
+
 /** The output of a shell command that finds the programs of a package from npm in front of all others. */
 function fetchFromNpm(npmPackage: string, command: string): string {
+  const known = fetched.get(npmPackage);
+  if (known !== undefined) return known;
   const npx = ["--yes", "--package", npmPackage, "-c", command];
   const { status, stdout, stderr, error } = spawnSync("npx", npx, { encoding: "utf8", timeout: FETCH_TIMEOUT_MS });
   if (status !== 0) throw new Error(`npx could not provide ${npmPackage}: ${error?.message ?? stderr.trim()}`);
+  fetched.set(npmPackage, stdout.trim());
   return stdout.trim();
 }

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import type { ConnectionHandler, ConnectionSettings } from "../../src/transport/connection-handler.ts";
 import { Connection } from "../../src/transport/connection.ts";
+import { RateLimitedConnection } from "../../src/transport/rate-limited-connection.ts";
 import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
 import { upgradeServer } from "./app.ts";
 import { text } from "./frames.ts";
@@ -86,7 +87,11 @@ export interface Pair {
 export async function pair(settings: Partial<ConnectionSettings> = {}, options: ConnectOptions = {}): Promise<Pair> {
   const { raw, head, client } = await (await upgradeServer()).connect(options);
   const recorder = new Recorder();
-  return { raw, client, recorder, connection: new Connection(raw, head, { ...SETTINGS, ...settings }, recorder) };
+  const all = { ...SETTINGS, ...settings };
+  const connection = all.rateLimiter === undefined
+    ? new Connection(raw, head, all, recorder)
+    : new RateLimitedConnection(raw, head, all, recorder, undefined, all.rateLimiter);
+  return { raw, client, recorder, connection };
 }
 
 /** Lets bytes go to another socket and back that many times, so that all bytes that were on their way have arrived. */

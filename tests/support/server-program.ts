@@ -19,6 +19,8 @@ export interface ServerKind {
   readonly name: string;
   /** The arguments of its command line. `folder` is an empty folder for its data. */
   arguments(port: number, folder: string): string[];
+  /** More variables of its environment. */
+  environment?(folder: string): Record<string, string>;
   /** Matches the output of the program once it listens. */
   readonly ready: RegExp;
 }
@@ -39,8 +41,9 @@ export function isInstalled({ name }: ServerKind): boolean {
 /** One server, which may run or not. */
 export class ServerProgram {
   readonly port: number;
+  /** The folder for its data. */
+  readonly folder: string;
   readonly #kind: ServerKind;
-  readonly #folder: string;
   #child: ChildProcess | undefined;
 
   /** Prepares a server, with a free port and a folder. `start` starts it. */
@@ -51,15 +54,16 @@ export class ServerProgram {
   private constructor(kind: ServerKind, port: number, folder: string) {
     this.#kind = kind;
     this.port = port;
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   /** Starts the server, unless it runs already. Resolves when it listens. */
   async start(): Promise<this> {
     if (this.#child !== undefined) return this;
     const { name, ready } = this.#kind;
-    const args = this.#kind.arguments(this.port, this.#folder);
-    const child = this.#child = spawn(pathOf(name)!, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const args = this.#kind.arguments(this.port, this.folder);
+    const env = { ...process.env, ...this.#kind.environment?.(this.folder) };
+    const child = this.#child = spawn(pathOf(name)!, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let output = "";
     const read = (chunk: Buffer): void => {
@@ -88,6 +92,11 @@ export class ServerProgram {
     return this.#end("SIGKILL");
   }
 
+  /** Sends a signal to the server, which goes on. */
+  signal(signal: NodeJS.Signals): void {
+    process.kill(this.#child!.pid!, signal);
+  }
+
   /** Stops all threads of the server, which keeps its connections. Resolves when the last thread stands still. */
   async pause(): Promise<void> {
     const pid = this.#child!.pid!;
@@ -97,8 +106,8 @@ export class ServerProgram {
 
   /** Removes the data of a server that does not run. */
   async wipe(): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
-    await mkdir(this.#folder);
+    await rm(this.folder, { recursive: true, force: true });
+    await mkdir(this.folder);
   }
 
   /** Lets a paused server go on. */
@@ -109,7 +118,7 @@ export class ServerProgram {
   /** Kills the server and removes its folder. */
   async dispose(): Promise<void> {
     await this.kill();
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -27,14 +27,30 @@ describe("one write a turn", () => {
     expect(await client.nextMessage()).toBe("alone");
   });
 
-  test("16 messages to each of 20 sockets are 20 writes of the same bytes", async () => {
+  test.each<[string, (string | Buffer)[]]>([
+    ["different texts", Array.from({ length: 16 }, (_, i) => `to everyone: ${i}`)],
+    ["one text", Array<string>(16).fill("tick")],
+    ["one array of bytes", Array<Buffer>(16).fill(Buffer.from("tick"))],
+    ["two texts and bytes", ["a", "a", "b", Buffer.from("c"), "b", "b", "a", "a", Buffer.from("c"), "a"]],
+  ])("a burst to each of 20 sockets is 20 writes of the same bytes: %s", async (_name, messages) => {
     const all = await ends(20);
     const writes = all.map(({ raw }) => vi.spyOn(raw, "write"));
-    const texts = Array.from({ length: 16 }, (_, i) => `to everyone: ${i}`);
-    for (const text of texts) for (const { outbox } of all) outbox.sendText(text);
-    for (const { client } of all) expect(await nextMessages(client, 16)).toEqual(texts);
+    for (const message of messages) {
+      for (const { outbox } of all) {
+        if (typeof message === "string") outbox.sendText(message);
+        else outbox.sendBytes(Opcode.BINARY, message);
+      }
+    }
+    for (const { client } of all) expect(await nextMessages(client, messages.length)).toEqual(messages);
     expect(writes.map(({ mock }) => mock.calls.length)).toEqual(Array(20).fill(1));
     expect(new Set(writes.map(({ mock }) => mock.calls[0][0])).size).toBe(1);
+  });
+
+  test("a message that is repeated beyond the end of the slab arrives each time, to each socket in turn", async () => {
+    const all = await ends(3);
+    const [message, count] = ["again ".repeat(100), 150];
+    for (const { outbox } of all) for (let i = 0; i < count; i++) outbox.sendText(message);
+    for (const { client } of all) expect(await nextMessages(client, count)).toEqual(Array(count).fill(message));
   });
 
   test("frames wait while the outboxes are corked", async () => {

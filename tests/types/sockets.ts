@@ -128,6 +128,10 @@ await app.inject(42);
 
 // Options.
 await createApp({ signals: true, heartbeat: false, logger: false, tls: { key: "", cert: "" } });
+await createApp({ signals: { code: 1012, overMs: 20_000 }, maxAgeMs: 1, rateLimit: { messages: 1, perMs: 1 } });
+await createApp({ maxAgeMs: false, rateLimit: false });
+// @ts-expect-error -- a rate is a number of messages and a time
+await createApp({ rateLimit: { messages: 1 } });
 // @ts-expect-error -- there is no option "wsOrigin"
 await createApp({ wsOrigin: "https://mysite.com" });
 // @ts-expect-error -- a time is a number

@@ -6,6 +6,7 @@ import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../../protocol/close.ts";
 import type { ConnectionHandler, ConnectionSettings, SendResult } from "../../transport/connection-handler.ts";
 import { Connection } from "../../transport/connection.ts";
 import type { NegotiatedDeflate } from "../../transport/deflate/negotiated-deflate.ts";
+import { RateLimitedConnection } from "../../transport/rate-limited-connection.ts";
 import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
@@ -78,7 +79,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     this.data = data;
     this.remoteAddress = agreed.ip;
     this.#settings = settings;
-    this.#connection = new Connection(raw, head, settings, this, agreed.compression);
+    const { rateLimiter } = settings;
+    this.#connection = rateLimiter === undefined
+      ? new Connection(raw, head, settings, this, agreed.compression)
+      : new RateLimitedConnection(raw, head, settings, this, agreed.compression, rateLimiter);
   }
 
   protected get owner(): string {
@@ -259,7 +263,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
 
   #openInbox(): Inbox {
     if (this.#inbox !== undefined) return this.#inbox;
-    this.#inbox = new Inbox(this, this.isPaused);
+    this.#inbox = new Inbox(this, this.#connection.isPauseWanted);
     if (this.#closeDetails !== undefined) this.#finishInbox(this.#closeDetails);
     return this.#inbox;
   }

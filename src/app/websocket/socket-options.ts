@@ -1,6 +1,7 @@
 /** The options that an app has for all its WebSocket routes, and a route for itself: their defaults and their check. */
 import type { CompressionSettings } from "../../transport/deflate/negotiated-deflate.ts";
-import { checkNames, limit, throwInvalidOption } from "../common/validate.ts";
+import type { RateLimit } from "../../transport/timers/rate-limiter.ts";
+import { checkNames, isObject, limit, throwInvalidOption, timeoutMs } from "../common/validate.ts";
 import { type CompressionOptions, resolveCompression } from "./compression-options.ts";
 import { compileOrigins, type OriginCheck, type WsOrigins } from "./origins.ts";
 
@@ -38,6 +39,55 @@ export interface SocketOptions {
    */
   highWaterMark?: number | undefined;
   /**
+   * How many messages are read from one socket: `messages` at once, and after that `messages` in each `perMs`
+   * milliseconds, evenly. `{ messages: 100, perMs: 1_000 }` reads 100 messages at once, and then one every 10 ms.
+   *
+   * A client that sends more is not punished. Nothing is lost, and the socket stays open: reading pauses until there is
+   * room for the next message, so that TCP slows the client down. The pause comes between two messages, and lasts
+   * `perMs / messages` milliseconds, or up to 20 when that is more. `pause()` and `resume()` work besides it. The
+   * heartbeat does not judge the client while reading is paused.
+   *
+   * Pings, Pongs and the fragments of a message are not counted. As during every pause, they wait, as does the client's
+   * Close. When the client has ended its side of the TCP connection, what it has sent is read on at the same pace for
+   * at most `closeTimeoutMs`. When the server closes the socket, the limit ends.
+   *
+   * `false` turns the limit of the app off for one route. Default: no limit.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp({ rateLimit: { messages: 100, perMs: 1_000 } });
+   * app.ws("/chat", { rateLimit: { messages: 5, perMs: 10_000 } }, (socket) => {
+   *   socket.subscribe("chat");
+   *   socket.on("message", (text) => socket.publish("chat", text));
+   * });
+   * ```
+   */
+  rateLimit?: { messages: number; perMs: number } | false | undefined;
+  /**
+   * How old a connection may become, in milliseconds, counted from its handshake. Then its socket is closed with 1001,
+   * behind all that was sent before, and the client connects again: so connections spread over new processes behind a
+   * load balancer, and a client shows its credentials again after some time.
+   *
+   * The sockets that have come together do not leave together: each is closed at a moment of its own, which chance
+   * chooses between four fifths of this age and all of it. The reason of the Close frame tells clients that their
+   * connection was too old. A client that does not answer is cut after `closeTimeoutMs`.
+   *
+   * `false` turns the age of the app off for one route. Default: connections may become as old as they like.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp({ maxAgeMs: 3_600_000 }); // an hour
+   * app.ws("/chat", (socket) => {
+   *   socket.on("message", (text) => socket.send(text));
+   * });
+   * ```
+   */
+  maxAgeMs?: number | false | undefined;
+  /**
    * Whether messages are compressed with permessage-deflate (RFC 7692), for clients that offer it: `true`, `false`, or
    * {@link CompressionOptions}. Default `false`.
    */
@@ -53,6 +103,10 @@ export interface ResolvedSocketOptions {
   readonly maxBufferedBytes: number;
   readonly slowConsumer: "close" | "drop";
   readonly highWaterMark: number;
+  /** Undefined when messages are read as fast as they come. */
+  readonly rateLimit: RateLimit | undefined;
+  /** Undefined when connections may become as old as they like. */
+  readonly maxAgeMs: number | undefined;
   /** Undefined when messages are not compressed. */
   readonly compression: CompressionSettings | undefined;
 }
@@ -64,6 +118,8 @@ export const SOCKET_DEFAULTS: ResolvedSocketOptions = {
   maxBufferedBytes: 16 * 1024 * 1024,
   slowConsumer: "close",
   highWaterMark: 64 * 1024,
+  rateLimit: undefined,
+  maxAgeMs: undefined,
   compression: undefined,
 };
 
@@ -74,6 +130,8 @@ export const SOCKET_OPTION_NAMES = [
   "maxBufferedBytes",
   "slowConsumer",
   "highWaterMark",
+  "rateLimit",
+  "maxAgeMs",
   "compression",
 ];
 
@@ -103,6 +161,28 @@ export function resolveSocketOptions(
     maxBufferedBytes: limit("maxBufferedBytes", options.maxBufferedBytes, defaults.maxBufferedBytes),
     slowConsumer,
     highWaterMark: limit("highWaterMark", options.highWaterMark, defaults.highWaterMark),
+    rateLimit: options.rateLimit === undefined ? defaults.rateLimit : resolveRateLimit(options.rateLimit),
+    maxAgeMs: options.maxAgeMs === undefined ? defaults.maxAgeMs : resolveMaxAge(options.maxAgeMs),
     compression: options.compression === undefined ? defaults.compression : resolveCompression(options.compression),
   });
+}
+
+function resolveRateLimit(value: NonNullable<SocketOptions["rateLimit"]>): RateLimit | undefined {
+  if (value === false) return undefined;
+  if (!isObject(value)) throwInvalidOption("rateLimit", value, "false, or { messages, perMs }");
+  checkNames("rateLimit", value, ["messages", "perMs"]);
+  const { messages, perMs } = value;
+  for (const [name, given] of Object.entries({ messages, perMs })) {
+    if (given === undefined) throwInvalidOption(`rateLimit.${name}`, given, "a whole number from 1 on");
+  }
+  return Object.freeze({
+    messages: limit("rateLimit.messages", messages, NaN),
+    perMs: timeoutMs("rateLimit.perMs", perMs, NaN),
+  });
+}
+
+function resolveMaxAge(value: number | false): number | undefined {
+  if (value === false) return undefined;
+  if (typeof value !== "number") throwInvalidOption("maxAgeMs", value, "false, or a whole number of milliseconds");
+  return timeoutMs("maxAgeMs", value, NaN);
 }

@@ -116,7 +116,10 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
   readonly extensions: string;
   /** The number of bytes, frame headers included, that were sent but that the operating system has not taken yet. */
   readonly bufferedAmount: number;
-  /** True while reading is paused: by `pause()`, or because too many messages wait for a reader. */
+  /**
+   * True while reading is paused: by `pause()`, because too many messages wait for a reader, or because of the option
+   * `rateLimit`.
+   */
   readonly isPaused: boolean;
   /**
    * The application's own value for this connection. It begins as the value that the route's `upgrade` hook has
@@ -167,7 +170,10 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    */
   pause(): void;
 
-  /** Starts reading again after `pause()`. Does not end a pause that lasts because too many messages wait. */
+  /**
+   * Starts reading again after `pause()`. Does not end a pause that lasts because too many messages wait, or because of
+   * the option `rateLimit`.
+   */
   resume(): void;
 
   /**

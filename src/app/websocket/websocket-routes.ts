@@ -31,6 +31,7 @@ import { type RouteMatch, Router } from "../http/router.ts";
 import type { ProxyPredicate } from "../http/trust-proxy.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
+import { AgeLimit } from "./age-limit.ts";
 import { OriginChecker } from "./origin-checker.ts";
 import type { OriginCheck } from "./origins.ts";
 import { checkRouteOptions, ROUTE_OPTION_NAMES, type RouteOptions } from "./route-options.ts";
@@ -51,6 +52,7 @@ interface SocketRoute {
   readonly isOriginAllowed: OriginCheck | undefined;
   readonly settings: ServerSocketSettings;
   readonly compression: DeflateNegotiator | undefined;
+  readonly ageLimit: AgeLimit | undefined;
 }
 
 /** The longest body of a `Response` that refuses a handshake. The whole body is read into memory before it is sent. */
@@ -91,6 +93,7 @@ export class WebSocketRoutes {
   readonly #timers: ConnectionTimers;
   readonly #pubSub: PubSub<ServerSocket>;
   readonly #originChecker: OriginChecker;
+  readonly #ageLimits: AgeLimit[] = [];
   #isClosing = false;
 
   constructor(options: WebSocketRoutesOptions, pubSub: PubSub<ServerSocket>) {
@@ -109,12 +112,17 @@ export class WebSocketRoutes {
     }
     const resolved = resolveSocketOptions(where, options, this.#options, ROUTE_OPTION_NAMES);
     checkRouteOptions(where, options);
+    const ageLimit = resolved.maxAgeMs === undefined ? undefined : new AgeLimit(resolved.maxAgeMs);
     const settings: ServerSocketSettings = {
       ...resolved,
       timers: this.#timers,
+      rateLimiter: resolved.rateLimit && this.#timers.addRateLimiter(resolved.rateLimit),
       logger: this.#options.logger,
       pubSub: this.#pubSub,
-      onClosed: (socket, wasClean) => this.registry.delete(socket, wasClean),
+      onClosed: (socket, wasClean) => {
+        ageLimit?.delete(socket);
+        this.registry.delete(socket, wasClean);
+      },
     };
     const { subprotocols = [], upgrade: hook } = options;
     this.#routes.add(path, {
@@ -124,7 +132,9 @@ export class WebSocketRoutes {
       isOriginAllowed: resolved.isOriginAllowed,
       settings,
       compression: resolved.compression && new DeflateNegotiator(resolved.compression),
+      ageLimit,
     });
+    if (ageLimit !== undefined) this.#ageLimits.push(ageLimit);
   }
 
   /** Tells whether a path belongs to a WebSocket route. Throws as `Router.match` does. */
@@ -169,6 +179,7 @@ export class WebSocketRoutes {
   /** Stops the timers of all connections, at the end of the app. */
   stop(): void {
     this.#timers.stop();
+    for (const ageLimit of this.#ageLimits) ageLimit.clear();
   }
 
   /** Responds to a handshake: at once, or when the hook of its route has decided. */
@@ -265,6 +276,7 @@ export class WebSocketRoutes {
 
   #open({ view, services, route }: Candidate, socket: ServerSocket): void {
     this.registry.add(socket);
+    route.ageLimit?.add(socket);
     try {
       // A framework that the hook has called may have put its own parts in place of those of the URL.
       view.restore(["ip", "protocol", "host"]);

@@ -1,6 +1,7 @@
 import { Deadlines } from "./deadlines.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import { MessageDeadlines } from "./message-deadlines.ts";
+import { type RateLimit, RateLimiter } from "./rate-limiter.ts";
 
 /** The part of a connection that its timers need. */
 export interface TimedConnection {
@@ -30,6 +31,7 @@ export class ConnectionTimers {
   readonly closings: Deadlines<TimedConnection>;
   /** The time from one look to the next at a paused connection whose runtime reads on into memory. */
   readonly pauses: Deadlines<TimedConnection>;
+  readonly #rateLimiters: RateLimiter[] = [];
 
   constructor({ heartbeat, messageTimeoutMs, closeTimeoutMs }: TimerOptions) {
     this.heartbeat = heartbeat === false ? undefined : new Heartbeat(heartbeat);
@@ -38,11 +40,19 @@ export class ConnectionTimers {
     this.messages = new MessageDeadlines(messageTimeoutMs);
   }
 
+  /** Makes the rate limiter of a route. */
+  addRateLimiter(limit: RateLimit): RateLimiter {
+    const limiter = new RateLimiter(limit);
+    this.#rateLimiters.push(limiter);
+    return limiter;
+  }
+
   /** Stops all timers. */
   stop(): void {
     this.heartbeat?.clear();
     this.messages.clear();
     this.closings.clear();
     this.pauses.clear();
+    for (const limiter of this.#rateLimiters) limiter.clear();
   }
 }

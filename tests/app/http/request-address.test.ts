@@ -5,7 +5,7 @@
 
 import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
-import { HttpError } from "../../../src/app/http/http-error.ts";
+import type { HttpError } from "../../../src/app/http/http-error.ts";
 import {
   adoptAuthority,
   checkAddress,

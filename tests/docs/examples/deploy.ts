@@ -50,11 +50,12 @@ export const deploy: Examples = {
       expect(terminationGracePeriodSeconds).toBeGreaterThan(container.lifecycle.preStop.sleep.seconds + closeSeconds);
     },
   },
-  "behind-a-proxy ts": {
-    run: async ({ one }) => {
-      one.get("/", (req: { ip: string }) => req.ip);
-      const headers = { "X-Forwarded-For": "192.0.2.1" };
-      expect(await (await one.inject(new Request("http://app/", { headers }))).text()).toBe("192.0.2.1");
+  "say-goodbye-over-a-time ts": {
+    run: async ({ app }) => {
+      app.ws("/", () => {});
+      const client = await app.inject("/");
+      process.emit("SIGTERM");
+      expect(await client.closed).toEqual({ code: 1001, reason: "" });
     },
   },
   "certificates ts": {

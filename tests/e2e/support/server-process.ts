@@ -35,10 +35,16 @@ export interface ServerProcess {
  *
  * @param script the path of the server in the repository; it must print its address once it listens
  * @param port passed on as PORT; default: 0, which is any free port
+ * @param variables more variables of its environment
  */
-export async function startServer(runtime: RuntimeName, script: string, port = 0): Promise<ServerProcess> {
+export async function startServer(
+  runtime: RuntimeName,
+  script: string,
+  port = 0,
+  variables: Record<string, string> = {},
+): Promise<ServerProcess> {
   const [command, ...args] = [...COMMANDS[runtime], fileURLToPath(new URL(script, ROOT))];
-  const env = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH}`, PORT: String(port) };
+  const env = { ...process.env, PATH: `${BIN}${delimiter}${process.env.PATH}`, PORT: String(port), ...variables };
   const child = spawn(command!, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const { promise: exit, resolve: exited } = Promise.withResolvers<number | null>();
   child.once("exit", exited);

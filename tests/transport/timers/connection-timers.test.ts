@@ -61,7 +61,10 @@ test("stop stops all timers", () => {
   timers.closings.add(each);
   timers.pauses.add(each);
   timers.heartbeat!.add({ isAlive: true, sendPing() {}, onHeartbeatTimeout() {} });
-  expect(vi.getTimerCount()).toBe(4);
+  for (let route = 0; route < 2; route++) {
+    timers.addRateLimiter({ messages: 1, perMs: 1_000 }).wait({ onRoom: () => void each.looks++ });
+  }
+  expect(vi.getTimerCount()).toBe(6);
   timers.stop();
   expect(vi.getTimerCount()).toBe(0);
   vi.advanceTimersByTime(10_000);
