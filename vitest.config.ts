@@ -1,14 +1,15 @@
 import { defineConfig } from "vitest/config";
 import { projectsOf } from "./tests/runner/projects.ts";
 import { SlowFilesFirst } from "./tests/runner/sequencer.ts";
+import { WORKERS } from "./tests/runner/workers.ts";
 
 /** The options of every set of files. */
 export const options = {
   // Vitest's fork pool needs an IPC channel that Bun does not have; its workers are Bun threads instead.
   pool: process.versions.bun ? "threads" as const : "forks" as const,
-  // Threads share the memory of a process, which some tests measure. `npm test` runs as many processes of Bun as the
-  // machine has cores, and each takes a share of the files.
-  maxWorkers: process.versions.bun ? 1 : "100%",
+  // Threads share the memory of a process, which some tests measure. `npm test` runs as many processes of Bun instead,
+  // and each takes a share of the files.
+  maxWorkers: process.versions.bun ? 1 : WORKERS,
   allowOnly: false,
   expect: { requireAssertions: true },
   tags: [{
