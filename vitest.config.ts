@@ -1,22 +1,34 @@
 import { defineConfig } from "vitest/config";
+import { projectsOf } from "./tests/runner/projects.ts";
+import { SlowFilesFirst } from "./tests/runner/sequencer.ts";
+import { WORKERS } from "./tests/runner/workers.ts";
+
+/** The options of every set of files. */
+export const options = {
+  // Vitest's fork pool needs an IPC channel that Bun does not have; its workers are Bun threads instead.
+  pool: process.versions.bun ? "threads" as const : "forks" as const,
+  // Threads share the memory of a process, which some tests measure. `npm test` runs as many processes of Bun instead,
+  // and each takes a share of the files.
+  maxWorkers: process.versions.bun ? 1 : WORKERS,
+  allowOnly: false,
+  expect: { requireAssertions: true },
+  tags: [{
+    name: "heavy",
+    description: "Runs code so often that mutation testing, which counts its steps, leaves it out.",
+  }],
+  testTimeout: 20_000,
+  hookTimeout: 20_000,
+};
 
 export default defineConfig({
   test: {
-    include: ["tests/**/*.test.ts"],
-    exclude: ["tests/chaos/**", "tests/docs/**", "tests/e2e/**", "tests/fuzz/**", "tests/packages/**"],
-    // Vitest's fork pool needs an IPC channel that Bun does not have; its workers are Bun threads instead.
-    pool: process.versions.bun ? "threads" : "forks",
-    // Threads share the memory of a process, which some tests measure. `npm test` runs as many processes of Bun as the
-    // machine has cores, and each takes a share of the files.
-    maxWorkers: process.versions.bun ? 1 : "100%",
-    allowOnly: false,
-    expect: { requireAssertions: true },
-    tags: [{
-      name: "heavy",
-      description: "Runs code so often that mutation testing, which counts its steps, leaves it out.",
-    }],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    ...options,
+    sequence: { sequencer: SlowFilesFirst },
+    projects: projectsOf(
+      options,
+      ["tests/**/*.test.ts"],
+      ["tests/chaos/**", "tests/docs/**", "tests/e2e/**", "tests/fuzz/**", "tests/packages/**"],
+    ),
     // For `npm run coverage`, which needs Node, redis-server and nats-server. Code that runs in child processes only is
     // not counted, nor are the branches that only Deno or Bun takes.
     coverage: {

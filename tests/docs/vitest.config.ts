@@ -1,14 +1,12 @@
 // How the tests of the documentation run. They need the built package: `npm run docs` builds it first.
 
 import { defineConfig } from "vitest/config";
-import base from "../../vitest.config.ts";
+import { options } from "../../vitest.config.ts";
 
 export default defineConfig({
-  ...base,
   test: {
-    ...base.test,
+    ...options,
     include: ["tests/docs/*.test.ts"],
-    exclude: [],
     expect: { requireAssertions: true, poll: { timeout: 15_000 } },
     testTimeout: 60_000,
     // The programs of the pages that ask for a port get any free one.

@@ -1,7 +1,7 @@
 /** The source files whose tests are tested by mutation, and the tests of each. */
 import { globSync } from "node:fs";
 import { matchesGlob } from "node:path";
-import quickConfig from "../../vitest.quick.config.ts";
+import { slowTests } from "../../vitest.quick.config.ts";
 
 /** The engine, and those files of the app that stand between a stranger and the handlers. */
 const SOURCES = [
@@ -20,7 +20,7 @@ export interface Target {
 
 /** The tests that `--quick` leaves out are slow by their nature, and would be run hundreds of times here. */
 function isSlow(test: string): boolean {
-  return quickConfig.test!.exclude!.some((pattern) => matchesGlob(test, pattern));
+  return slowTests.some((pattern) => matchesGlob(test, pattern));
 }
 
 /**

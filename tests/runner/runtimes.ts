@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { realpathSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { DEFAULT_RUNTIME } from "../support/runtime.ts";
+import { WORKERS } from "./workers.ts";
 
 const VITEST = "node_modules/vitest/vitest.mjs";
 const FETCH_TIMEOUT_MS = 180_000;
@@ -24,7 +24,7 @@ export const testRuntimes: readonly TestRuntime[] = [
   { id: "node@22", expected: "node@22", vitest: () => [fetchNode("22"), VITEST] },
   { id: "deno", expected: "deno@2", vitest: () => ["deno", "run", "--allow-all", VITEST] },
   // The workers of vitest are threads under Bun, and some tests measure the memory of the process: one worker each.
-  { id: "bun", expected: "bun@1", vitest: () => ["bun", "--bun", VITEST], processes: availableParallelism() },
+  { id: "bun", expected: "bun@1", vitest: () => ["bun", "--bun", VITEST], processes: WORKERS },
 ];
 
 /** The path of a Node executable of that major version, downloaded once into npm's cache. */
