@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { connect } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type App, createApp } from "../../mod.ts";
+import type { App, AppOptions } from "../../mod.ts";
 import { ask, attachedApp, connectTo, listeningApp, portOf, until } from "../support/app.ts";
 import { close, text } from "../support/frames.ts";
 import { type RawClient, rawRequest, statusOf, upgradeRequest } from "../support/raw-client.ts";
@@ -20,7 +20,7 @@ interface EchoApp {
   readonly clients: readonly RawClient[];
 }
 
-async function echoApp(count: number, options: Parameters<typeof createApp>[0] = {}): Promise<EchoApp> {
+async function echoApp(count: number, options: AppOptions = {}): Promise<EchoApp> {
   const app = await listeningApp({ heartbeat: false, ...options }, (app) => {
     app.ws("/", (socket) => void socket.on("message", (data) => socket.send(data)));
   });
