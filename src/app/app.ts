@@ -30,7 +30,7 @@ import { Listener } from "./server/listener.ts";
 import { renewTls, type TlsOptions, type TlsRenewal } from "./server/tls.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
 import { shutDown } from "./shutdown.ts";
-import type { AppStats, CloseResult } from "./stats.ts";
+import { type AppStats, type CloseResult, readStats } from "./stats.ts";
 import type { RouteOptions } from "./websocket/route-options.ts";
 import type { ServerSocket } from "./websocket/server-socket.ts";
 import type { SocketView } from "./websocket/socket-registry.ts";
@@ -58,6 +58,7 @@ const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 export class App<Services extends object = object> {
   /** A UUID that identifies this app among all apps of all processes. */
   readonly id: string = randomUUID();
+  readonly #createdAtMs = Date.now();
   readonly #options: ResolvedOptions;
   readonly #registry: ServiceRegistry;
   readonly #pubSub: PubSub<ServerSocket>;
@@ -559,13 +560,29 @@ export class App<Services extends object = object> {
     return this;
   }
 
-  /** Returns figures of this moment, see {@link AppStats}. */
+  /**
+   * Returns the figures of this moment: connections and messages by route, what waits to be sent, refusals, closes,
+   * time-outs, the broker and the histories. See {@link AppStats}.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.ws("/chat", (socket) => void socket.send("Welcome"));
+   * setInterval(() => {
+   *   const { connections, bufferedBytes, routes } = app.stats();
+   *   console.log(connections, bufferedBytes, routes["/chat"].receivedMessages);
+   * }, 10_000);
+   * ```
+   */
   stats(): AppStats {
-    const { accepted, refused, registry } = this.#webSocketRoutes;
-    let droppedMessages = 0;
-    for (const socket of registry) droppedMessages += socket.droppedMessages;
-    const { size: topics, brokerStats: broker } = this.#pubSub;
-    return { connections: registry.size, accepted, refused, droppedMessages, topics, broker };
+    return readStats({
+      createdAtMs: this.#createdAtMs,
+      webSocketRoutes: this.#webSocketRoutes,
+      pubSub: this.#pubSub,
+      handshakeTimeouts: (this.#listener?.handshakeTimeouts ?? 0) + this.#attachedServers.handshakeTimeouts,
+    });
   }
 
   /**

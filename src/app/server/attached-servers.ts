@@ -48,6 +48,11 @@ export class AttachedServers implements SharingApp {
     SharedServer.add(server, this);
   }
 
+  /** How many handshakes did not get a response of this app in time. */
+  get handshakeTimeouts(): number {
+    return this.#guard.timeouts;
+  }
+
   fitOf(message: IncomingMessage): HandshakeFit {
     return this.#handlers.fitOf(message);
   }

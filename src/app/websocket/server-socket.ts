@@ -7,6 +7,7 @@ import type { ConnectionHandler, ConnectionSettings, SendResult } from "../../tr
 import { Connection } from "../../transport/connection.ts";
 import type { NegotiatedDeflate } from "../../transport/deflate/negotiated-deflate.ts";
 import { RateLimitedConnection } from "../../transport/rate-limited-connection.ts";
+import type { Traffic } from "../../transport/traffic.ts";
 import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
@@ -28,7 +29,7 @@ export interface ServerSocketSettings extends ConnectionSettings {
   readonly logger: Logger;
   readonly pubSub: PubSub<ServerSocket>;
   /** Called once, after the `close` event. */
-  readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
+  readonly onClosed: (socket: ServerSocket, wasClean: boolean, code: number) => void;
 }
 
 /** What the opening handshake has told: the client's address, and the results of the negotiations. */
@@ -141,6 +142,16 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   /** The number of messages that were dropped because the peer is a slow consumer. */
   get droppedMessages(): number {
     return this.#connection.droppedMessages;
+  }
+
+  /** The figures of this socket's route, to which the socket adds. */
+  get traffic(): Traffic {
+    return this.#settings.traffic;
+  }
+
+  /** The bytes that were sent and are not in `traffic` yet. */
+  get sentBytes(): number {
+    return this.#connection.sentBytes;
   }
 
   send(data: string | BinaryData, options?: SendOptions): boolean {
@@ -383,7 +394,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     // The message listeners stay while a loop still takes messages that came before the end.
     if (this.#inbox?.isEmpty === false) { for (const event of CONNECTION_EVENTS) this.removeListeners(event); }
     else this.removeListeners();
-    this.#settings.onClosed(this, wasClean);
+    this.#settings.onClosed(this, wasClean, code);
   }
 }
 
