@@ -19,6 +19,7 @@ import type { ParamsOf } from "./http/router.ts";
 import type { InjectedClient } from "./inject/client.ts";
 import { injectHandshake, injectRequest } from "./inject/inject.ts";
 import { checkTarget, type InjectOptions } from "./inject/request.ts";
+import { formatMetrics, OPEN_METRICS } from "./metrics.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Present } from "./pubsub/presence.ts";
 import type { TopicMessages } from "./pubsub/history/histories.ts";
@@ -583,6 +584,32 @@ export class App<Services extends object = object> {
       pubSub: this.#pubSub,
       handshakeTimeouts: (this.#listener?.handshakeTimeouts ?? 0) + this.#attachedServers.handshakeTimeouts,
     });
+  }
+
+  /**
+   * Returns the figures of {@link App.stats} in the OpenMetrics format, as a web `Response` with the media type of this
+   * format. Prometheus, the OpenTelemetry collector and other collectors read it. Return the response from a
+   * controller, or from a handler of any framework that takes a `Response`; `await app.metrics().text()` is the text
+   * alone.
+   *
+   * The names of the metrics begin with `spacenode_`. Their labels are paths of routes, statuses of responses and
+   * groups of close codes: clients cannot add to them.
+   *
+   * Whoever reads the response learns what the app does. Keep the path from strangers, for example at a port of its
+   * own that only the collector reaches.
+   *
+   * @returns a new `Response` with status 200
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.get("/metrics", () => app.metrics());
+   * await app.listen(3000);
+   * ```
+   */
+  metrics(): Response {
+    return new Response(formatMetrics(this.stats()), { headers: { "Content-Type": OPEN_METRICS } });
   }
 
   /**
