@@ -52,6 +52,7 @@ export type { TlsOptions, TlsRenewal } from "./src/app/server/tls.ts";
 export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { AppStats, CloseResult, RouteStats, SlowConsumerStats, TimeoutStats } from "./src/app/stats.ts";
 export type { CompressionOptions } from "./src/app/websocket/compression-options.ts";
+export type { DiagnosticsMessages, HandshakeTrace } from "./src/app/websocket/diagnostics.ts";
 export type { OriginPredicate, WsOrigins } from "./src/app/websocket/origins.ts";
 export type { RouteOptions } from "./src/app/websocket/route-options.ts";
 export type { SocketOptions } from "./src/app/websocket/socket-options.ts";

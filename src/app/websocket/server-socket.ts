@@ -16,6 +16,7 @@ import { checkNames, throwInvalidOption } from "../common/validate.ts";
 import type { Followed } from "../pubsub/history/topic-history.ts";
 import type { FollowOptions, Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
 import { checkClose } from "./close.ts";
+import { closings, errors, messages } from "./diagnostics.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 import type { SendOptions, Socket, SocketEvents } from "./socket.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
@@ -315,7 +316,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     // One exception is enough: the message listeners do not get the messages that wait or still arrive.
     this.removeListeners("message");
     this.onHandlerEnd();
-    this.emit("error", error instanceof Error ? error : new Error(show(error), { cause: error }));
+    this.onError(error instanceof Error ? error : new Error(show(error), { cause: error }));
     this.#connection.close(CloseCode.INTERNAL_ERROR, "");
   }
 
@@ -354,6 +355,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   // ConnectionHandler
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
+    if (!messages.hasSubscribers) return this.#take(data, isBinary);
+    messages.runStores({ socket: this, data, isBinary }, () => this.#take(data, isBinary));
+  }
+
+  #take(data: string | Uint8Array, isBinary: boolean): void {
     // Most sockets have a listener and no inbox.
     if (this.#inbox === undefined && (this.#isHandlerDone || this.hasMessageListener())) {
       this.emitPair("message", data as string | Buffer, isBinary);
@@ -383,6 +389,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 
   onError(error: Error): void {
+    if (errors.hasSubscribers) errors.publish({ socket: this, error });
     this.emit("error", error);
   }
 
@@ -390,6 +397,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
     this.#closeDetails = { code, reason, wasClean };
     if (this.#inbox !== undefined) this.#finishInbox(this.#closeDetails);
+    if (closings.hasSubscribers) closings.publish({ socket: this, code, reason, wasClean });
     this.emit("close", code, reason, wasClean);
     // The message listeners stay while a loop still takes messages that came before the end.
     if (this.#inbox?.isEmpty === false) { for (const event of CONNECTION_EVENTS) this.removeListeners(event); }

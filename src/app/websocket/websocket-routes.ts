@@ -34,6 +34,7 @@ import { readResponse, readWhole, type WebResponse } from "../http/web-response.
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { AgeLimit } from "./age-limit.ts";
 import { closeGroup } from "./close.ts";
+import { type HandshakeTrace, openings, traceHandshake } from "./diagnostics.ts";
 import { OriginChecker } from "./origin-checker.ts";
 import type { OriginCheck } from "./origins.ts";
 import { checkRouteOptions, ROUTE_OPTION_NAMES, type RouteOptions } from "./route-options.ts";
@@ -48,6 +49,7 @@ export type AnyHandler = (socket: Socket, request: AppRequest, services: object)
 
 /** One route, with everything that a handshake at its path needs. */
 interface SocketRoute {
+  readonly path: string;
   readonly counts: RouteCounts;
   readonly handler: AnyHandler;
   readonly hook: UpgradeHook<object, unknown> | undefined;
@@ -140,6 +142,7 @@ export class WebSocketRoutes {
     };
     const { subprotocols = [], upgrade: hook } = options;
     this.#routes.add(path, {
+      path,
       counts,
       handler,
       hook: hook as UpgradeHook<object, unknown> | undefined,
@@ -201,12 +204,17 @@ export class WebSocketRoutes {
   /** Responds to a handshake: at once, or when the hook of its route has decided. */
   connect(attempt: HandshakeAttempt, services: object): void {
     if (!attempt.canAccept) return attempt.abandon();
+    traceHandshake(attempt, (trace) => this.#connect(attempt, services, trace));
+  }
+
+  #connect(attempt: HandshakeAttempt, services: object, trace: HandshakeTrace | undefined): void {
     const { message } = attempt;
     try {
       const client = clientOf(message, this.#options.isTrustedProxy);
       const parts = new RequestParts(message, client);
       const offer = this.#checkRequest(message, parts.path);
       const { route, params } = this.#findRoute(parts.path);
+      if (trace !== undefined) trace.route = route.path;
       parts.params = params;
       this.#originChecker.check(message.headers.origin, parts.host, route.isOriginAllowed, client.protocol);
       this.registry.checkRoom(client.ip);
@@ -297,7 +305,10 @@ export class WebSocketRoutes {
     try {
       // A framework that the hook has called may have put its own parts in place of those of the URL.
       view.restore(["ip", "protocol", "host"]);
-      const result = route.handler(socket, view.request, services);
+      const { request } = view;
+      const result = openings.hasSubscribers
+        ? openings.runStores({ socket, request, route: route.path }, () => route.handler(socket, request, services))
+        : route.handler(socket, request, services);
       if (isPromise(result)) {
         result.then(() => socket.onHandlerEnd(), (error) => socket.onHandlerError("handler", error));
       } else {
