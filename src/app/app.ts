@@ -67,6 +67,7 @@ export class App<Services extends object = object> {
   readonly #httpRoutes: HttpRoutes;
   readonly #attachedServers: AttachedServers;
   #services: object | undefined;
+  #haveServicesFailed = false;
   #tls: TlsOptions | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
@@ -410,6 +411,28 @@ export class App<Services extends object = object> {
     return this.#listener?.url ?? "";
   }
 
+  /**
+   * True while the app takes new connections: from the moment when it listens, or is attached to a server that listens,
+   * until {@link App.close} is called. False also if a factory of a service has failed, since every handshake would be
+   * refused. A broker that is away does not count: the sockets of this process go on without it.
+   *
+   * An app that gets its handshakes by {@link App.handleUpgrade} alone does not know its server, and is never ready in
+   * this sense.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp({ signals: true });
+   * app.get("/ready", () => new Response(null, { status: app.isReady ? 204 : 503 }));
+   * await app.listen(3000);
+   * ```
+   */
+  get isReady(): boolean {
+    if (this.#closing !== undefined || this.#haveServicesFailed) return false;
+    return this.#listener?.isListening === true || this.#attachedServers.isListening;
+  }
+
   /** The open sockets of this app: a read-only view that is always up to date. */
   get sockets(): SocketView {
     return this.#webSocketRoutes.registry.view;
@@ -664,7 +687,12 @@ export class App<Services extends object = object> {
   }
 
   async #makeServices(): Promise<object> {
-    return this.#services ??= await this.#registry.makeAll();
+    try {
+      return this.#services ??= await this.#registry.makeAll();
+    } catch (error) {
+      this.#haveServicesFailed = true;
+      throw error;
+    }
   }
 
   #onHandshake(attempt: HandshakeAttempt): void {

@@ -80,6 +80,10 @@ export class Listener {
     });
   }
 
+  get isListening(): boolean {
+    return this.#front?.listening === true;
+  }
+
   /** How many connections did not send a whole request in time. */
   get handshakeTimeouts(): number {
     return this.#guard.timeouts;
