@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type AppStats, createApp } from "../../mod.ts";
 import { formatMetrics } from "../../src/app/metrics.ts";
 import { ask, listeningApp } from "../support/app.ts";
+import { read } from "../support/repository.ts";
 
 const TRAFFIC = {
   connections: 1,
@@ -92,6 +93,19 @@ describe("a metric in the OpenMetrics format", () => {
       'spacenode_history_recoveries_total{result="recovered"} 4',
       'spacenode_history_recoveries_total{result="lost"} 5',
     ]);
+  });
+
+  test("stands in the table of docs/observability.md, with its type and its label", () => {
+    const broker = { isConnected: true, published: 0, pending: 0, received: 0, dropped: 0 };
+    const histories = { topics: 0, messages: 0, bytes: 0, recovered: 0, lost: 0 };
+    const all = formatMetrics({ ...STATS, broker, histories });
+    const types = new Map([...all.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, type]) => [name, type]));
+    const samples = all.matchAll(/^(spacenode_\w+?)(_total)?(?:\{(\w+)=.*)? [^ ]+$/gm);
+    const given = [...samples].map(([, name, suffix = "", label = ""]) =>
+      [name + suffix, types.get(name), label].join()
+    );
+    const rows = read("docs/observability.md").matchAll(/^\| `(spacenode_\w+)` *\| (\w+) *\| (?:`(\w+)`)? *\|/gm);
+    expect([...rows].map(([, name, type, label = ""]) => [name, type, label].join())).toEqual([...new Set(given)]);
   });
 
   test("has the path of a route with its quotes, backslashes and line breaks escaped", () => {
