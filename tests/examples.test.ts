@@ -161,6 +161,71 @@ test("tls.ts makes a certificate when none is given", async () => {
   await expectCleanExit(running);
 });
 
+/** A span, as opentelemetry.ts gives it. */
+interface TracedSpan {
+  readonly name: string;
+  readonly id: string;
+  readonly traceId: string;
+  readonly parent?: string;
+  readonly links: readonly string[];
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly status: string;
+  readonly errors: readonly string[];
+  readonly durationMs: number;
+}
+
+test("opentelemetry.ts makes spans of handshakes, connections and messages, which go on with the client's trace", async () => {
+  const running = await start("opentelemetry.ts");
+  const { port } = running;
+  const [traceId, parent] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+  const client = await connect(port, "/echo", { traceparent: `00-${traceId}-${parent}-01` });
+  const spansOf = async (name: string): Promise<TracedSpan[]> => {
+    const response = await fetch(`http://127.0.0.1:${port}/spans`, { headers: { Connection: "close" } });
+    return (await response.json() as TracedSpan[]).filter((span) => span.name === name);
+  };
+  client.send(text("one"), text("\u4f60"));
+  expect([await client.nextMessage(), await client.nextMessage()]).toEqual(["one", "\u4f60"]);
+  client.send(text("fail"));
+  while (client.closeFrame === undefined) await client.nextFrame();
+  client.send(close(1011));
+  await client.closed();
+  expect(statusOf(await rawRequest(port, upgradeRequest("/nowhere")))).toBe(404);
+
+  await expect.poll(() => spansOf("websocket connection")).toHaveLength(1);
+  const [connection] = await spansOf("websocket connection");
+  expect(connection).toMatchObject({
+    traceId,
+    parent,
+    attributes: { "http.route": "/echo", "websocket.close_code": 1011 },
+    status: "ERROR",
+    errors: ["Nobody wants to hear that"],
+  });
+  const [accepted, refused] = await spansOf("websocket handshake");
+  const answered = { "http.route": "/echo", "http.response.status_code": 101 };
+  expect(accepted).toMatchObject({ traceId, parent, attributes: answered, status: "UNSET" });
+  expect(refused).toMatchObject({
+    attributes: { "http.response.status_code": 404 },
+    status: "ERROR",
+    errors: ["There is no WebSocket at this path"],
+  });
+  expect([refused.parent, refused.traceId === traceId]).toEqual([undefined, false]);
+
+  const messages = await spansOf("websocket message");
+  expect(messages.map(({ attributes }) => attributes["messaging.message.body.size"])).toEqual([3, 3, 4]);
+  expect(messages.map(({ status }) => status)).toEqual(["UNSET", "UNSET", "ERROR"]);
+  expect(messages.map(({ links }) => links)).toEqual(Array(3).fill([connection.id]));
+  // Each message has a trace of its own, to which its work belongs.
+  expect(new Set([traceId, ...messages.map((message) => message.traceId)]).size).toBe(4);
+  const works = await spansOf("work");
+  expect(works.map((work) => [work.traceId, work.parent])).toEqual(
+    messages.slice(0, 2).map((message) => [message.traceId, message.id]),
+  );
+  for (const [i, work] of works.entries()) expect(messages[i].durationMs).toBeGreaterThanOrEqual(work.durationMs);
+  running.program.kill("SIGTERM");
+  expect(await running.program.exited).toEqual({ code: 0, signal: null });
+  expect(running.program.errors).toMatch(/has thrown.*: Error: Nobody wants to hear that\n/);
+});
+
 test("testing.ts tests its handlers and exits by itself", async () => {
   const program = Program.file("examples/testing.ts");
   expect(await program.exited).toEqual({ code: 0, signal: null });

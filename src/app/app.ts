@@ -19,6 +19,7 @@ import type { ParamsOf } from "./http/router.ts";
 import type { InjectedClient } from "./inject/client.ts";
 import { injectHandshake, injectRequest } from "./inject/inject.ts";
 import { checkTarget, type InjectOptions } from "./inject/request.ts";
+import { formatMetrics, OPEN_METRICS } from "./metrics.ts";
 import { type AppOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import type { Present } from "./pubsub/presence.ts";
 import type { TopicMessages } from "./pubsub/history/histories.ts";
@@ -30,7 +31,7 @@ import { Listener } from "./server/listener.ts";
 import { renewTls, type TlsOptions, type TlsRenewal } from "./server/tls.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
 import { shutDown } from "./shutdown.ts";
-import type { AppStats, CloseResult } from "./stats.ts";
+import { type AppStats, type CloseResult, readStats } from "./stats.ts";
 import type { RouteOptions } from "./websocket/route-options.ts";
 import type { ServerSocket } from "./websocket/server-socket.ts";
 import type { SocketView } from "./websocket/socket-registry.ts";
@@ -58,6 +59,7 @@ const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 export class App<Services extends object = object> {
   /** A UUID that identifies this app among all apps of all processes. */
   readonly id: string = randomUUID();
+  readonly #createdAtMs = Date.now();
   readonly #options: ResolvedOptions;
   readonly #registry: ServiceRegistry;
   readonly #pubSub: PubSub<ServerSocket>;
@@ -65,6 +67,7 @@ export class App<Services extends object = object> {
   readonly #httpRoutes: HttpRoutes;
   readonly #attachedServers: AttachedServers;
   #services: object | undefined;
+  #haveServicesFailed = false;
   #tls: TlsOptions | undefined;
   #listener: Listener | undefined;
   #closing: Promise<CloseResult> | undefined;
@@ -408,6 +411,28 @@ export class App<Services extends object = object> {
     return this.#listener?.url ?? "";
   }
 
+  /**
+   * True while the app takes new connections: from the moment when it listens, or is attached to a server that listens,
+   * until {@link App.close} is called. False also if a factory of a service has failed, since every handshake would be
+   * refused. A broker that is away does not count: the sockets of this process go on without it.
+   *
+   * An app that gets its handshakes by {@link App.handleUpgrade} alone does not know its server, and is never ready in
+   * this sense.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp({ signals: true });
+   * app.get("/ready", () => new Response(null, { status: app.isReady ? 204 : 503 }));
+   * await app.listen(3000);
+   * ```
+   */
+  get isReady(): boolean {
+    if (this.#closing !== undefined || this.#haveServicesFailed) return false;
+    return this.#listener?.isListening === true || this.#attachedServers.isListening;
+  }
+
   /** The open sockets of this app: a read-only view that is always up to date. */
   get sockets(): SocketView {
     return this.#webSocketRoutes.registry.view;
@@ -559,13 +584,55 @@ export class App<Services extends object = object> {
     return this;
   }
 
-  /** Returns figures of this moment, see {@link AppStats}. */
+  /**
+   * Returns the figures of this moment: connections and messages by route, what waits to be sent, refusals, closes,
+   * time-outs, the broker and the histories. See {@link AppStats}.
+   *
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.ws("/chat", (socket) => void socket.send("Welcome"));
+   * setInterval(() => {
+   *   const { connections, bufferedBytes, routes } = app.stats();
+   *   console.log(connections, bufferedBytes, routes["/chat"].receivedMessages);
+   * }, 10_000);
+   * ```
+   */
   stats(): AppStats {
-    const { accepted, refused, registry } = this.#webSocketRoutes;
-    let droppedMessages = 0;
-    for (const socket of registry) droppedMessages += socket.droppedMessages;
-    const { size: topics, brokerStats: broker } = this.#pubSub;
-    return { connections: registry.size, accepted, refused, droppedMessages, topics, broker };
+    return readStats({
+      createdAtMs: this.#createdAtMs,
+      webSocketRoutes: this.#webSocketRoutes,
+      pubSub: this.#pubSub,
+      handshakeTimeouts: (this.#listener?.handshakeTimeouts ?? 0) + this.#attachedServers.handshakeTimeouts,
+    });
+  }
+
+  /**
+   * Returns the figures of {@link App.stats} in the OpenMetrics format, as a web `Response` with the media type of this
+   * format. Prometheus, the OpenTelemetry collector and other collectors read it. Return the response from a
+   * controller, or from a handler of any framework that takes a `Response`; `await app.metrics().text()` is the text
+   * alone.
+   *
+   * The names of the metrics begin with `spacenode_`. Their labels are paths of routes, statuses of responses and
+   * groups of close codes: clients cannot add to them.
+   *
+   * Whoever reads the response learns what the app does. Keep the path from strangers, for example at a port of its
+   * own that only the collector reaches.
+   *
+   * @returns a new `Response` with status 200
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.get("/metrics", () => app.metrics());
+   * await app.listen(3000);
+   * ```
+   */
+  metrics(): Response {
+    return new Response(formatMetrics(this.stats()), { headers: { "Content-Type": OPEN_METRICS } });
   }
 
   /**
@@ -620,7 +687,12 @@ export class App<Services extends object = object> {
   }
 
   async #makeServices(): Promise<object> {
-    return this.#services ??= await this.#registry.makeAll();
+    try {
+      return this.#services ??= await this.#registry.makeAll();
+    } catch (error) {
+      this.#haveServicesFailed = true;
+      throw error;
+    }
   }
 
   #onHandshake(attempt: HandshakeAttempt): void {

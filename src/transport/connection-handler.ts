@@ -1,8 +1,9 @@
 import type { MessageLimits } from "../protocol/message.ts";
 import type { ConnectionTimers } from "./timers/connection-timers.ts";
 import type { RateLimiter } from "./timers/rate-limiter.ts";
+import type { Traffic } from "./traffic.ts";
 
-/** The limits and timers of a connection. */
+/** The limits and timers of a connection, and where it counts. */
 export interface ConnectionSettings extends MessageLimits {
   /** Above this many waiting bytes, `send` asks the sender to wait. */
   readonly highWaterMark: number;
@@ -13,6 +14,7 @@ export interface ConnectionSettings extends MessageLimits {
   readonly timers: ConnectionTimers;
   /** Undefined when messages are read as fast as they come. */
   readonly rateLimiter?: RateLimiter | undefined;
+  readonly traffic: Traffic;
 }
 
 /**

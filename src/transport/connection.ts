@@ -139,6 +139,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     raw.on("end", onEnd);
     raw.on("close", onClose);
     this.#protocol.pause();
+    settings.traffic.receivedBytes += head.length;
     if (head.length > 0) this.#protocol.receive(isOperatingSystemSocket(raw) ? head : Buffer.from(head));
     settings.timers.heartbeat?.add(this);
   }
@@ -181,6 +182,11 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   /** How many messages `slowConsumer: "drop"` has dropped. */
   get droppedMessages(): number {
     return this.#droppedMessages;
+  }
+
+  /** The bytes of frames that were handed to the raw socket; 0 once the traffic of all connections has them. */
+  get sentBytes(): number {
+    return this.#outbox.writtenBytes;
   }
 
   /** Begins to read. Does nothing once reading has begun. */
@@ -232,6 +238,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   /** Reads a chunk of the raw socket. The chunk belongs to the connection, which may change and free its memory. */
   receive(chunk: Buffer): void {
     this.isAlive = true;
+    this.#settings.traffic.receivedBytes += chunk.length;
     let isFree = false;
     const isLarge = chunk.length >= this.#timedFromBytes;
     if (isLarge && !this.#isTimed) this.#beginTime(performance.now());
@@ -252,11 +259,12 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   /** Sends a message. `compress` decides whether it is compressed; undefined leaves that to the route's settings. */
   send(data: string | Uint8Array, compress?: boolean): SendResult {
     if (!this.isOpen) return "refused";
-    const { highWaterMark, maxBufferedBytes } = this.#settings;
+    const { highWaterMark, maxBufferedBytes, traffic } = this.#settings;
     const cost = this.#outbox.bufferedAmount +
       (this.#compressingOutbox === undefined ? 0 : this.#compressingOutbox.cost);
     // This is the most that a text can take as UTF-8. `#isSlow` counts its bytes.
     if (cost + data.length * MAX_UTF8_BYTES_PER_CHAR > maxBufferedBytes && this.#isSlow(data)) return "refused";
+    traffic.sentMessages++;
     if (this.#compressingOutbox !== undefined) this.#compressingOutbox.send(data, compress);
     else if (typeof data === "string") this.#outbox.sendText(data);
     else this.#outbox.sendBytes(Opcode.BINARY, data);
@@ -319,17 +327,21 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     // reading: a peer whose Pings keep the server busy at all times could otherwise stay for ever.
     const { isPaused, isBusy } = this.#protocol;
     const isUnseen = isPaused || (isBusy && this.#waitingPongs === undefined);
-    if (isUnseen) this.#settings.timers.heartbeat?.add(this);
-    else this.terminate();
+    const { timers } = this.#settings;
+    if (isUnseen) return timers.heartbeat?.add(this);
+    timers.heartbeatTimeouts++;
+    this.terminate();
   }
 
   // ProtocolHandler
 
   onBinary(payload: Uint8Array): void {
+    this.#settings.traffic.receivedMessages++;
     this.#handler.onMessage(payload, true);
   }
 
   onText(text: string, payload?: Uint8Array): boolean {
+    this.#settings.traffic.receivedMessages++;
     if (payload !== undefined) return withSourceBytes(text, payload, () => this.#handler.onMessage(text, false));
     this.#handler.onMessage(text, false);
     return false;
@@ -453,11 +465,13 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     this.#protocol.terminate();
     this.#compressingOutbox?.close();
     this.#outbox.discard();
-    const { timers } = this.#settings;
+    const { timers, traffic } = this.#settings;
     timers.messages.delete(this);
     timers.heartbeat?.delete(this);
     timers.closings.delete(this);
     timers.pauses.delete(this);
+    traffic.sentBytes += this.#outbox.writtenBytes;
+    this.#outbox.writtenBytes = 0;
     this.isClosed = true;
     this.#handler.onClosing();
     if (closeReceived !== undefined) this.#handler.onClose(closeReceived.code, closeReceived.reason, true);
@@ -594,8 +608,10 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     if (cost === 0 || cost + Buffer.byteLength(data) <= this.#settings.maxBufferedBytes) return false;
     if (this.#settings.slowConsumer === "drop") {
       this.#droppedMessages++;
+      this.#settings.traffic.droppedMessages++;
       this.notifyDrain();
     } else {
+      this.#settings.traffic.slowConsumers++;
       this.fail(
         new ProtocolError(CloseCode.TRY_AGAIN_LATER, `Slow consumer: what waits to be read takes ${cost} bytes`),
       );

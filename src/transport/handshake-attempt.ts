@@ -50,6 +50,11 @@ export class HandshakeAttempt {
   readonly raw: RawSocket;
   /** The bytes that came directly behind the request. */
   readonly head: Buffer;
+  /**
+   * Called once the handshake has a response or is given up, with the status of the response and the error that the
+   * response tells. Set while somebody traces the handshake.
+   */
+  onDone: ((status?: number, error?: unknown) => void) | undefined;
   readonly #claims: HandshakeClaims;
 
   constructor(message: IncomingMessage, raw: RawSocket, head: Buffer, claims: HandshakeClaims) {
@@ -77,6 +82,7 @@ export class HandshakeAttempt {
     this.#claims.claim(this.raw);
     acceptUpgrade(this.raw, offer, extras);
     this.#claims.unwatch(this.raw);
+    this.onDone?.(101);
   }
 
   /**
@@ -87,6 +93,7 @@ export class HandshakeAttempt {
   refuse(error: HandshakeError): boolean {
     if (!this.#claimRefusal()) return false;
     refuseUpgrade(this.raw, error);
+    this.onDone?.(error.status, error);
     return true;
   }
 
@@ -99,6 +106,7 @@ export class HandshakeAttempt {
   respond(status: number, body: Uint8Array, headers: Iterable<readonly [name: string, value: string]>): boolean {
     if (!this.#claimRefusal()) return false;
     writeRefusal(this.raw, status, body, headers);
+    this.onDone?.(status);
     return true;
   }
 
@@ -108,6 +116,7 @@ export class HandshakeAttempt {
    */
   abandon(): void {
     if (this.#claims.claim(this.raw) && !this.raw.writableEnded) this.raw.destroy();
+    this.onDone?.();
   }
 
   /** Reserves the response; cuts the connection instead where nothing can be written any more. */

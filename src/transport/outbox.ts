@@ -178,6 +178,8 @@ export class Outbox {
   readonly #failsOnEmptyWrite: boolean;
   /** True for a raw socket that may keep its chunks: it gets only memory that nobody changes later. */
   readonly #mayKeepChunks: boolean;
+  /** The bytes that were handed to the raw socket. */
+  writtenBytes = 0;
 
   constructor(raw: RawSocket, owner: OutboxOwner) {
     this.#raw = raw;
@@ -279,7 +281,9 @@ export class Outbox {
   sendAwaited(opcode: number, payload: Uint8Array, onTaken: () => void): void {
     this.writeAll();
     this.#callbacks++;
-    this.#raw.write(frameInOwnMemory(opcode, payload), (error) => {
+    const frame = frameInOwnMemory(opcode, payload);
+    this.writtenBytes += frame.length;
+    this.#raw.write(frame, (error) => {
       if ((error ?? null) === null && !this.#raw.destroyed) onTaken();
       this.#afterWrite(error);
     });
@@ -301,6 +305,7 @@ export class Outbox {
   }
 
   #write(bytes: Uint8Array): void {
+    this.writtenBytes += bytes.length;
     if (this.#isStalled || this.#isDrainDue || this.#failsOnEmptyWrite) this.#raw.write(bytes, this.#newCallback());
     else this.#raw.write(bytes);
     this.#isStalled = this.#raw.writableLength > 0;

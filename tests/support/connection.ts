@@ -8,6 +8,7 @@ import type { ConnectionHandler, ConnectionSettings } from "../../src/transport/
 import { Connection } from "../../src/transport/connection.ts";
 import { RateLimitedConnection } from "../../src/transport/rate-limited-connection.ts";
 import { ConnectionTimers } from "../../src/transport/timers/connection-timers.ts";
+import { noTraffic } from "../../src/transport/traffic.ts";
 import { upgradeServer } from "./app.ts";
 import { text } from "./frames.ts";
 import type { ConnectOptions, RawClient } from "./raw-client.ts";
@@ -19,6 +20,7 @@ export const SETTINGS: ConnectionSettings = {
   maxBufferedBytes: 1_000_000,
   slowConsumer: "close",
   timers: new ConnectionTimers({ heartbeat: false, messageTimeoutMs: 60_000, closeTimeoutMs: 5_000 }),
+  traffic: noTraffic(),
 };
 
 export type Event = [name: string, ...details: unknown[]];

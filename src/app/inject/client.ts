@@ -83,6 +83,8 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
   readonly #inbox: Inbox;
   #unread: Buffer;
   #close: InjectedClose | undefined;
+  /** True when a Close frame was sent: a Close of the server gets no second one as an answer (§5.5.1). */
+  #hasSentClose = false;
 
   /** Use `app.inject` to make a client. */
   constructor(socket: MemorySocket, headers: Headers, early: Buffer) {
@@ -125,7 +127,7 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     const body = Buffer.alloc(2 + Buffer.byteLength(reason));
     body.writeUInt16BE(code);
     body.write(reason, 2);
-    this.#write(Opcode.CLOSE, body);
+    this.#sendClose(body);
     return this.closed;
   }
 
@@ -177,8 +179,13 @@ export class InjectedClient implements AsyncIterable<string | Buffer> {
     else if (opcode === Opcode.PING) this.#write(Opcode.PONG, payload);
     else if (opcode === Opcode.CLOSE) {
       this.#close ??= decodeClose(payload, (bytes) => Buffer.from(bytes).toString());
-      if (this.#socket.writable) this.#write(Opcode.CLOSE, payload);
+      if (!this.#hasSentClose) this.#sendClose(payload);
     }
+  }
+
+  #sendClose(body: Uint8Array): void {
+    this.#hasSentClose = true;
+    this.#write(Opcode.CLOSE, body);
   }
 
   /** Writes a frame as a client does: like a server's frame, but masked (RFC 6455 §5.3). */

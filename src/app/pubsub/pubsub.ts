@@ -57,6 +57,9 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   #histories: Histories<Socket> | undefined;
   /** The same, if a broker keeps them. */
   #remoteHistories: RemoteHistories<Socket> | undefined;
+  /** How many followers with a `since` got all that they had missed, and how many did not. */
+  #recovered = 0;
+  #lost = 0;
   #closing: Promise<void> | undefined;
 
   constructor(processId: string, settings: PubSubSettings) {
@@ -96,6 +99,12 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
   /** Figures of the link to other processes. Undefined without a broker. */
   get brokerStats(): BrokerStats | undefined {
     return this.#relay?.stats;
+  }
+
+  /** Figures of the histories. Undefined while no topic has one. */
+  get historyStats(): HistoryStats | undefined {
+    if (this.#histories === undefined) return undefined;
+    return { ...this.#histories.kept, recovered: this.#recovered, lost: this.#lost };
   }
 
   /** Counts the sockets of this process that are subscribed to a topic. */
@@ -180,7 +189,13 @@ export class PubSub<Socket extends Member> extends Emitter<PubSubEvents<Socket>>
     if (!member.isOpen) return { recovered: false, id: "" };
     const followed = histories.follow(member, topic, history, since);
     if (isNew) this.emit("join", member, topic);
-    return await followed;
+    const result = await followed;
+    // Without an id, the socket has left before anything was decided.
+    if (since !== undefined && result.id !== "") {
+      if (result.recovered) this.#recovered++;
+      else this.#lost++;
+    }
+    return result;
   }
 
   /** Adds a socket to a topic. Returns false if it was there already, or is not open. */
@@ -310,6 +325,20 @@ function topicOf(name: string): string {
 function checkSince(since: string | null | undefined): string | undefined {
   if (since === null || since === undefined) return undefined;
   return typeof since === "string" ? since : throwInvalidOption("since", since, "an id, or empty");
+}
+
+/** Figures of the histories of an app, as {@link App.stats} returns them. */
+export interface HistoryStats {
+  /** Topics of which a history is kept in this process. With a broker: those to which its sockets are subscribed. */
+  readonly topics: number;
+  /** Messages that are kept in this process. A broker may keep more. */
+  readonly messages: number;
+  /** The memory that these messages take, in bytes, as `maxHistoryBytes` counts it. */
+  readonly bytes: number;
+  /** Calls of `socket.follow` with a `since` that got all that their sockets had missed, since the app was created. */
+  readonly recovered: number;
+  /** Calls of `socket.follow` with a `since` behind which messages were lost, since the app was created. */
+  readonly lost: number;
 }
 
 /** Options of `socket.subscribe`. */

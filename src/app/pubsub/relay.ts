@@ -12,6 +12,8 @@ export interface BrokerStats {
   readonly isConnected: boolean;
   /** Messages that the broker has taken, or that are on their way to it. */
   readonly published: number;
+  /** Those of them that are on their way. */
+  readonly pending: number;
   /** Messages that have come from other processes. */
   readonly received: number;
   /**
@@ -88,6 +90,7 @@ export class Relay {
   #isClosed = false;
   #inFlightBytes = 0;
   #published = 0;
+  #pending = 0;
   #received = 0;
   #dropped = 0;
   /** The kinds of warnings that were logged since the link was last up: each kind is logged once. */
@@ -110,7 +113,8 @@ export class Relay {
   get stats(): BrokerStats {
     return {
       isConnected: this.#isConnected,
-      published: this.#published,
+      published: this.#published + this.#pending,
+      pending: this.#pending,
       received: this.#received,
       dropped: this.#dropped,
     };
@@ -218,12 +222,12 @@ export class Relay {
     }
     const bytes = Buffer.concat(batch.parts, byteLength);
     this.#inFlightBytes += byteLength;
-    this.#published += count;
+    this.#pending += count;
     void this.#ask("publish", () => this.#broker.publish(topic, bytes)).then((isDone) => {
       this.#inFlightBytes -= byteLength;
-      if (isDone) return;
-      this.#published -= count;
-      this.#dropped += count;
+      this.#pending -= count;
+      if (isDone) this.#published += count;
+      else this.#dropped += count;
     });
   }
 

@@ -48,6 +48,16 @@ export class AttachedServers implements SharingApp {
     SharedServer.add(server, this);
   }
 
+  /** True while one of the servers listens. */
+  get isListening(): boolean {
+    return [...this.#servers].some(({ listening }) => listening);
+  }
+
+  /** How many handshakes did not get a response of this app in time. */
+  get handshakeTimeouts(): number {
+    return this.#guard.timeouts;
+  }
+
   fitOf(message: IncomingMessage): HandshakeFit {
     return this.#handlers.fitOf(message);
   }

@@ -22,6 +22,8 @@ export class HandshakeGuard implements HandshakeClaims {
   /** The connections whose handshakes may get a response from other listeners too, as they were when those came. */
   readonly #arrivals = new WeakMap<RawSocket, Arrival>();
   #isClosing = false;
+  /** How many connections sent no whole request in time, or got no response to their handshake in time. */
+  timeouts = 0;
 
   /** This listener and the next one serve all connections, so that a connection needs no functions of its own. */
   readonly #onClose: (this: RawSocket) => void;
@@ -40,6 +42,8 @@ export class HandshakeGuard implements HandshakeClaims {
       if (!this.claim(raw)) return;
       // A refusal would land in the middle of the response that the client does not read.
       if (this.hasPendingResponse(raw)) return void raw.destroy();
+      // A connection that has had a response is only idle, and one that was refused only does not end.
+      if (raw.writable && !this.#pendingResponses.isIdle(raw)) this.timeouts++;
       this.#refuse(raw, 408, `The handshake was not complete after ${handshakeTimeoutMs} ms`);
       if (!raw.destroyed) destroyAfterWrites(raw);
     });

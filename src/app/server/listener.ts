@@ -80,6 +80,15 @@ export class Listener {
     });
   }
 
+  get isListening(): boolean {
+    return this.#front?.listening === true;
+  }
+
+  /** How many connections did not send a whole request in time. */
+  get handshakeTimeouts(): number {
+    return this.#guard.timeouts;
+  }
+
   /** The address at which the server listens. Undefined while it does not listen, and for a unix socket. */
   get address(): AddressInfo | undefined {
     const address = this.#front?.address();

@@ -1,4 +1,4 @@
-/** The check of the arguments of `close(code, reason)`. */
+/** Close codes: the check of the arguments of `close(code, reason)`, and the groups in which closes are counted. */
 import { Buffer } from "node:buffer";
 import { CloseCode, isValidCloseCode, MAX_REASON_BYTES } from "../../protocol/close.ts";
 import { show } from "../common/show.ts";
@@ -21,4 +21,13 @@ export function checkClose(code: number, reason: string): void {
     throw new RangeError(`A close reason has at most ${MAX_REASON_BYTES} bytes of UTF-8; got ${byteLength}`);
   }
   if (code === CloseCode.NO_STATUS && reason !== "") throw new RangeError("A Close without a code has no reason");
+}
+
+/**
+ * The name under which a close is counted: a code below 3000, all of which are registered, for itself, and of the codes
+ * of libraries and applications only their range (RFC 6455 §7.4.2). A peer chooses among two thousand of those, and
+ * each for itself would let it swell whatever collects the figures.
+ */
+export function closeGroup(code: number): string {
+  return code < 3000 ? String(code) : code < 4000 ? "3000-3999" : "4000-4999";
 }

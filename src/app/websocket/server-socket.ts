@@ -7,6 +7,7 @@ import type { ConnectionHandler, ConnectionSettings, SendResult } from "../../tr
 import { Connection } from "../../transport/connection.ts";
 import type { NegotiatedDeflate } from "../../transport/deflate/negotiated-deflate.ts";
 import { RateLimitedConnection } from "../../transport/rate-limited-connection.ts";
+import type { Traffic } from "../../transport/traffic.ts";
 import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
@@ -15,6 +16,7 @@ import { checkNames, throwInvalidOption } from "../common/validate.ts";
 import type { Followed } from "../pubsub/history/topic-history.ts";
 import type { FollowOptions, Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
 import { checkClose } from "./close.ts";
+import { closings, errors, messages } from "./diagnostics.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 import type { SendOptions, Socket, SocketEvents } from "./socket.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
@@ -28,7 +30,7 @@ export interface ServerSocketSettings extends ConnectionSettings {
   readonly logger: Logger;
   readonly pubSub: PubSub<ServerSocket>;
   /** Called once, after the `close` event. */
-  readonly onClosed: (socket: ServerSocket, wasClean: boolean) => void;
+  readonly onClosed: (socket: ServerSocket, wasClean: boolean, code: number) => void;
 }
 
 /** What the opening handshake has told: the client's address, and the results of the negotiations. */
@@ -141,6 +143,16 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   /** The number of messages that were dropped because the peer is a slow consumer. */
   get droppedMessages(): number {
     return this.#connection.droppedMessages;
+  }
+
+  /** The figures of this socket's route, to which the socket adds. */
+  get traffic(): Traffic {
+    return this.#settings.traffic;
+  }
+
+  /** The bytes that were sent and are not in `traffic` yet. */
+  get sentBytes(): number {
+    return this.#connection.sentBytes;
   }
 
   send(data: string | BinaryData, options?: SendOptions): boolean {
@@ -304,7 +316,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     // One exception is enough: the message listeners do not get the messages that wait or still arrive.
     this.removeListeners("message");
     this.onHandlerEnd();
-    this.emit("error", error instanceof Error ? error : new Error(show(error), { cause: error }));
+    this.onError(error instanceof Error ? error : new Error(show(error), { cause: error }));
     this.#connection.close(CloseCode.INTERNAL_ERROR, "");
   }
 
@@ -343,6 +355,11 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   // ConnectionHandler
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
+    if (!messages.hasSubscribers) return this.#take(data, isBinary);
+    messages.runStores({ socket: this, data, isBinary }, () => this.#take(data, isBinary));
+  }
+
+  #take(data: string | Uint8Array, isBinary: boolean): void {
     // Most sockets have a listener and no inbox.
     if (this.#inbox === undefined && (this.#isHandlerDone || this.hasMessageListener())) {
       this.emitPair("message", data as string | Buffer, isBinary);
@@ -372,6 +389,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 
   onError(error: Error): void {
+    if (errors.hasSubscribers) errors.publish({ socket: this, error });
     this.emit("error", error);
   }
 
@@ -379,11 +397,12 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
     this.#closeDetails = { code, reason, wasClean };
     if (this.#inbox !== undefined) this.#finishInbox(this.#closeDetails);
+    if (closings.hasSubscribers) closings.publish({ socket: this, code, reason, wasClean });
     this.emit("close", code, reason, wasClean);
     // The message listeners stay while a loop still takes messages that came before the end.
     if (this.#inbox?.isEmpty === false) { for (const event of CONNECTION_EVENTS) this.removeListeners(event); }
     else this.removeListeners();
-    this.#settings.onClosed(this, wasClean);
+    this.#settings.onClosed(this, wasClean, code);
   }
 }
 

@@ -11,6 +11,7 @@ import { DeflateNegotiator } from "../../transport/deflate/negotiated-deflate.ts
 import { asksForWebSocket, type HandshakeAttempt, type HandshakeFit } from "../../transport/handshake-attempt.ts";
 import type { UpgradeExtras } from "../../transport/handshake-response.ts";
 import { ConnectionTimers, type TimerOptions } from "../../transport/timers/connection-timers.ts";
+import { noTraffic, type Traffic } from "../../transport/traffic.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
 import { isPromise } from "../common/validate.ts";
@@ -32,6 +33,8 @@ import type { ProxyPredicate } from "../http/trust-proxy.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { AgeLimit } from "./age-limit.ts";
+import { closeGroup } from "./close.ts";
+import { type HandshakeTrace, openings, traceHandshake } from "./diagnostics.ts";
 import { OriginChecker } from "./origin-checker.ts";
 import type { OriginCheck } from "./origins.ts";
 import { checkRouteOptions, ROUTE_OPTION_NAMES, type RouteOptions } from "./route-options.ts";
@@ -46,6 +49,8 @@ export type AnyHandler = (socket: Socket, request: AppRequest, services: object)
 
 /** One route, with everything that a handshake at its path needs. */
 interface SocketRoute {
+  readonly path: string;
+  readonly counts: RouteCounts;
   readonly handler: AnyHandler;
   readonly hook: UpgradeHook<object, unknown> | undefined;
   readonly subprotocols: readonly string[];
@@ -53,6 +58,12 @@ interface SocketRoute {
   readonly settings: ServerSocketSettings;
   readonly compression: DeflateNegotiator | undefined;
   readonly ageLimit: AgeLimit | undefined;
+}
+
+/** What is counted for each route. */
+export interface RouteCounts extends Traffic {
+  /** Handshakes that were accepted. */
+  accepted: number;
 }
 
 /** The longest body of a `Response` that refuses a handshake. The whole body is read into memory before it is sent. */
@@ -84,13 +95,15 @@ interface Candidate {
  */
 export class WebSocketRoutes {
   readonly registry: SocketRegistry;
-  /** The number of handshakes that were accepted since the start. */
-  accepted = 0;
-  /** The number of handshakes that were refused since the start. */
-  refused = 0;
+  /** The figures of each route, by its path. */
+  readonly counts: Map<string, RouteCounts> = new Map();
+  /** The number of handshakes that were refused, by the status of the response. */
+  readonly refusals: Map<number, number> = new Map();
+  /** The number of connections that have ended, by `closeGroup` of the code of their `close` event. */
+  readonly closes: Map<string, number> = new Map();
   readonly #routes = new Router<SocketRoute>();
   readonly #options: WebSocketRoutesOptions;
-  readonly #timers: ConnectionTimers;
+  readonly timers: ConnectionTimers;
   readonly #pubSub: PubSub<ServerSocket>;
   readonly #originChecker: OriginChecker;
   readonly #ageLimits: AgeLimit[] = [];
@@ -99,7 +112,7 @@ export class WebSocketRoutes {
   constructor(options: WebSocketRoutesOptions, pubSub: PubSub<ServerSocket>) {
     this.#options = options;
     this.#pubSub = pubSub;
-    this.#timers = new ConnectionTimers(options);
+    this.timers = new ConnectionTimers(options);
     this.#originChecker = new OriginChecker(options.logger);
     this.registry = new SocketRegistry(options);
   }
@@ -113,19 +126,24 @@ export class WebSocketRoutes {
     const resolved = resolveSocketOptions(where, options, this.#options, ROUTE_OPTION_NAMES);
     checkRouteOptions(where, options);
     const ageLimit = resolved.maxAgeMs === undefined ? undefined : new AgeLimit(resolved.maxAgeMs);
+    const counts: RouteCounts = { accepted: 0, ...noTraffic() };
     const settings: ServerSocketSettings = {
       ...resolved,
-      timers: this.#timers,
-      rateLimiter: resolved.rateLimit && this.#timers.addRateLimiter(resolved.rateLimit),
+      timers: this.timers,
+      rateLimiter: resolved.rateLimit && this.timers.addRateLimiter(resolved.rateLimit),
+      traffic: counts,
       logger: this.#options.logger,
       pubSub: this.#pubSub,
-      onClosed: (socket, wasClean) => {
+      onClosed: (socket, wasClean, code) => {
         ageLimit?.delete(socket);
+        count(this.closes, closeGroup(code));
         this.registry.delete(socket, wasClean);
       },
     };
     const { subprotocols = [], upgrade: hook } = options;
     this.#routes.add(path, {
+      path,
+      counts,
       handler,
       hook: hook as UpgradeHook<object, unknown> | undefined,
       subprotocols: [...subprotocols],
@@ -135,6 +153,7 @@ export class WebSocketRoutes {
       ageLimit,
     });
     if (ageLimit !== undefined) this.#ageLimits.push(ageLimit);
+    this.counts.set(path, counts);
   }
 
   /** Tells whether a path belongs to a WebSocket route. Throws as `Router.match` does. */
@@ -178,19 +197,24 @@ export class WebSocketRoutes {
 
   /** Stops the timers of all connections, at the end of the app. */
   stop(): void {
-    this.#timers.stop();
+    this.timers.stop();
     for (const ageLimit of this.#ageLimits) ageLimit.clear();
   }
 
   /** Responds to a handshake: at once, or when the hook of its route has decided. */
   connect(attempt: HandshakeAttempt, services: object): void {
     if (!attempt.canAccept) return attempt.abandon();
+    traceHandshake(attempt, (trace) => this.#connect(attempt, services, trace));
+  }
+
+  #connect(attempt: HandshakeAttempt, services: object, trace: HandshakeTrace | undefined): void {
     const { message } = attempt;
     try {
       const client = clientOf(message, this.#options.isTrustedProxy);
       const parts = new RequestParts(message, client);
       const offer = this.#checkRequest(message, parts.path);
       const { route, params } = this.#findRoute(parts.path);
+      if (trace !== undefined) trace.route = route.path;
       parts.params = params;
       this.#originChecker.check(message.headers.origin, parts.host, route.isOriginAllowed, client.protocol);
       this.registry.checkRoom(client.ip);
@@ -206,7 +230,8 @@ export class WebSocketRoutes {
 
   /** Refuses a handshake because of an error that was thrown before it was accepted. */
   refuse(attempt: HandshakeAttempt, error: unknown): void {
-    if (attempt.refuse(this.#toHandshakeError(error))) this.refused++;
+    const refusal = this.#toHandshakeError(error);
+    if (attempt.refuse(refusal)) count(this.refusals, refusal.status);
   }
 
   /**
@@ -265,7 +290,7 @@ export class WebSocketRoutes {
     if (!attempt.canAccept) return attempt.abandon();
     const compression = route.compression?.negotiate(offer.extensions);
     attempt.accept(offer, { subprotocol, extensions: compression?.header, headers });
-    this.accepted++;
+    route.counts.accepted++;
     const { raw, head } = attempt;
     try {
       this.#open(candidate, new ServerSocket(raw, head, { ip, subprotocol, compression }, data, route.settings));
@@ -280,7 +305,10 @@ export class WebSocketRoutes {
     try {
       // A framework that the hook has called may have put its own parts in place of those of the URL.
       view.restore(["ip", "protocol", "host"]);
-      const result = route.handler(socket, view.request, services);
+      const { request } = view;
+      const result = openings.hasSubscribers
+        ? openings.runStores({ socket, request, route: route.path }, () => route.handler(socket, request, services))
+        : route.handler(socket, request, services);
       if (isPromise(result)) {
         result.then(() => socket.onHandlerEnd(), (error) => socket.onHandlerError("handler", error));
       } else {
@@ -302,7 +330,7 @@ export class WebSocketRoutes {
     attempt.raw.once("close", onClose);
     try {
       const bytes = await readWhole(body, MAX_REFUSAL_BYTES, gone.signal);
-      if (attempt.respond(status, bytes, headers)) this.refused++;
+      if (attempt.respond(status, bytes, headers)) count(this.refusals, status);
     } catch (error) {
       this.refuse(attempt, error);
     } finally {
@@ -320,4 +348,8 @@ export class WebSocketRoutes {
 
 function notFound(): HandshakeError {
   return new HandshakeError(404, "There is no WebSocket at this path");
+}
+
+function count<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

@@ -32,10 +32,17 @@ export class ConnectionTimers {
   /** The time from one look to the next at a paused connection whose runtime reads on into memory. */
   readonly pauses: Deadlines<TimedConnection>;
   readonly #rateLimiters: RateLimiter[] = [];
+  /** How many connections were cut because their peers were silent for too long. */
+  heartbeatTimeouts = 0;
+  /** How many connections were cut because they had begun to end and did not end in time. */
+  closeTimeouts = 0;
 
   constructor({ heartbeat, messageTimeoutMs, closeTimeoutMs }: TimerOptions) {
     this.heartbeat = heartbeat === false ? undefined : new Heartbeat(heartbeat);
-    this.closings = new Deadlines(closeTimeoutMs, (connection) => connection.terminate());
+    this.closings = new Deadlines(closeTimeoutMs, (connection) => {
+      this.closeTimeouts++;
+      connection.terminate();
+    });
     this.pauses = new Deadlines(PAUSE_CHECK_MS, (connection) => connection.checkPause());
     this.messages = new MessageDeadlines(messageTimeoutMs);
   }

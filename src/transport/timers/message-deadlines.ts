@@ -19,9 +19,12 @@ export interface MessageReader {
 export class MessageDeadlines {
   readonly #first: Deadlines<MessageReader>;
   readonly #second: Deadlines<MessageReader>;
+  /** How many connections have failed because a message was not complete in time. */
+  timeouts = 0;
 
   constructor(durationMs: number) {
     const fail = (connection: MessageReader): void => {
+      this.timeouts++;
       const message = `A message was not complete after ${durationMs} ms`;
       connection.fail(new ProtocolError(CloseCode.POLICY_VIOLATION, message));
     };

@@ -120,6 +120,9 @@ describe("the end", () => {
     await nextTurn();
     expect(unmasked(sent[0])).toEqual(close(4001, "enough", UNMASKED).subarray(2));
     server.end(close(4001, "enough", UNMASKED));
+    await closed;
+    // RFC 6455 §5.5.1: only an end that has sent no Close answers one.
+    expect(sent.length).toBe(1);
     expect(await closed).toEqual({ code: 4001, reason: "enough" });
   });
 

@@ -14,7 +14,7 @@ describe("while the broker is away", () => {
       0,
     ]);
     expect(await news()).toEqual({ here: ["1", "2"], there: [] });
-    expect(a.app.stats().broker).toEqual({ isConnected: false, published: 0, received: 0, dropped: 3 });
+    expect(a.app.stats().broker).toEqual({ isConnected: false, published: 0, pending: 0, received: 0, dropped: 3 });
   });
 
   test("when it is back, all wanted topics are subscribed, and messages go both ways", async () => {
@@ -36,7 +36,7 @@ describe("while the broker is away", () => {
     b.app.publish("new", "to one");
     expect(await news()).toEqual({ here: ["lost", "from a", "from b"], there: ["missed", "from b", "from a"] });
     expect(await messagesOf(one)).toEqual(["to one"]);
-    expect(a.app.stats().broker).toEqual({ isConnected: true, published: 1, received: 2, dropped: 1 });
+    expect(a.app.stats().broker).toEqual({ isConnected: true, published: 1, pending: 0, received: 2, dropped: 1 });
   });
 
   test("at the start, delivery is local too", async () => {
@@ -93,7 +93,7 @@ describe("while the broker is away", () => {
     expect(a.app.stats().broker).toMatchObject({ dropped: 0 });
     a.broker.disconnect();
     expect(await news()).toEqual({ here: ["1", "2", "3"], there: [] });
-    expect(a.app.stats().broker).toEqual({ isConnected: false, published: 0, received: 0, dropped: 3 });
+    expect(a.app.stats().broker).toEqual({ isConnected: false, published: 0, pending: 0, received: 0, dropped: 3 });
     expect(b.entries).toEqual([]);
   });
 

@@ -154,9 +154,9 @@ describe("messages", () => {
       ...Array(4).fill(["from the app", "from a socket"]),
     ]);
     expect(all.map(({ app }) => app.stats().broker)).toEqual([
-      { isConnected: true, published: 2, received: 0, dropped: 0 },
-      { isConnected: true, published: 0, received: 2, dropped: 0 },
-      { isConnected: true, published: 0, received: 2, dropped: 0 },
+      { isConnected: true, published: 2, pending: 0, received: 0, dropped: 0 },
+      { isConnected: true, published: 0, pending: 0, received: 2, dropped: 0 },
+      { isConnected: true, published: 0, pending: 0, received: 2, dropped: 0 },
     ]);
   });
 

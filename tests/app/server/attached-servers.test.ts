@@ -186,6 +186,7 @@ describe("attach", () => {
     onTestFinished(async () => void await app.close({ timeoutMs: 500 }));
     app.ws("/", { upgrade: () => new Promise(() => {}) }, () => {}).attach(server);
     expect(statusOf(await rawRequest(portOfServer(server), upgradeRequest("/")))).toBe(408);
+    expect(app.stats().timeouts.handshake).toBe(1);
   });
 
   test("after close is an error", async () => {
@@ -366,6 +367,7 @@ describe("close", () => {
     await hasEnded;
     expect(client.writable).toBe(true);
     await cut;
+    expect(app.stats().timeouts.handshake).toBe(0);
   });
 });
 

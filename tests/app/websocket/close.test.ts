@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { checkClose } from "../../../src/app/websocket/close.ts";
+import { checkClose, closeGroup } from "../../../src/app/websocket/close.ts";
 
 describe("a Close frame", () => {
   test.each([1000, 1001, 1002, 1003, 1005, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999])(
@@ -45,4 +45,12 @@ describe("a Close frame", () => {
   test("has no reason without a code", () => {
     expect(() => checkClose(1005, "why")).toThrow(/without a code has no reason/);
   });
+});
+
+test.each([
+  ["a registered code by itself", [1000, 1005, 1006, 1014], ["1000", "1005", "1006", "1014"]],
+  ["codes of libraries by their range", [3000, 3999], ["3000-3999"]],
+  ["codes of applications by their range", [4000, 4321, 4999], ["4000-4999"]],
+])("closes are counted: %s", (_name, codes, groups) => {
+  expect([...new Set(codes.map(closeGroup))]).toEqual(groups);
 });

@@ -21,7 +21,16 @@ export interface Histories<Socket extends FollowingSocket> {
   /** A socket has unsubscribed from a topic. */
   leave(socket: Socket, topic: string): void;
   read(topic: string, options: ResolvedHistory, part: HistoryPart): Promise<TopicMessages>;
+  /** What of the histories is in this process. */
+  readonly kept: KeptHistories;
   close(): void;
+}
+
+/** The part of an app's histories that is in the memory of its process. */
+export interface KeptHistories {
+  readonly topics: number;
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 /** Which part of a history is read. */

@@ -2,9 +2,9 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import type { HistoryPosition } from "../broker.ts";
 import type { FollowingSocket } from "./follower.ts";
-import type { Histories, HistoryPart, TopicMessages } from "./histories.ts";
+import type { Histories, HistoryPart, KeptHistories, TopicMessages } from "./histories.ts";
 import type { ResolvedHistory } from "./history-options.ts";
-import { MessageLog } from "./message-log.ts";
+import { type LogMemory, MessageLog } from "./message-log.ts";
 import { formatId, parseSince } from "./position.ts";
 import { type Followed, TopicHistory } from "./topic-history.ts";
 
@@ -37,7 +37,7 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
   readonly #limits: HistoryLimitsOfApp;
   readonly #membersOf: (topic: string) => readonly Socket[];
   readonly #topics = new Map<string, Kept<Socket>>();
-  readonly #memory = { bytes: 0 };
+  readonly #memory: LogMemory = { messages: 0, bytes: 0 };
   readonly #id: string = randomBytes(9).toString("base64url");
   /** The number of topics that have, or had, a message. */
   #begun = 0;
@@ -100,7 +100,7 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
   async read(topic: string, _options: ResolvedHistory, { since, limit }: HistoryPart): Promise<TopicMessages> {
     const kept = this.#topics.get(topic);
     if (kept !== undefined) this.#trim(kept);
-    const log = kept?.history.log ?? new MessageLog({ bytes: 0 }, this.#emptyEpoch);
+    const log = kept?.history.log ?? new MessageLog({ messages: 0, bytes: 0 }, this.#emptyEpoch);
     const parsed = parseSince(since ?? "");
     const found = parsed === undefined ? undefined : log.offsetOf(parsed.after);
     if (found === undefined) return { messages: [], id: formatId(log.end), recovered: false };
@@ -111,6 +111,10 @@ export class MemoryHistories<Socket extends FollowingSocket> implements Historie
       messages.push({ topic, id: formatId({ epoch: log.epoch, offset }), data: log.at(offset)!.data });
     }
     return { messages, id: formatId({ epoch: log.epoch, offset: last }), recovered: since !== undefined };
+  }
+
+  get kept(): KeptHistories {
+    return { topics: this.#topics.size, ...this.#memory };
   }
 
   close(): void {

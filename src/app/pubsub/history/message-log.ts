@@ -12,8 +12,9 @@ interface Entry extends LoggedMessage {
   readonly bytes: number;
 }
 
-/** The bytes that all logs of an app have together. */
+/** The messages that all logs of an app have together, and their bytes. */
 export interface LogMemory {
+  messages: number;
   bytes: number;
 }
 
@@ -91,7 +92,7 @@ export class MessageLog {
     const bytes = ENTRY_BYTES + (typeof data === "string" ? Buffer.byteLength(data) : data.length);
     const entry: Entry = { offset: ++this.#newest, data, atMs: nowMs, bytes };
     this.#entries.push(entry);
-    this.#count(bytes);
+    this.#count(1, bytes);
     return entry;
   }
 
@@ -117,7 +118,7 @@ export class MessageLog {
   }
 
   dropOldest(): void {
-    this.#count(-this.#entries[this.#start]!.bytes);
+    this.#count(-1, -this.#entries[this.#start]!.bytes);
     this.#entries[this.#start++] = undefined;
     if (this.#start < COMPACT_FROM || this.#start * 2 < this.#entries.length) return;
     this.#entries.splice(0, this.#start);
@@ -126,13 +127,14 @@ export class MessageLog {
 
   /** Forgets all messages. */
   clear(): void {
-    this.#count(-this.#bytes);
+    this.#count(-this.size, -this.#bytes);
     this.#entries = [];
     this.#start = 0;
   }
 
-  #count(bytes: number): void {
+  #count(messages: number, bytes: number): void {
     this.#bytes += bytes;
+    this.#memory.messages += messages;
     this.#memory.bytes += bytes;
   }
 }

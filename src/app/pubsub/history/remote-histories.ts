@@ -1,9 +1,9 @@
 import type { HistoryPage, HistoryPosition, HistoryRange } from "../broker.ts";
 import type { FollowingSocket, LostRun, MessageRun } from "./follower.ts";
-import type { Histories, HistoryPart, TopicMessages } from "./histories.ts";
+import type { Histories, HistoryPart, KeptHistories, TopicMessages } from "./histories.ts";
 import { type HistoryBroker, HistoryLink } from "./history-link.ts";
 import type { ResolvedHistory } from "./history-options.ts";
-import { MessageLog } from "./message-log.ts";
+import { type LogMemory, MessageLog } from "./message-log.ts";
 import { formatId, offsetBefore, parseSince } from "./position.ts";
 import { decodeRecord } from "./record.ts";
 import { type Followed, TopicHistory, type TopicStore } from "./topic-history.ts";
@@ -45,7 +45,7 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
   readonly #parts: RemoteHistoryParts<Socket>;
   readonly #link: HistoryLink;
   readonly #topics = new Map<string, Followable<Socket>>();
-  readonly #memory = { bytes: 0 };
+  readonly #memory: LogMemory = { messages: 0, bytes: 0 };
   readonly #checker: ReturnType<typeof setInterval>;
 
   constructor(parts: RemoteHistoryParts<Socket>) {
@@ -113,6 +113,10 @@ export class RemoteHistories<Socket extends FollowingSocket> implements Historie
   onMessage(topic: string, position: HistoryPosition, bytes: Uint8Array): void {
     const followable = this.#topics.get(topic) ?? this.#openWanted(topic);
     followable?.sync.onMessage(position, bytes);
+  }
+
+  get kept(): KeptHistories {
+    return { topics: this.#topics.size, ...this.#memory };
   }
 
   close(): void {

@@ -4,8 +4,8 @@ import { MessageLog } from "../../../../src/app/pubsub/history/message-log.ts";
 
 const AMPLE = { size: 1_000, maxAgeMs: 1_000_000 };
 
-function filled(count: number): { log: MessageLog; memory: { bytes: number } } {
-  const memory = { bytes: 0 };
+function filled(count: number): { log: MessageLog; memory: { messages: number; bytes: number } } {
+  const memory = { messages: 0, bytes: 0 };
   const log = new MessageLog(memory, "empty");
   log.begin("e");
   for (let i = 1; i <= count; i++) log.append(`message ${i}`, i);
@@ -58,7 +58,7 @@ describe("a reader goes on", () => {
 });
 
 test("the bytes of all logs are counted, texts as UTF-8", () => {
-  const memory = { bytes: 0 };
+  const memory = { messages: 0, bytes: 0 };
   const [a, b] = [new MessageLog(memory, "a"), new MessageLog(memory, "b")];
   a.append("\u4f60", 0);
   b.append(Buffer.alloc(100), 0);
@@ -107,7 +107,7 @@ test("it has what a simple list has, whatever is appended and dropped", () => {
         expect(list.map(({ offset }) => log.at(offset)?.data)).toEqual(list.map(({ data }) => data));
         expect([log.at(log.oldest - 1), log.at(newest + 1)]).toEqual([undefined, undefined]);
         expect(log.bytes).toBe(list.reduce((sum, { data }) => sum + 64 + data.length, 0));
-        expect(memory.bytes).toBe(log.bytes);
+        expect(memory).toEqual({ messages: log.size, bytes: log.bytes });
       }
     }),
     { numRuns: 200 },

@@ -32,7 +32,7 @@ function history(newest: number, options: object = {}) {
       return Promise.resolve({ epoch: "e", messages });
     },
   };
-  const log = new MessageLog({ bytes: 0 }, "e", newest);
+  const log = new MessageLog({ messages: 0, bytes: 0 }, "e", newest);
   const topic = new TopicHistory("news", {
     options: resolveTopic({ history: options })!,
     log,

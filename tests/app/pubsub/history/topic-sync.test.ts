@@ -13,7 +13,7 @@ afterEach(() => void vi.useRealTimers());
 
 /** A history that the test answers reads of, and a plain subscriber of its topic. */
 function synced() {
-  const memory = { bytes: 0 };
+  const memory = { messages: 0, bytes: 0 };
   const got: string[] = [];
   const subscriber = new FakeSocket(topicsOf(undefined), false, (data) => void got.push(String(data)));
   subscriber.subscriptions = new Set(["news"]);
