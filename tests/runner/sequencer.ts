@@ -12,7 +12,6 @@ export const slowFiles: readonly string[] = [
   "tests/e2e/history-cluster.test.ts",
   "tests/e2e/chat-offline.test.ts",
   "tests/attacks/door.test.ts",
-  "tests/packages/npm.test.ts",
   "tests/fuzz/frames.test.ts",
   "tests/attacks/inflation.test.ts",
   "tests/e2e/chat-layout.test.ts",
