@@ -7,7 +7,7 @@ import { failuresOf, MEMORIES } from "../../bench/soak/verdict.ts";
 import { findRuntime, type Runtime, type RuntimeName } from "../../bench/shared/machine.ts";
 import { actualRuntime } from "../support/runtime.ts";
 
-const plan = { idle: 60, busy: 40, minutes: 0.05, hours: 0.01, storm: 100, heartbeatMs: 200 };
+const plan = { idle: 60, busy: 40, minutes: 0.05, hours: 0.01, storm: 100, heartbeatMs: 1_000 };
 const TIMEOUT_MS = 90_000;
 
 /** The runtime of this process, with the options with which it is soaked. */
