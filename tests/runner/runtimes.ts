@@ -49,7 +49,8 @@ const fetched = new Map<string, string>();
 function fetchFromNpm(npmPackage: string, command: string): string {
   const known = fetched.get(npmPackage);
   if (known !== undefined) return known;
-  const npx = ["--yes", "--package", npmPackage, "-c", command];
+  // What is in npm's cache is taken as it is: a registry that is slow at this moment must not hold the tests up.
+  const npx = ["--yes", "--prefer-offline", "--package", npmPackage, "-c", command];
   const { status, stdout, stderr, error } = spawnSync("npx", npx, { encoding: "utf8", timeout: FETCH_TIMEOUT_MS });
   if (status !== 0) throw new Error(`npx could not provide ${npmPackage}: ${error?.message ?? stderr.trim()}`);
   fetched.set(npmPackage, stdout.trim());
