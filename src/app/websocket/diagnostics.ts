@@ -73,10 +73,15 @@ export interface HandshakeTrace {
 }
 
 const handshakes: TracingChannel<HandshakeTrace> = tracingChannel("spacenode:handshake");
-export const openings: Channel<DiagnosticsMessages["spacenode:open"]> = channel("spacenode:open");
-export const messages: Channel<DiagnosticsMessages["spacenode:message"]> = channel("spacenode:message");
-export const closings: Channel<DiagnosticsMessages["spacenode:close"]> = channel("spacenode:close");
-export const errors: Channel<DiagnosticsMessages["spacenode:error"]> = channel("spacenode:error");
+export const openings: Channel<DiagnosticsMessages["spacenode:open"]> = named("spacenode:open");
+export const messages: Channel<DiagnosticsMessages["spacenode:message"]> = named("spacenode:message");
+export const closings: Channel<DiagnosticsMessages["spacenode:close"]> = named("spacenode:close");
+export const errors: Channel<DiagnosticsMessages["spacenode:error"]> = named("spacenode:error");
+
+/** The channel of a name. Deno's types of `channel` leave its messages unknown, and those of Node fit the cast too. */
+function named<Name extends keyof DiagnosticsMessages>(name: Name): Channel<DiagnosticsMessages[Name]> {
+  return channel(name) as Channel<DiagnosticsMessages[Name]>;
+}
 
 /**
  * Runs the work of a handshake, and publishes its events if somebody listens to one of them.
