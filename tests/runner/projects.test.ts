@@ -14,6 +14,7 @@ describe("a file needs a process of its own", () => {
     ["when it replaces a global", 'vi.stubGlobal("WebAssembly", undefined);'],
     ["when it watches a method of a global", 'vi.spyOn(Buffer.prototype, "write");'],
     ["when it watches the clock", 'vi.spyOn(performance, "now");'],
+    ["when a library of it replaces globals", 'import { serve } from "@hono/node-server";'],
     ["when it leaves the timers of vitest in place", "vi.useFakeTimers();"],
   ])("%s", (_when, text) => {
     expect(needsOwnProcess(text)).toBe(true);

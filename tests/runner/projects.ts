@@ -11,11 +11,14 @@ type TestOptions = NonNullable<TestProjectInlineConfiguration["test"]>;
 /**
  * What a file says that needs a process of its own. It measures the memory, the time or the handles of the process,
  * listens to the events of the process, or replaces or watches what all files use: modules, globals and their methods.
+ * A file that is not found in this way, and leaves another global behind, fails by `globals.ts`.
  */
 const OWN_PROCESS = new RegExp(
   [
     /support\/memory\.ts|\b(cpuUsage|memoryUsage|getActiveResourcesInfo)\b/,
     /\bprocess\.(on|once|off|kill|exit|emit|chdir)\b|\bprocess\.env[.[][^=;]* = |delete process\.env/,
+    // The adapter of Hono for Node replaces `Request` and `Response`.
+    /@hono\/node-server/,
     /\bvi\.(mock|doMock|stubGlobal|stubEnv|resetModules)\b|\bvi\.spyOn\(([A-Z]|globalThis\b|performance\b|process\b)/,
   ].map(({ source }) => source).join("|"),
 );
@@ -34,6 +37,15 @@ export function projectsOf(
   const alone = globSync(include, { exclude }).filter((path) => needsOwnProcess(readFileSync(path, "utf8")));
   return [
     { test: { ...options, name: "alone", include: alone } },
-    { test: { ...options, name: "together", include: [...include], exclude: [...exclude, ...alone], isolate: false } },
+    {
+      test: {
+        ...options,
+        name: "together",
+        include: [...include],
+        exclude: [...exclude, ...alone],
+        isolate: false,
+        setupFiles: ["tests/runner/globals.ts"],
+      },
+    },
   ];
 }
