@@ -88,12 +88,12 @@ async function startProcess(code: string, example: Example): Promise<Values> {
 }
 
 /** The beginning of a command that runs a program under a runtime. */
-function commandOf(runtime: Runtime): string[] {
+export function commandOf(runtime: Runtime): string[] {
   if (actualRuntime().startsWith(`${runtime}@`)) return [process.execPath, ...RUN[runtime]];
   return [join(root, "node_modules/.bin", runtime), ...RUN[runtime]];
 }
 
-const RUN: Readonly<Record<Runtime, readonly string[]>> = { node: [], deno: ["run", "--allow-net"], bun: [] };
+const RUN: Readonly<Record<Runtime, readonly string[]>> = { node: [], deno: ["run", "--allow-all"], bun: [] };
 
 function programPath(): string {
   return join(folder, "run", `${process.pid}-${runs++}.ts`);

@@ -1,0 +1,63 @@
+/** Finds out what the page on `ws` says of it. */
+import { once } from "node:events";
+import { setTimeout as wait } from "node:timers/promises";
+import { WebSocketServer } from "ws";
+import { next, open, openWire, tell } from "./wire.js";
+
+const facts = {};
+const server = new WebSocketServer({ port: 0 });
+await once(server, "listening");
+const { port } = server.address();
+
+const { maxPayload, perMessageDeflate, closeTimeout, maxFragments } = server.options;
+facts.defaults = { maxPayload, perMessageDeflate, closeTimeout, maxFragments };
+
+async function connect() {
+  const [[theirs], client] = await Promise.all([
+    once(server, "connection"),
+    open(port, { Origin: "https://a.example" }),
+  ]);
+  return { theirs, client };
+}
+
+const { theirs, client } = await connect();
+facts.anyOrigin = true;
+client.send("early");
+await wait(50); // `ws` drops a message that comes before there is a listener.
+const messages = [];
+theirs.on("message", (data, isBinary) => messages.push([data.constructor.name, String(data), isBinary]));
+client.send("text");
+client.send(new Uint8Array(1));
+while (messages.length < 2) await once(theirs, "message");
+facts.messages = messages;
+
+facts.sendReturns = String(theirs.send(5));
+facts.numberArrivesAs = (await next(client, "message")).data;
+
+const closed = Promise.all([once(theirs, "close"), next(client, "close")]);
+theirs.close();
+const [[, reason], { code }] = await closed;
+facts.close = { code, reason: reason.constructor.name };
+facts.sendAfterClose = await new Promise((resolve) => theirs.send("late", ({ message }) => resolve(message)));
+
+const { client: second } = await connect();
+server.close();
+await wait(50);
+facts.stateAfterServerClose = second.readyState;
+
+const other = new WebSocketServer({ port: 0 });
+await once(other, "listening");
+other.on("connection", (socket) =>
+  socket.on("message", () => {
+    throw new Error("of a listener");
+  }));
+const uncaught = () => once(process, "uncaughtException").then(([{ message }]) => message);
+const exception = uncaught();
+const third = await open(other.address().port);
+third.send("x");
+facts.exception = await exception;
+const fault = uncaught();
+const { wire } = await openWire(other.address().port);
+wire.write(Uint8Array.of(0x81, 0x01, 0x41)); // a frame without a mask
+facts.faultWithoutListener = await fault;
+tell(facts);
