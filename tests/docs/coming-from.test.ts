@@ -22,6 +22,8 @@ test("ws", async () => {
     numberArrivesAs: "5",
     close: { code: 1005, reason: "Buffer" },
     sendAfterClose: "WebSocket is not open: readyState 3 (CLOSED)",
+    tooLong: 1009,
+    slowReader: { waits: true, readyState: WebSocket.OPEN },
     stateAfterServerClose: WebSocket.OPEN,
     exception: "of a listener",
     faultWithoutListener: "Invalid WebSocket frame: MASK must be set",
@@ -46,6 +48,8 @@ test("Socket.IO", async () => {
     binary: "Buffer",
     tooLong: { reason: "transport error", rooms: 0 },
     keptWhileAway: 1,
+    slowReader: { emitReturns: [true], isConnected: true },
+    // Although the option `cors` names one origin.
     anyOrigin: true,
     plainWebSocket: "refused",
     exception: "of a listener",

@@ -22,11 +22,11 @@ const socketIo: Example = { runtime: "node", after: PRINT_PORT, run: ({ port }) 
 const startSocketIo = (name: string, example: Example): Promise<Values> =>
   runBlock(blockOf("docs/coming-from-socket-io.md", name), example);
 
-/** Runs the code of a page in the room "tea", as Ada. */
-async function greets(port: number, code: string, names: Record<string, unknown> = {}): Promise<void> {
+/** Runs the code of a page of Ada's. */
+async function logs(expected: unknown, port: number, code: string, names: Record<string, unknown> = {}): Promise<void> {
   const page = new BrowserPage(port, "session=7f3a");
   page.run(code, names);
-  await expect.poll(() => page.logged).toEqual(["Ada: hello"]);
+  await expect.poll(() => page.logged).toEqual([expected]);
 }
 
 export const comingFromSocketIo: Examples = {
@@ -41,13 +41,26 @@ export const comingFromSocketIo: Examples = {
         onTestFinished(() => void socket.disconnect());
         return socket;
       };
-      await greets(port, code, { io: connect });
+      await logs("Ada: hello", port, code, { io: connect });
     },
   },
   "the-page js 2": {
     run: async (_values, code) => {
       const { app } = await startSocketIo("coming-from-socketio ts 2", ours);
-      await greets(app.address!.port, code);
+      await logs("Ada: hello", app.address!.port, code);
+    },
+  },
+  "events-and-acknowledgements ts": {
+    run: async ({ app }) => {
+      const client = await app.inject("/shop");
+      client.send(JSON.stringify({ type: "prize", id: 1, value: 2 }));
+      expect(await client.closed).toEqual({ code: 4400, reason: "There is no such event" });
+    },
+  },
+  "events-and-acknowledgements js": {
+    run: async (_values, code) => {
+      const { app } = await startSocketIo("events-and-acknowledgements ts", {});
+      await logs(42, app.address!.port, code);
     },
   },
 };

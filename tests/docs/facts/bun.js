@@ -55,7 +55,7 @@ client.send("text");
 while ((await next(client, "message")).data !== "heard");
 facts.goesOnAfterException = true;
 
-const { wire, response } = await openWire(port, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+const { wire, response } = await openWire(port, { offer: "Sec-WebSocket-Extensions: permessage-deflate\r\n" });
 facts.compressesByDefault = /extensions/i.test(response);
 const results = Array.from({ length: 100 }, () => theirs.send(new Uint8Array(1024 * 1024)));
 facts.slowReader = [...new Set(results)];

@@ -48,7 +48,7 @@ tooLong.send(new Uint8Array(64 * 1024 * 1024));
 const { wasClean } = await isCut;
 facts.tooLong = { wasClean, errors: facts.errors.slice() };
 
-const { wire, response } = await openWire(port, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+const { wire, response } = await openWire(port, { offer: "Sec-WebSocket-Extensions: permessage-deflate\r\n" });
 facts.compresses = /extensions/i.test(response);
 while (theirs.readyState !== 1) await new Promise((resolve) => setTimeout(resolve, 1));
 for (let i = 0; i < 50; i++) theirs.send(new Uint8Array(1024 * 1024));

@@ -4,13 +4,13 @@ import { createServer } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { Server } from "socket.io";
 import { io as connectTo } from "socket.io-client";
-import { next, tell } from "./wire.js";
+import { next, openWire, tell } from "./wire.js";
 
 const facts = {};
 const http = createServer().listen(0);
 await once(http, "listening");
 const { port } = http.address();
-const io = new Server(http);
+const io = new Server(http, { cors: { origin: "https://mysite.com" } });
 
 const { pingInterval, pingTimeout, maxHttpBufferSize, transports, perMessageDeflate = false } = io.engine.opts;
 facts.defaults = { pingInterval, pingTimeout, maxHttpBufferSize, transports, perMessageDeflate };
@@ -49,7 +49,18 @@ client.disconnect();
 client.emit("kept", 1);
 facts.keptWhileAway = client.sendBuffer.length;
 
-const ofOtherPage = new WebSocket(`ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`, {
+const path = "/socket.io/?EIO=4&transport=websocket";
+const slow = once(io, "connection");
+const { wire } = await openWire(port, { path });
+wire.write(Uint8Array.of(0x81, 0x82, 0, 0, 0, 0, ...Buffer.from("40"))); // the packet that connects
+const [reader] = await slow;
+const results = Array.from({ length: 50 }, () => reader.emit("x", "x".repeat(1024 * 1024)));
+const waits = () => reader.conn.transport.socket.bufferedAmount > 40 * 1024 * 1024;
+while (!waits()) await wait(1);
+facts.slowReader = { emitReturns: [...new Set(results)], isConnected: reader.connected };
+wire.destroy();
+
+const ofOtherPage = new WebSocket(`ws://127.0.0.1:${port}${path}`, {
   headers: { Origin: "https://a.example" },
 });
 await next(ofOtherPage, "open");

@@ -3,11 +3,11 @@ import process from "node:process";
 import { connect } from "node:net";
 
 /** Connects, and resolves when the handshake is answered. The client reads nothing behind that. */
-export async function openWire(port, offer = "") {
+export async function openWire(port, { path = "/", offer = "" } = {}) {
   const wire = connect(port, "127.0.0.1");
   wire.on("error", () => {});
   wire.write(
-    "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n` +
       `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${offer}\r\n`,
   );
   const response = await new Promise((resolve) => wire.once("data", resolve));

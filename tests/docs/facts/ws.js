@@ -40,6 +40,16 @@ const [[, reason], { code }] = await closed;
 facts.close = { code, reason: reason.constructor.name };
 facts.sendAfterClose = await new Promise((resolve) => theirs.send("late", ({ message }) => resolve(message)));
 
+const tooLong = await connect();
+tooLong.theirs.on("error", () => {});
+tooLong.client.send(new Uint8Array(maxPayload + 1));
+facts.tooLong = (await next(tooLong.client, "close")).code;
+
+const [[slow], { wire: slowWire }] = await Promise.all([once(server, "connection"), openWire(port)]);
+for (let i = 0; i < 50; i++) slow.send(new Uint8Array(1024 * 1024));
+facts.slowReader = { waits: slow.bufferedAmount > 40 * 1024 * 1024, readyState: slow.readyState };
+slowWire.destroy();
+
 const { client: second } = await connect();
 server.close();
 await wait(50);
