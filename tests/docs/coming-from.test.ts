@@ -24,7 +24,7 @@ test("ws", async () => {
     sendAfterClose: "WebSocket is not open: readyState 3 (CLOSED)",
     tooLong: 1009,
     slowReader: { waits: true, readyState: WebSocket.OPEN },
-    stateAfterServerClose: WebSocket.OPEN,
+    afterServerClose: "still here",
     exception: "of a listener",
     faultWithoutListener: "Invalid WebSocket frame: MASK must be set",
   });

@@ -93,7 +93,7 @@ export function commandOf(runtime: Runtime): string[] {
   return [join(root, "node_modules/.bin", runtime), ...RUN[runtime]];
 }
 
-const RUN: Readonly<Record<Runtime, readonly string[]>> = { node: [], deno: ["run", "--allow-all"], bun: [] };
+const RUN: Readonly<Record<Runtime, readonly string[]>> = { node: [], deno: ["run", "--allow-net"], bun: [] };
 
 function programPath(): string {
   return join(folder, "run", `${process.pid}-${runs++}.ts`);

@@ -7,7 +7,14 @@ import type { Example, Examples, Values } from "../example.ts";
 import { blockOf } from "../pages.ts";
 import { runBlock } from "../program.ts";
 
-const ours: Example = { run: ({ app }) => chats(app.address!.port) };
+const ours: Example = {
+  run: async ({ app }) => {
+    await chats(app.address!.port);
+    const headers = { Cookie: "session=7f3a", Origin: "https://another.example" };
+    await expect(app.inject("/rooms/tea", { headers })).rejects.toThrow("refused with 403");
+    await expect(app.inject("/rooms/tea")).rejects.toThrow("refused with 401");
+  },
+};
 
 /** Prints the port of a server of node:http. */
 const PRINT_PORT =

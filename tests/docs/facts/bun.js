@@ -1,5 +1,5 @@
 /** Finds out what the page on Bun.serve says of it. */
-import { next, open, openWire, tell } from "./wire.js";
+import { inboxOf, next, open, openWire, tell } from "./wire.js";
 
 const facts = { messages: [], closes: [] };
 let theirs;
@@ -38,21 +38,22 @@ const { port } = server;
 const finish = Promise.withResolvers();
 opening = finish.promise;
 const client = await open(port, { Origin: "https://a.example" });
+const hear = inboxOf(client);
 facts.anyOrigin = true;
 client.send("text");
-await next(client, "message");
+await hear();
 facts.messageWhileOpenRuns = true;
 finish.resolve();
 client.send(new Uint8Array(1));
-await next(client, "message");
+await hear();
 
 client.send("publish");
-facts.publishedToSelf = (await next(client, "message")).data;
+facts.publishedToSelf = await hear();
 facts.publishReturns = await published;
 facts.sendReturns = theirs.send("abc");
 client.send("throw");
 client.send("text");
-while ((await next(client, "message")).data !== "heard");
+while (await hear() !== "heard");
 facts.goesOnAfterException = true;
 
 const { wire, response } = await openWire(port, { offer: "Sec-WebSocket-Extensions: permessage-deflate\r\n" });
@@ -70,7 +71,7 @@ facts.tooLong = (await tooLong).code;
 
 server.stop();
 client.send("text");
-await next(client, "message");
+await hear();
 facts.stateAfterStop = client.readyState;
 const stopped = next(client, "close");
 server.stop(true);

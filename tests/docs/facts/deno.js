@@ -1,5 +1,5 @@
 /** Finds out what the page on Deno.upgradeWebSocket says of it. */
-import { next, open, openWire, tell } from "./wire.js";
+import { inboxOf, next, open, openWire, tell } from "./wire.js";
 
 const facts = { messages: [], closes: [], errors: [] };
 let theirs;
@@ -24,10 +24,11 @@ const server = Deno.serve({ port: 0, onListen() {} }, (req) => {
 const { port } = server.addr;
 
 const client = await open(port, { Origin: "https://a.example" });
+const hear = inboxOf(client);
 facts.anyOrigin = true;
 for (const data of ["text", new Uint8Array(1)]) {
   client.send(data);
-  await next(client, "message");
+  await hear();
 }
 facts.sendReturns = String(theirs.send("abc"));
 
@@ -39,8 +40,9 @@ client.send("throw");
 facts.exception = await exception;
 
 const fits = await open(port);
+const hearFits = inboxOf(fits);
 fits.send(new Uint8Array(64 * 1024 * 1024 - 1));
-await next(fits, "message");
+await hearFits();
 const tooLong = await open(port);
 const isCut = next(tooLong, "close");
 tooLong.onerror = () => {};

@@ -17,7 +17,7 @@ facts.defaults = { pingInterval, pingTimeout, maxHttpBufferSize, transports, per
 facts.recovery = io.opts.connectionStateRecovery ?? false;
 
 async function connect() {
-  const client = connectTo(`http://127.0.0.1:${port}`, { forceNew: true });
+  const client = connectTo(`http://127.0.0.1:${port}`, { transports: ["websocket"], forceNew: true });
   const [[theirs]] = await Promise.all([once(io, "connection"), once(client, "connect")]);
   return { theirs, client };
 }
@@ -76,5 +76,4 @@ second.theirs.on("throw", () => {
 const exception = once(process, "uncaughtException");
 second.client.emit("throw");
 facts.exception = (await exception)[0].message;
-await wait(10);
 tell(facts);

@@ -26,6 +26,20 @@ export async function open(port, headers = {}) {
   return socket;
 }
 
+/** Gives a function for the next message of a WebSocket, which waits if necessary. */
+export function inboxOf(socket) {
+  const messages = [];
+  let wake = () => {};
+  socket.onmessage = ({ data }) => {
+    messages.push(data);
+    wake();
+  };
+  return async () => {
+    while (messages.length === 0) await new Promise((resolve) => wake = resolve);
+    return messages.shift();
+  };
+}
+
 /** Prints the facts, and ends. */
 export function tell(facts) {
   console.log(JSON.stringify(facts));

@@ -1,8 +1,7 @@
 /** Finds out what the page on `ws` says of it. */
 import { once } from "node:events";
-import { setTimeout as wait } from "node:timers/promises";
 import { WebSocketServer } from "ws";
-import { next, open, openWire, tell } from "./wire.js";
+import { inboxOf, next, open, openWire, tell } from "./wire.js";
 
 const facts = {};
 const server = new WebSocketServer({ port: 0 });
@@ -23,7 +22,8 @@ async function connect() {
 const { theirs, client } = await connect();
 facts.anyOrigin = true;
 client.send("early");
-await wait(50); // `ws` drops a message that comes before there is a listener.
+theirs.ping();
+await once(theirs, "pong"); // The message has come before this, when there was no listener.
 const messages = [];
 theirs.on("message", (data, isBinary) => messages.push([data.constructor.name, String(data), isBinary]));
 client.send("text");
@@ -31,8 +31,9 @@ client.send(new Uint8Array(1));
 while (messages.length < 2) await once(theirs, "message");
 facts.messages = messages;
 
+const hear = inboxOf(client);
 facts.sendReturns = String(theirs.send(5));
-facts.numberArrivesAs = (await next(client, "message")).data;
+facts.numberArrivesAs = await hear();
 
 const closed = Promise.all([once(theirs, "close"), next(client, "close")]);
 theirs.close();
@@ -50,10 +51,11 @@ for (let i = 0; i < 50; i++) slow.send(new Uint8Array(1024 * 1024));
 facts.slowReader = { waits: slow.bufferedAmount > 40 * 1024 * 1024, readyState: slow.readyState };
 slowWire.destroy();
 
-const { client: second } = await connect();
+const second = await connect();
+const hearMore = inboxOf(second.client);
 server.close();
-await wait(50);
-facts.stateAfterServerClose = second.readyState;
+second.theirs.send("still here");
+facts.afterServerClose = await hearMore();
 
 const other = new WebSocketServer({ port: 0 });
 await once(other, "listening");
