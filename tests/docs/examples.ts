@@ -3,6 +3,7 @@ import type { Example, Examples } from "./example.ts";
 import { authentication } from "./examples/authentication.ts";
 import { backpressure } from "./examples/backpressure.ts";
 import { behindAProxy } from "./examples/behind-a-proxy.ts";
+import { collaborate } from "./examples/collaborate.ts";
 import {
   comingFromBun,
   comingFromDeno,
@@ -28,6 +29,7 @@ export const examples: Readonly<Record<string, Examples>> = {
   "docs/authentication.md": authentication,
   "docs/backpressure.md": backpressure,
   "docs/behind-a-proxy.md": behindAProxy,
+  "docs/collaborate.md": collaborate,
   "docs/coming-from-bun.md": comingFromBun,
   "docs/coming-from-deno.md": comingFromDeno,
   "docs/coming-from-socket-io.md": comingFromSocketIo,
