@@ -58,6 +58,7 @@ export type { RouteOptions } from "./src/app/websocket/route-options.ts";
 export type { SocketOptions } from "./src/app/websocket/socket-options.ts";
 export type { SocketView } from "./src/app/websocket/socket-registry.ts";
 export type { SendOptions, Socket, SocketEvents } from "./src/app/websocket/socket.ts";
+export type { StandardIssue, StandardResult, StandardSchema } from "./src/app/websocket/standard-schema.ts";
 export type { Refusal, UpgradeAnswer, UpgradeHook } from "./src/app/websocket/upgrade-hook.ts";
 export type {
   NatsClient,

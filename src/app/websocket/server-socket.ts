@@ -270,14 +270,18 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
 
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
     this.#isIterated = true;
-    return this.#openInbox();
+    return this.openInbox();
   }
 
-  #openInbox(): Inbox {
+  protected openInbox(): Inbox {
     if (this.#inbox !== undefined) return this.#inbox;
-    this.#inbox = new Inbox(this, this.#connection.isPauseWanted);
+    this.#inbox = this.createInbox(this.#connection.isPauseWanted);
     if (this.#closeDetails !== undefined) this.#finishInbox(this.#closeDetails);
     return this.#inbox;
+  }
+
+  protected createInbox(isPaused: boolean): Inbox {
+    return new Inbox(this, isPaused);
   }
 
   /**
@@ -355,16 +359,17 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   // ConnectionHandler
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
-    if (!messages.hasSubscribers) return this.#take(data, isBinary);
-    messages.runStores({ socket: this, data, isBinary }, () => this.#take(data, isBinary));
+    if (!messages.hasSubscribers) return this.take(data, isBinary);
+    messages.runStores({ socket: this, data, isBinary }, () => this.take(data, isBinary));
   }
 
-  #take(data: string | Uint8Array, isBinary: boolean): void {
+  /** Hands a message out, or keeps it until somebody reads. */
+  protected take(data: string | Uint8Array, isBinary: boolean): void {
     // Most sockets have a listener and no inbox.
     if (this.#inbox === undefined && (this.#isHandlerDone || this.hasMessageListener())) {
       this.emitPair("message", data as string | Buffer, isBinary);
     } else {
-      this.#openInbox().push(data as string | Buffer);
+      this.openInbox().push(data as string | Buffer);
     }
   }
 
