@@ -8,8 +8,10 @@ export const MAX_JSON_DEPTH = 128;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const OPENING = [0x5b, 0x7b];
-const CLOSING = [0x5d, 0x7d];
+/** Brackets and braces differ in this bit alone. */
+const BRACE_BIT = 0x20;
+const OPENING = 0x7b;
+const CLOSING = 0x7d;
 
 /** Tells whether a JSON text is nested too deep. The text need not be valid up to its end. */
 export function isTooDeep(text: string): boolean {
@@ -22,9 +24,8 @@ export function isTooDeep(text: string): boolean {
     const code = text.charCodeAt(at);
     if (code === QUOTE) isInString = !isInString;
     else if (isInString) at += code === BACKSLASH ? 1 : 0;
-    else if (OPENING.includes(code)) depth++;
-    else if (CLOSING.includes(code)) depth--;
-    if (depth > MAX_JSON_DEPTH) return true;
+    else if ((code | BRACE_BIT) === CLOSING) depth--;
+    else if ((code | BRACE_BIT) === OPENING && ++depth > MAX_JSON_DEPTH) return true;
   }
   return false;
 }
