@@ -69,6 +69,7 @@ export type { SocketOptions } from "./src/app/websocket/socket-options.ts";
 export type { SocketView } from "./src/app/websocket/socket-registry.ts";
 export type { SendCallback, SendOptions } from "./src/app/websocket/send-arguments.ts";
 export type { Socket, SocketEvents } from "./src/app/websocket/socket.ts";
+export type { StandardIssue, StandardResult, StandardSchema } from "./src/app/websocket/standard-schema.ts";
 export type { Refusal, UpgradeAnswer, UpgradeHook } from "./src/app/websocket/upgrade-hook.ts";
 export type {
   NatsClient,

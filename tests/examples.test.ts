@@ -133,6 +133,24 @@ test("rooms.ts sends a message to everyone in its room, and to nobody else", asy
   await expectCleanExit(running, ada, eve);
 });
 
+test("typed.ts takes what fits its schemas, tells everyone, and says what is wrong with the rest", async () => {
+  const running = await start("typed.ts");
+  const { url, port } = running;
+  const [ada, bob] = [await connect(port, "/tasks"), await connect(port, "/tasks")];
+  for (const client of [ada, bob]) expect(await client.nextMessage()).toBe('{"tasks":[]}');
+  ada.send(text('{"type":"add","text":"Buy tea"}'), text('{"type":"add","text":"Drink it"}'));
+  const [tea, drink] = [{ id: 1, text: "Buy tea" }, { id: 2, text: "Drink it" }];
+  for (const tasks of [[tea], [tea, drink]]) {
+    for (const client of [ada, bob]) expect(await client.nextMessage()).toBe(JSON.stringify({ tasks }));
+  }
+  bob.send(text('{"type":"add","text":""}'), text("Buy tea"), text('{"type":"done","id":1}'));
+  expect(JSON.parse(String(await bob.nextMessage())).wrong).toHaveLength(1);
+  expect(await bob.nextMessage()).toBe('{"wrong":["The message is not JSON"]}');
+  for (const client of [ada, bob]) expect(await client.nextMessage()).toBe(JSON.stringify({ tasks: [drink] }));
+  expect(await (await fetch(url)).text()).toContain("<title>Tasks</title>");
+  await expectCleanExit(running, ada, bob);
+});
+
 test("tls.ts speaks https and wss with a given certificate", async () => {
   const place = await mkdtemp(join(tmpdir(), "spacenode-"));
   onTestFinished(() => rm(place, { recursive: true }));

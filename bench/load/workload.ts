@@ -8,7 +8,7 @@ import type { DeflateMode } from "../shared/deflate-modes.ts";
  */
 export type Work = "echo" | "fan" | "topics" | "handshake" | "idle";
 /** What a peer does with a message: see `peers/support.ts`. */
-export type Path = "/echo" | "/text" | "/fan" | "/publish" | "/read" | "/reply" | "/topics" | "/history";
+export type Path = "/echo" | "/text" | "/fan" | "/publish" | "/read" | "/reply" | "/topics" | "/history" | "/typed";
 /**
  * `text` is ASCII, and `non-ascii` has characters of one to four bytes. `topic` is ASCII that begins with the name of a
  * topic, and `json` is made like that of a chat.

@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Socket, TopicMessage, TopicNotice } from "../../mod.ts";
+import { historyPage, validate } from "./history-page.ts";
 import { announce, deflate, HOST, LIMIT_BYTES, place, tls } from "./support.ts";
 import { topicNames, topicOf } from "./topic-map.ts";
 
@@ -36,10 +37,28 @@ const app = await createApp({
 });
 
 const clients = new Set<Socket>();
-const { BENCH_READ: reading, BENCH_REPLY: replying, BENCH_HISTORY: kept } = process.env;
+const { BENCH_READ: reading, BENCH_REPLY: replying, BENCH_HISTORY: kept, BENCH_TYPED: typed } = process.env;
 
 function frameOf(content: TopicMessage | TopicNotice): string | Uint8Array {
   return "recovered" in content ? "" : content.data;
+}
+
+/** What a handler does by hand that a route with schemas does for it. */
+function echoPage(socket: Socket, text: string | Uint8Array): void {
+  const result = validate(JSON.parse(text as string));
+  if (result.issues === undefined) socket.send(JSON.stringify(result.value));
+  else socket.close(1007, "This is no page");
+}
+
+function addTypedRoute(): void {
+  try {
+    app.ws("/typed", { message: historyPage, reply: historyPage }, (socket) => {
+      socket.on("message", (page) => socket.send(page));
+    });
+  } catch (error) {
+    // Another checkout may have no schemas yet. Its other cells can be measured all the same.
+    if (process.env.BENCH_SPACENODE === undefined) throw error;
+  }
 }
 
 async function echoStream(socket: Socket): Promise<void> {
@@ -94,6 +113,14 @@ app
     socket.subscribe("all");
     socket.on("message", (data) => app.publish("all", data));
   });
+
+if (typed === "untyped") {
+  app.ws("/typed", (socket) => void socket.on("message", (text) => socket.send(text)));
+} else if (typed === "by-hand") {
+  app.ws("/typed", (socket) => void socket.on("message", (text) => echoPage(socket, text)));
+} else {
+  addTypedRoute();
+}
 
 if (kept === "declared") app.topic("other/*", { history: true }).topic("elsewhere", { history: true });
 // Followers get the messages as they were published, so that all are measured with the same bytes.

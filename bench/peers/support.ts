@@ -3,8 +3,9 @@
  * it sends the message back as it came, and on `/text` as a string. On `/fan` it sends the message to every client of
  * `/fan` in a plain loop, and on `/publish` to every client of `/publish` by the server's own publish, if there is one.
  * A client of `/topics/17` is subscribed to the topics of socket 17, and a message goes to the topic that it begins
- * with. `/read` and `/reply` are echoes in which SpaceNode is compared with itself: it reads the messages in the way
- * that BENCH_READ names, and sends what it received or, with BENCH_REPLY=fresh, a copy of that.
+ * with. `/read`, `/reply` and `/typed` are echoes in which SpaceNode is compared with itself: it reads the messages in
+ * the way that BENCH_READ names, sends what it received or, with BENCH_REPLY=fresh, a copy of that, and validates JSON
+ * by a schema or as BENCH_TYPED says.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";

@@ -38,7 +38,7 @@ const PUBLISHING: readonly Path[] = [...WITH_TOPICS, "/publish"];
 /** The echoes in which SpaceNode is compared with itself, and with the limit. */
 const OWN_ECHOES: readonly Path[] = ["/read", "/reply"];
 /** All cells in which SpaceNode is compared with itself. */
-const OWN_PATHS: readonly Path[] = [...OWN_ECHOES, "/history"];
+const OWN_PATHS: readonly Path[] = [...OWN_ECHOES, "/history", "/typed"];
 
 function peer(runtime: RuntimeName, id: string, label: string, more: Partial<Peer> = {}): Peer {
   const usual = { file: `${id}.ts`, env: {}, slow: false, paths: USUAL_PATHS, listens: [], deflates: "never" } as const;
@@ -87,6 +87,12 @@ function variants(runtime: RuntimeName): Peer[] {
       env: { BENCH_HISTORY: how },
       paths: ["/history"],
     });
+  const typing = (how: string, label: string): Peer =>
+    peer(runtime, `spacenode-${how}`, `SpaceNode, ${label}`, {
+      file: `${OURS}.ts`,
+      env: { BENCH_TYPED: how },
+      paths: ["/typed"],
+    });
   return [
     reading("loop", "for await"),
     reading("stream", "stream's reader"),
@@ -99,6 +105,8 @@ function variants(runtime: RuntimeName): Peer[] {
     publishing("declared", "another topic has a history"),
     publishing("kept", "a topic with a history"),
     publishing("followed", "the same, to followers"),
+    typing("by-hand", "JSON and the schema by hand"),
+    typing("untyped", "the text as it came"),
   ];
 }
 

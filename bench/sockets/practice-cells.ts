@@ -51,6 +51,16 @@ function reply(payloadBytes: number, inFlight: number): Cell {
   return { ...echo(`reply-${idSize(payloadBytes)}-${inFlight}`, title, payloadBytes, inFlight), path: "/reply" };
 }
 
+/** SpaceNode beside itself: a route with schemas, plain code that does the same, and the text as it came. */
+function typed(payloadBytes: number): Cell {
+  const title = `echo JSON ${sizeName(payloadBytes)}, 16 in flight: with a schema, by hand and untyped`;
+  return {
+    ...echo(`typed-${idSize(payloadBytes)}-16`, title, payloadBytes, 16),
+    path: "/typed",
+    payload: "json",
+  };
+}
+
 /** A chat: many connections with short messages, some long ones, and some clients on bad lines. */
 const mixture: Cell = {
   ...echo("mixture", "echo JSON 200 B, 5 % of 4 KiB, 1,000 connections, 10 % of them slow", 200, 1),
@@ -111,6 +121,8 @@ export const practiceCells: readonly Cell[] = [
   reply(32, 16),
   reply(KIB, 16),
   reply(64 * KIB, 4),
+  typed(200),
+  typed(2 * KIB),
   history(1),
   history(16),
   severalProcesses(1),

@@ -32,7 +32,7 @@ import { renewTls, type TlsOptions, type TlsRenewal } from "./server/tls.ts";
 import { type ServiceFactory, ServiceRegistry } from "./services.ts";
 import { shutDown } from "./shutdown.ts";
 import { type AppStats, type CloseResult, readStats } from "./stats.ts";
-import type { RouteOptions } from "./websocket/route-options.ts";
+import type { AnyRouteOptions, RouteOptions } from "./websocket/route-options.ts";
 import type { ServerSocket } from "./websocket/server-socket.ts";
 import type { SocketView } from "./websocket/socket-registry.ts";
 import type { Socket } from "./websocket/socket.ts";
@@ -46,8 +46,8 @@ import { type AnyHandler, WebSocketRoutes } from "./websocket/websocket-routes.t
  * If the handler throws, or if the promise that it returns rejects, the error is logged and emitted as the socket's
  * `error` event, and the socket is closed with code 1011 (RFC 6455 §7.4.1). The return value is not used otherwise.
  */
-export type SocketHandler<Services, Data, Params> = (
-  socket: Socket<Data>,
+export type SocketHandler<Services, Data, Params, Message = string | Buffer, Reply = string | BinaryData> = (
+  socket: Socket<Data, Message, Reply>,
   request: AppRequest<Params>,
   services: Services,
 ) => unknown;
@@ -121,14 +121,14 @@ export class App<Services extends object = object> {
    * @returns the app, so that calls can be chained
    * @throws TypeError or RangeError also if an option is not valid
    */
-  ws<Path extends string, Data>(
+  ws<Path extends string, Data, Message = string | Buffer, Reply = string | BinaryData>(
     path: Path,
-    options: RouteOptions<Services, Data, ParamsOf<Path>>,
-    handler: SocketHandler<Services, Data, ParamsOf<Path>>,
+    options: RouteOptions<Services, Data, ParamsOf<Path>, Message, Reply>,
+    handler: SocketHandler<Services, Data, ParamsOf<Path>, Message, Reply>,
   ): this;
   ws(path: string, ...rest: unknown[]): this {
     const [options, handler] = rest.length > 1 ? rest : [{}, rest[0]];
-    this.#webSocketRoutes.addRoute(path, options as RouteOptions<never, never>, handler as AnyHandler);
+    this.#webSocketRoutes.addRoute(path, options as AnyRouteOptions, handler as AnyHandler);
     return this;
   }
 

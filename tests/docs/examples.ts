@@ -22,6 +22,7 @@ import { security } from "./examples/security.ts";
 import { shareAServer } from "./examples/share-a-server.ts";
 import { start } from "./examples/start.ts";
 import { troubleshooting } from "./examples/troubleshooting.ts";
+import { typedMessages } from "./examples/typed-messages.ts";
 import type { Block } from "./markdown.ts";
 
 export const examples: Readonly<Record<string, Examples>> = {
@@ -45,6 +46,7 @@ export const examples: Readonly<Record<string, Examples>> = {
   "docs/share-a-server.md": shareAServer,
   "docs/start.md": start,
   "docs/troubleshooting.md": troubleshooting,
+  "docs/typed-messages.md": typedMessages,
 };
 
 /** What is known of a block; nothing for a block that has no entry. */

@@ -17,9 +17,11 @@ export class ClientProcess {
   readonly #connections: ClientConnection[] = [];
   #ended: Error | undefined;
 
-  constructor(command: readonly string[]) {
+  /** @param env variables for the program besides those of this process */
+  constructor(command: readonly string[], env: NodeJS.ProcessEnv = {}) {
     const [executable, ...args] = command;
-    this.#child = spawn(executable!, args, { stdio: ["pipe", "pipe", "inherit"] });
+    const stdio: ["pipe", "pipe", "inherit"] = ["pipe", "pipe", "inherit"];
+    this.#child = spawn(executable!, args, { stdio, env: { ...process.env, ...env } });
     createInterface({ input: this.#child.stdout }).on("line", (line) => {
       const { connection, ...event } = JSON.parse(line) as ClientEvent;
       this.#connections[connection]!.events.put(event);

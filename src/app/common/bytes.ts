@@ -15,6 +15,11 @@ export function toBytes(data: unknown): Uint8Array {
   throw new TypeError(`A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${show(data)}`);
 }
 
+/** Whether a value is binary data, of any realm. */
+export function isBinaryData(data: unknown): data is BinaryData {
+  return ArrayBuffer.isView(data) || isAnyArrayBuffer(data);
+}
+
 /**
  * Binary data that can be sent as a message, or as the payload of a Ping or Pong: an `ArrayBuffer`, a
  * `SharedArrayBuffer`, or any view of one, such as a `Buffer`.

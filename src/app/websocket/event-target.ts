@@ -28,11 +28,14 @@ export interface SocketEvent<Target = unknown> {
 }
 
 /** A message, for a listener that `Socket.addEventListener` has added. */
-export interface SocketMessageEvent<Target = unknown> extends SocketEvent<Target> {
+export interface SocketMessageEvent<Target = unknown, Message = string | Buffer> extends SocketEvent<Target> {
   /** `"message"`. */
   readonly type: "message";
-  /** A string for a text message. For a binary message, what `Socket.binaryType` says: a `Buffer` by default. */
-  readonly data: string | Buffer | ArrayBuffer | Blob;
+  /**
+   * A string for a text message. For a binary message, what `Socket.binaryType` says: a `Buffer` by default. On a route
+   * with the option `message`, the value that the schema has made.
+   */
+  readonly data: Message | (Buffer extends Message ? ArrayBuffer | Blob : never);
 }
 
 /** The end of the connection, for a listener that `Socket.addEventListener` has added. */
@@ -58,9 +61,9 @@ export interface SocketErrorEvent<Target = unknown> extends SocketEvent<Target> 
 }
 
 /** The events of `Socket.addEventListener`, by their types. */
-export interface SocketEventMap<Target = unknown> {
+export interface SocketEventMap<Target = unknown, Message = string | Buffer> {
   /** A whole message has arrived. */
-  message: SocketMessageEvent<Target>;
+  message: SocketMessageEvent<Target, Message>;
   /** The connection is over. */
   close: SocketCloseEvent<Target>;
   /** The client has broken a rule or a limit, or a handler or a listener has thrown. */
@@ -86,7 +89,7 @@ export interface SocketListenerOptions {
 
 /** The arguments of the socket's own listeners. */
 interface SocketEventArguments {
-  readonly message: readonly [data: string | Buffer];
+  readonly message: readonly [data: unknown, isBinary: boolean];
   readonly close: readonly [code: number, reason: string, wasClean: boolean];
   readonly error: readonly [error: Error];
 }
@@ -218,8 +221,8 @@ function detailsOf(type: string, args: readonly unknown[], binaryType: SocketBin
     const [error] = args as SocketEventArguments["error"];
     return { error, message: error.message };
   }
-  const [data] = args as SocketEventArguments["message"];
-  return { data: typeof data === "string" ? data : inForm(binaryType, data) };
+  const [data, isBinary] = args as SocketEventArguments["message"];
+  return { data: isBinary ? inForm(binaryType, data as Buffer) : data };
 }
 
 function inForm(binaryType: SocketBinaryType, data: Buffer): Buffer | ArrayBuffer | Blob {

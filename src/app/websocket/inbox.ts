@@ -93,7 +93,7 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
 
   /** Hands a message out, or keeps it until somebody reads. */
   push(message: Message): void {
-    if (this.#messages.length === 0 && !this.#isDraining && this.#hasReader()) return this.#handOut(message);
+    if (this.isEmpty && !this.#isDraining && this.hasReader()) return this.handOut(message);
     // A socket that is closing reads on in any case, because the peer's Close has to be read. A peer that sends
     // messages instead of its Close could fill the memory.
     if (this.#isFull && this.#owner?.isOpen === false) return;
@@ -108,13 +108,13 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    while (this.#messages.length > 0 && this.#hasReader()) {
+    while (this.#messages.length > 0 && this.hasReader()) {
       const message = this.#messages.shift()!;
       this.#waitingBytes -= message.length;
-      this.#handOut(message);
+      this.handOut(message);
     }
     this.#isDraining = false;
-    if (this.#isEnded && this.#messages.length === 0) this.#endWaiters();
+    if (this.#isEnded && this.isEmpty) this.#endWaiters();
     if (!this.#isFull || !this.#fits(2)) return;
     this.#isFull = false;
     if (!this.#isPaused) this.#owner?.resumeWire();
@@ -150,14 +150,26 @@ export class Inbox implements AsyncIterableIterator<Message, undefined> {
     this.endPause();
   }
 
-  #hasReader(): boolean {
+  /** Tells whether the next message may be handed out. */
+  protected hasReader(): boolean {
     if (this.#isPaused) return false;
     if (this.#waiters.length > 0) return true;
     const owner = this.#owner;
     return owner !== undefined && !this.#isLooping && (owner.hasMessageListener() || owner.dropsUnread);
   }
 
-  #handOut(message: Message): void {
+  /** True when somebody gets the next message: not when it would only be dropped. */
+  protected get hasTaker(): boolean {
+    return this.#waiters.length > 0 || this.#owner?.hasMessageListener() === true;
+  }
+
+  /** Takes a message out of the inbox. There may be nobody who gets it. */
+  protected handOut(message: Message): void {
+    this.give(message);
+  }
+
+  /** Gives a message to the loop that has waited longest and to the listeners. */
+  protected give(message: Message): void {
     this.#waiters.shift()?.resolve({ done: false, value: message });
     this.#owner?.emitMessage(message);
   }

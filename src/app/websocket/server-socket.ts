@@ -23,7 +23,6 @@ import {
   setBinaryType,
   type SocketBinaryType,
   type SocketEventListener,
-  type SocketEventMap,
   type SocketListenerOptions,
 } from "./event-target.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
@@ -275,18 +274,15 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this;
   }
 
-  addEventListener<Type extends keyof SocketEventMap>(
-    type: Type,
-    listener: SocketEventListener<SocketEventMap<Socket>[Type]> | null,
+  addEventListener(
+    type: string,
+    listener: SocketEventListener<never> | null,
     options?: SocketListenerOptions | boolean,
   ): void {
     addListener(this, type, listener, options);
   }
 
-  removeEventListener<Type extends keyof SocketEventMap>(
-    type: Type,
-    listener: SocketEventListener<SocketEventMap<Socket>[Type]> | null,
-  ): void {
+  removeEventListener(type: string, listener: SocketEventListener<never> | null): void {
     removeListener(this, type, listener);
   }
 
@@ -317,14 +313,18 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
 
   [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer> {
     this.#isIterated = true;
-    return this.#openInbox();
+    return this.openInbox();
   }
 
-  #openInbox(): Inbox {
+  protected openInbox(): Inbox {
     if (this.#inbox !== undefined) return this.#inbox;
-    this.#inbox = new Inbox(this, this.#connection.isPauseWanted);
+    this.#inbox = this.createInbox(this.#connection.isPauseWanted);
     if (this.#closeDetails !== undefined) this.#finishInbox(this.#closeDetails);
     return this.#inbox;
+  }
+
+  protected createInbox(isPaused: boolean): Inbox {
+    return new Inbox(this, isPaused);
   }
 
   /**
@@ -402,16 +402,17 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   // ConnectionHandler
 
   onMessage(data: string | Uint8Array, isBinary: boolean): void {
-    if (!messages.hasSubscribers) return this.#take(data, isBinary);
-    messages.runStores({ socket: this, data, isBinary }, () => this.#take(data, isBinary));
+    if (!messages.hasSubscribers) return this.take(data, isBinary);
+    messages.runStores({ socket: this, data, isBinary }, () => this.take(data, isBinary));
   }
 
-  #take(data: string | Uint8Array, isBinary: boolean): void {
+  /** Hands a message out, or keeps it until somebody reads. */
+  protected take(data: string | Uint8Array, isBinary: boolean): void {
     // Most sockets have a listener and no inbox.
     if (this.#inbox === undefined && (this.#isHandlerDone || this.hasMessageListener())) {
       this.emitPair("message", data as string | Buffer, isBinary);
     } else {
-      this.#openInbox().push(data as string | Buffer);
+      this.openInbox().push(data as string | Buffer);
     }
   }
 

@@ -7,6 +7,9 @@ import type { Socket } from "./socket.ts";
  * The sockets of an app that are open or still closing: an iterable view that is always up to date and cannot be
  * changed.
  *
+ * The type of the sockets is that of a route without schemas. `send` takes strings and bytes on every socket, but on a
+ * route with the option `message` the messages are values.
+ *
  * @example
  * ```ts
  * import { createApp } from "@spacenode/spacenode";
@@ -23,7 +26,7 @@ export interface SocketView extends Iterable<Socket> {
   /** The number of sockets. */
   readonly size: number;
   /** Tells whether a socket is one of them. */
-  has(socket: Socket): boolean;
+  has(socket: Socket<unknown, unknown, never>): boolean;
 }
 
 /** How many sockets may be open at once, in all and from one address. `Infinity` is no limit. */
@@ -56,7 +59,7 @@ export class SocketRegistry {
       get size(): number {
         return sockets.size;
       },
-      has: (socket: Socket): boolean => sockets.has(socket as ServerSocket),
+      has: (socket: Socket<unknown, unknown, never>): boolean => sockets.has(socket as unknown as ServerSocket),
       [Symbol.iterator]: (): Iterator<Socket> => sockets.values(),
     });
   }

@@ -6,8 +6,11 @@ import type { FollowOptions, SubscribeOptions } from "../pubsub/pubsub.ts";
 import type { SocketBinaryType, SocketEventListener, SocketEventMap, SocketListenerOptions } from "./event-target.ts";
 import type { SendCallback, SendOptions } from "./send-arguments.ts";
 
-/** The events of a {@link Socket}, with the arguments that a listener of each event gets. */
-export interface SocketEvents {
+/**
+ * The events of a {@link Socket}, with the arguments that a listener of each event gets. `Message` is the type of the
+ * messages.
+ */
+export interface SocketEvents<Message = string | Buffer> {
   /**
    * A whole message has arrived. The data is a string for a text message, and a `Buffer` for a binary message. The
    * `Buffer` belongs to the listener, together with its memory: keep it, change it, send it on, or hand it to a worker,
@@ -18,8 +21,11 @@ export interface SocketEvents {
    *
    * While a loop or a stream reads the messages too, the event comes at the moment at which the loop takes the message;
    * see {@link Socket}.
+   *
+   * On a route with a schema for its messages, the data is what the schema has made of the message, and `isBinary` is
+   * false. See `message` in {@link RouteOptions}.
    */
-  message: [data: string | Buffer, isBinary: boolean];
+  message: [data: Message, isBinary: boolean];
   /**
    * The connection is over. This event comes exactly once, and does not wait for messages that nobody has taken yet. A
    * listener that is added after the end is called soon after, also exactly once. The code and the reason are those of
@@ -67,6 +73,10 @@ export interface SocketEvents {
  * heard of it: no Ping is answered, its Close is not seen, and the heartbeat does not judge it. A handler that runs
  * long and wants no messages adds a listener that does nothing, so that none waits.
  *
+ * **Types.** `Data` is the type of `data`, `Message` that of the messages that come, and `Reply` that of the messages
+ * that are sent. Messages are strings and bytes, unless the route has a schema for them; see `message` and `reply` in
+ * {@link RouteOptions}.
+ *
  * **AsyncLocalStorage.** A loop keeps the store in which it runs. A listener has no store of its own: it runs in that
  * of whatever has caused the event, which for a message is mostly none. `AsyncLocalStorage.bind(listener)` of
  * `node:async_hooks` gives a listener the store in which it was added.
@@ -81,7 +91,8 @@ export interface SocketEvents {
  * });
  * ```
  */
-export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
+export interface Socket<Data = unknown, Message = string | Buffer, Reply = string | BinaryData>
+  extends AsyncIterable<Message> {
   /** The state 0. A server's socket never has this state, because handlers run after the handshake. */
   readonly CONNECTING: 0;
   /** The state 1: messages can go both ways. */
@@ -124,7 +135,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * in one turn of the event loop leave in one write. Bytes are copied, so that their array may be filled anew, and its
    * memory transferred, as soon as the call has returned.
    *
-   * @param data a string, a `Buffer`, an `ArrayBuffer` or `SharedArrayBuffer`, or a view of one; of any realm
+   * @param data a string, a `Buffer`, an `ArrayBuffer` or `SharedArrayBuffer`, or a view of one; of any realm. On a
+   * route with `reply`, a value that is sent as JSON
    * @param options see {@link SendOptions}. A callback may stand in this place too
    * @param callback called once, after this call has returned: without an argument when the message is sent and there
    * is room for more, which may be later; and with an Error when the message is not sent, or the connection has ended
@@ -133,8 +145,8 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * waiting: the message is queued all the same, and the sender should wait for `drain`. Also false when the message
    * is not sent, because the socket is not open, or because the peer is a slow consumer and `slowConsumer` says what
    * happens to it.
-   * @throws TypeError for data that is neither a string nor bytes, for a wrong option, and for a callback that is no
-   * function
+   * @throws TypeError for data that is neither a string nor bytes, or that JSON cannot write, for a wrong option, and
+   * for a callback that is no function
    * @example
    * ```ts
    * import { createApp } from "@spacenode/spacenode";
@@ -146,7 +158,7 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * });
    * ```
    */
-  send(data: string | BinaryData, options?: SendOptions | SendCallback, callback?: SendCallback): boolean;
+  send(data: Reply, options?: SendOptions | SendCallback, callback?: SendCallback): boolean;
 
   /**
    * Starts the closing handshake (RFC 6455 §7.1.2). All messages that were sent before are delivered first. Messages
@@ -262,10 +274,12 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * Sends a message to all sockets that are subscribed to a topic, in this process and behind the broker, except to
    * this socket. At a topic with a history, see {@link App.publish}, this socket gets the message too.
    *
+   * @param data as for {@link Socket.send}. A value for JSON is encoded once for all sockets
    * @returns the number of sockets of this process that the message was sent to
-   * @throws TypeError or RangeError for a wrong topic, TypeError for data that is neither a string nor bytes
+   * @throws TypeError or RangeError for a wrong topic, TypeError for data that is neither a string nor bytes, or that
+   * JSON cannot write
    */
-  publish(topic: string, data: string | BinaryData): number;
+  publish(topic: string, data: Reply): number;
 
   /** The topics that the socket is subscribed to, the oldest subscription first. */
   readonly topics: string[];
@@ -288,16 +302,25 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    *
    * @throws TypeError for an event that does not exist or a listener that is no function
    */
-  on<Event extends keyof SocketEvents>(event: Event, listener: (...args: SocketEvents[Event]) => unknown): this;
+  on<Event extends keyof SocketEvents>(
+    event: Event,
+    listener: (...args: SocketEvents<Message>[Event]) => unknown,
+  ): this;
 
   /** Adds a listener for the next event of this name only. Otherwise like {@link Socket.on}. */
-  once<Event extends keyof SocketEvents>(event: Event, listener: (...args: SocketEvents[Event]) => unknown): this;
+  once<Event extends keyof SocketEvents>(
+    event: Event,
+    listener: (...args: SocketEvents<Message>[Event]) => unknown,
+  ): this;
 
   /**
    * Removes a listener that `on` or `once` has added. A listener that was added twice is removed once. Throws as `on`
    * does.
    */
-  off<Event extends keyof SocketEvents>(event: Event, listener: (...args: SocketEvents[Event]) => unknown): this;
+  off<Event extends keyof SocketEvents>(
+    event: Event,
+    listener: (...args: SocketEvents<Message>[Event]) => unknown,
+  ): this;
 
   /** The number of listeners that an event has, those of `addEventListener` included. */
   listenerCount(event: keyof SocketEvents): number;
@@ -329,14 +352,14 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    */
   addEventListener<Type extends keyof SocketEventMap>(
     type: Type,
-    listener: SocketEventListener<SocketEventMap<Socket<Data>>[Type]> | null,
+    listener: SocketEventListener<SocketEventMap<Socket<Data, Message, Reply>, Message>[Type]> | null,
     options?: SocketListenerOptions | boolean,
   ): void;
 
   /** Removes a listener that `addEventListener` has added. Without such a listener, the call has no effect. */
   removeEventListener<Type extends keyof SocketEventMap>(
     type: Type,
-    listener: SocketEventListener<SocketEventMap<Socket<Data>>[Type]> | null,
+    listener: SocketEventListener<SocketEventMap<Socket<Data, Message, Reply>, Message>[Type]> | null,
     options?: SocketListenerOptions | boolean,
   ): void;
 
@@ -353,14 +376,14 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * clean close, and fails after an unclean one, in both cases behind the messages that wait. Cancelling the stream
    * closes the socket. The stream and `for await` share the messages: each message goes to one of them.
    */
-  readonly readable: ReadableStream<string | Buffer>;
+  readonly readable: ReadableStream<Message>;
 
   /**
    * A web stream that sends every chunk as a message. The stream is made when this property is first read. When more
    * than `highWaterMark` bytes are waiting, a write waits until the operating system has taken all of them. Closing
    * the stream closes the socket, and aborting the stream cuts the connection.
    */
-  readonly writable: WritableStream<string | BinaryData>;
+  readonly writable: WritableStream<Reply>;
 
   /**
    * The messages one by one, for `for await`. While the loop is busy with a message, the next ones wait, and the
@@ -382,5 +405,5 @@ export interface Socket<Data = unknown> extends AsyncIterable<string | Buffer> {
    * });
    * ```
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<string | Buffer>;
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message>;
 }

@@ -1,10 +1,8 @@
 /** The web streams of a socket: `socket.readable` and `socket.writable`. */
-import type { Buffer } from "node:buffer";
-import type { BinaryData } from "../common/bytes.ts";
 import type { Socket } from "./socket.ts";
 
 /** The messages of a socket as a web stream. The stream has no buffer of its own: messages wait in the socket. */
-export function readableOf(socket: Socket): ReadableStream<string | Buffer> {
+export function readableOf<Message>(socket: Socket<unknown, Message>): ReadableStream<Message> {
   const messages = socket[Symbol.asyncIterator]();
   return new ReadableStream({
     async pull(controller) {
@@ -23,7 +21,7 @@ export function readableOf(socket: Socket): ReadableStream<string | Buffer> {
  * A web stream that sends each chunk as a message. When more than `highWaterMark` bytes are waiting, a write resolves
  * once the operating system has taken all of them.
  */
-export function writableOf(socket: Socket): WritableStream<string | BinaryData> {
+export function writableOf<Message, Reply>(socket: Socket<unknown, Message, Reply>): WritableStream<Reply> {
   return new WritableStream({
     async write(message) {
       if (socket.send(message)) return;

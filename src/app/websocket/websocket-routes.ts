@@ -37,11 +37,18 @@ import { closeGroup } from "./close.ts";
 import { type HandshakeTrace, openings, traceHandshake } from "./diagnostics.ts";
 import { OriginChecker } from "./origin-checker.ts";
 import type { OriginCheck } from "./origins.ts";
-import { checkRouteOptions, ROUTE_OPTION_NAMES, type RouteOptions } from "./route-options.ts";
+import {
+  type AnyRouteOptions,
+  checkRouteOptions,
+  resolveTyping,
+  ROUTE_OPTION_NAMES,
+  type Typing,
+} from "./route-options.ts";
 import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
 import { type ResolvedSocketOptions, resolveSocketOptions } from "./socket-options.ts";
 import { type ConnectionLimits, SocketRegistry } from "./socket-registry.ts";
 import type { Socket } from "./socket.ts";
+import { TypedSocket } from "./typed-socket.ts";
 import { readData, readUpgradeAnswer, type UpgradeAnswer, type UpgradeHook } from "./upgrade-hook.ts";
 
 /** The handler of any route, without the types of its path and its data. */
@@ -56,6 +63,8 @@ interface SocketRoute {
   readonly subprotocols: readonly string[];
   readonly isOriginAllowed: OriginCheck | undefined;
   readonly settings: ServerSocketSettings;
+  /** Undefined when messages are strings and bytes both ways. */
+  readonly typing: Typing | undefined;
   readonly compression: DeflateNegotiator | undefined;
   readonly ageLimit: AgeLimit | undefined;
 }
@@ -118,13 +127,14 @@ export class WebSocketRoutes {
   }
 
   /** @throws TypeError or RangeError for a wrong path, wrong options or a handler that is no function */
-  addRoute(path: string, options: RouteOptions<never, never>, handler: AnyHandler): void {
+  addRoute(path: string, options: AnyRouteOptions, handler: AnyHandler): void {
     const where = `The route ${show(path)}`;
     if (typeof handler !== "function") {
       throw new TypeError(`${where} needs a handler, a function (socket, req, services); got ${show(handler)}`);
     }
     const resolved = resolveSocketOptions(where, options, this.#options, ROUTE_OPTION_NAMES);
     checkRouteOptions(where, options);
+    const typing = resolveTyping(where, options);
     const ageLimit = resolved.maxAgeMs === undefined ? undefined : new AgeLimit(resolved.maxAgeMs);
     const counts: RouteCounts = { accepted: 0, ...noTraffic() };
     const settings: ServerSocketSettings = {
@@ -149,6 +159,7 @@ export class WebSocketRoutes {
       subprotocols: [...subprotocols],
       isOriginAllowed: resolved.isOriginAllowed,
       settings,
+      typing,
       compression: resolved.compression && new DeflateNegotiator(resolved.compression),
       ageLimit,
     });
@@ -298,7 +309,12 @@ export class WebSocketRoutes {
     route.counts.accepted++;
     const { raw, head } = attempt;
     try {
-      this.#open(candidate, new ServerSocket(raw, head, { ip, subprotocol, compression }, data, route.settings));
+      const agreed = { ip, subprotocol, compression };
+      const { settings, typing } = route;
+      const socket = typing === undefined
+        ? new ServerSocket(raw, head, agreed, data, settings)
+        : new TypedSocket(raw, head, agreed, data, settings, typing);
+      this.#open(candidate, socket);
     } catch (error) {
       this.#cut(raw, error);
     }

@@ -1,6 +1,6 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
-import { toBytes } from "../../../src/app/common/bytes.ts";
+import { isBinaryData, toBytes } from "../../../src/app/common/bytes.ts";
 
 const memory = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
 
@@ -36,4 +36,19 @@ describe("toBytes", () => {
     const message = `A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${shown}`;
     expect(() => toBytes(value)).toThrow(new TypeError(message));
   });
+});
+
+test.each<[value: unknown, is: boolean]>([
+  [memory, true],
+  [memory.buffer, true],
+  [new DataView(memory.buffer), true],
+  [runInNewContext("new Uint8Array(2)"), true],
+  [runInNewContext("new ArrayBuffer(2)"), true],
+  ["text", false],
+  [[1, 2], false],
+  [null, false],
+  [undefined, false],
+  [new Blob(["x"]), false],
+])("isBinaryData(%o) is %s", (value, is) => {
+  expect(isBinaryData(value)).toBe(is);
 });

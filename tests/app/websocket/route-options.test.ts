@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { checkRouteOptions } from "../../../src/app/websocket/route-options.ts";
+import { z } from "zod";
+import { checkRouteOptions, resolveTyping } from "../../../src/app/websocket/route-options.ts";
 
 const check = (options: object): void => checkRouteOptions("The route", options);
 
@@ -36,4 +37,35 @@ test("a hook has to be a function", () => {
     const message = `The route: upgrade must be a function (req, services, answer); got ${shown}`;
     expect(() => check({ upgrade })).toThrow(new TypeError(message));
   }
+});
+
+describe("typed messages", () => {
+  const resolve = (options: object): unknown => resolveTyping("The route", options);
+  const schema = z.object({ n: z.number() });
+  const onInvalid = (): void => {};
+
+  test("come to nothing without a schema", () => {
+    expect(resolve({})).toBe(undefined);
+    expect(resolve({ message: undefined, reply: undefined, onInvalid: undefined })).toBe(undefined);
+  });
+
+  test.each<[object, object]>([
+    [{ message: schema }, { reader: expect.anything(), hasReply: false, onInvalid: undefined }],
+    [{ reply: schema }, { reader: undefined, hasReply: true, onInvalid: undefined }],
+    [{ message: schema, reply: schema, onInvalid }, { reader: expect.anything(), hasReply: true, onInvalid }],
+  ])("come to a reader and an encoder with %o", (options, expected) => {
+    expect(resolve(options)).toEqual(expected);
+  });
+
+  test.each<[object, string]>([
+    [{ message: { type: "object" } }, "message must be a Standard Schema of version 1"],
+    [{ reply: "string" }, "reply must be a Standard Schema of version 1"],
+    [{ message: null }, "message must be a Standard Schema of version 1"],
+    [{ message: schema, onInvalid: true }, "onInvalid must be a function (socket, issues); got true"],
+    [{ onInvalid }, "onInvalid needs the option message, a schema"],
+    [{ reply: schema, onInvalid }, "onInvalid needs the option message, a schema"],
+  ])("are refused with %o", (options, message) => {
+    expect(() => resolve(options)).toThrow(TypeError);
+    expect(() => resolve(options)).toThrow(`The route: ${message}`);
+  });
 });
