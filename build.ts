@@ -1,7 +1,7 @@
 /** Builds the package for npm: `npm run build` fills dist with JavaScript and declarations, and `npm pack` packs it. */
 
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 
@@ -18,3 +18,12 @@ execFileSync(process.execPath, [compiler, "-p", join(root, "tsconfig.build.json"
 // types by itself, and JSR would look for a package with the name "node".
 const types = `/// <reference types="node" />\n`;
 writeFileSync(declarations, types + readFileSync(declarations, "utf8"));
+
+// The examples in the comments import the package by its name on JSR. Editors show them to users of npm's package too,
+// where only the name on npm is right.
+const { name } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const { name: nameOnJsr } = JSON.parse(readFileSync(join(root, "jsr.json"), "utf8"));
+for (const path of globSync("dist/**/*.{js,d.ts}", { cwd: root })) {
+  const text = readFileSync(join(root, path), "utf8");
+  writeFileSync(join(root, path), text.replaceAll(`"${nameOnJsr}`, `"${name}`));
+}

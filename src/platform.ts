@@ -6,8 +6,9 @@
  * that wait until Deno asks again (`untilAsked`). `afterOtherSockets` runs and resets them by itself.
  */
 import { Buffer, isUtf8 } from "node:buffer";
-import { hash } from "node:crypto";
+import crypto from "node:crypto";
 import { Socket as RawSocket } from "node:net";
+import process from "node:process";
 import { setImmediate } from "node:timers";
 import type { Codec } from "./protocol/codec.ts";
 import { ACCEPT_GUID } from "./protocol/handshake.ts";
@@ -16,9 +17,18 @@ import { HEADROOM_BYTES, HEADROOM_FROM_BYTES, HEADROOM_TO_BYTES, noteHeadroom } 
 /** The runtime of this process. */
 export const runtime: "node" | "deno" | "bun" = "Bun" in globalThis ? "bun" : "Deno" in globalThis ? "deno" : "node";
 
+/** The oldest major version of Node that has all that the package uses. */
+const OLDEST_NODE = 22;
+
+// Without this, an older Node fails later, with an error that names a function of the language which it lacks. The
+// imports of `node:` modules name nothing that Node 18 lacks, because such a name would fail before this line.
+if (runtime === "node" && Number.parseInt(process.versions.node) < OLDEST_NODE) {
+  throw new Error(`SpaceNode needs Node ${OLDEST_NODE} or later, and this is Node ${process.versions.node}`);
+}
+
 /** The value of Sec-WebSocket-Accept for the value of Sec-WebSocket-Key, RFC 6455 §4.2.2. */
 export function acceptKey(key: string): string {
-  return hash("sha1", key + ACCEPT_GUID, "base64");
+  return crypto.hash("sha1", key + ACCEPT_GUID, "base64");
 }
 
 /**

@@ -235,8 +235,9 @@ export class App<Services extends object = object> {
    *   been closed, or, with the port in its message, if the port is in use; and the error of a service's factory, if
    *   one has failed
    */
-  async listen(where: number | ListenOptions): Promise<this> {
-    const options = resolveListen(where);
+  listen(where: number | ListenOptions): Promise<this>;
+  async listen(...args: unknown[]): Promise<this> {
+    const options = resolveListen(...args);
     this.#checkOpen();
     if (this.#listener !== undefined) throw new Error(`The app is listening already${this.url && `, at ${this.url}`}`);
     const listener = this.#listener = new Listener({ ...this.#options, tls: this.#tls }, {

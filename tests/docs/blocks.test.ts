@@ -21,6 +21,8 @@ const checks: Record<string, (code: string, block: Block) => unknown> = {
   json: (code) => code.trim().split(/\n(?=[{[])/).forEach((value) => JSON.parse(value)),
   sh: async (code) => {
     await mustRun(["bash", "-n", "-c", code], root);
+    // The shell of macOS hands `#` and the words behind it to the command, so that npm would install these words.
+    expect(code.split("\n").filter((line) => /\S\s+#(\s|$)/.test(line))).toEqual([]);
     for (const [, script] of code.matchAll(/\bnpm run ([\w:]+)/g)) expect(Object.keys(scripts)).toContain(script);
     for (const [, path] of code.matchAll(/\bnode ((?:examples|tests|bench)\/\S+)/g)) expect(read(path!)).not.toBe("");
   },

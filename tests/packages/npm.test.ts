@@ -46,6 +46,13 @@ test("has types that every resolution of TypeScript finds, as are-the-types-wron
   expect([exitCode, output]).toEqual([0, expect.stringContaining("No problems found")]);
 });
 
+test("names itself as npm does in the examples of its comments, which editors show", () => {
+  const texts = globSync("dist/**/*.{js,d.ts}", { cwd: project.installed })
+    .map((path) => readFileSync(join(project.installed, path), "utf8"));
+  expect(texts.filter((text) => text.includes("@spacenode/"))).toEqual([]);
+  expect(texts.join("\n").match(/^ *\* import \{[^}]+\} from "spacenode";$/gm)!.length).toBeGreaterThan(20);
+});
+
 test("installs no other package", () => {
   const visible = readdirSync(join(project.folder, "node_modules")).filter((name) => !name.startsWith("."));
   expect(visible).toEqual(["spacenode"]);

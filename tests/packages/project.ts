@@ -9,9 +9,14 @@ import { mustRun } from "./command.ts";
 /** The folder of the repository. */
 export const root = join(import.meta.dirname, "../..");
 
-/** A folder with a package.json, which is removed after the tests of the file. */
+/** A folder, with a package.json or with nothing in it, which is removed after the tests of the file. */
 export class Project {
+  readonly #manifest: object | undefined;
   #folder = "";
+
+  constructor(manifest?: object) {
+    this.#manifest = manifest;
+  }
 
   /** The path of the folder. */
   get folder(): string {
@@ -25,7 +30,8 @@ export class Project {
 
   async create(): Promise<void> {
     this.#folder = await mkdtemp(join(tmpdir(), "spacenode-project-"));
-    await writeFile(join(this.#folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    if (this.#manifest === undefined) return;
+    await writeFile(join(this.#folder, "package.json"), JSON.stringify(this.#manifest));
   }
 
   async remove(): Promise<void> {
@@ -50,7 +56,15 @@ export class Project {
 
 /** An empty project for the tests of a file. */
 export function emptyProject(): Project {
-  const project = new Project();
+  return created(new Project({ private: true, type: "module" }));
+}
+
+/** A folder with nothing in it, for the tests of a file. */
+export function emptyFolder(): Project {
+  return created(new Project());
+}
+
+function created(project: Project): Project {
   beforeAll(() => project.create());
   afterAll(() => project.remove());
   return project;

@@ -30,6 +30,14 @@ describe.each<[string, () => string[]]>([
   });
 });
 
+test("under Node 18, which is too old, it says which one it needs", async () => {
+  const { exitCode, output } = await run([fetchNode("18"), await project.add("server.mjs")], project.folder);
+  expect([exitCode, output]).toEqual([
+    1,
+    expect.stringMatching(/^Error: SpaceNode needs Node 22 or later, .* Node 18\./m),
+  ]);
+});
+
 describe("in an empty project,", () => {
   const empty = emptyProject();
 

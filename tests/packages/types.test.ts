@@ -4,8 +4,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { fetchTypeScript } from "../runner/runtimes.ts";
-import { type CommandResult, run } from "./command.ts";
+import { type CommandResult, mustRun, run } from "./command.ts";
 import { installedProject } from "./project.ts";
+import { longProgram } from "./quick-start.ts";
 
 const project = installedProject();
 
@@ -54,6 +55,15 @@ describe.each([
       expect(await compile(compiler, folder, options)).toEqual({ exitCode: 0, output: "" });
     },
   );
+
+  test.concurrent("a project as tsc --init makes it takes the README's programs as they are", async ({ expect }) => {
+    const folder = `TypeScript ${version}, tsc --init`;
+    await project.addTypesOfNode(folder);
+    const path = join(project.folder, folder);
+    await mustRun([compiler, "--init"], path);
+    await writeFile(join(path, "server.ts"), longProgram);
+    expect(await run([compiler, "--noEmit"], path)).toEqual({ exitCode: 0, output: "" });
+  });
 
   test.concurrent("a project that lacks the types of node is told so", async ({ expect }) => {
     const folder = `TypeScript ${version}, no types of node`;

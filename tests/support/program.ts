@@ -46,9 +46,14 @@ export class Program {
     return new Program([process.execPath, ...RUN_FILE[runtimeName()], path], {}, timeoutMs);
   }
 
-  /** Starts a command, which may belong to another runtime than the test's. */
-  static command(command: readonly string[], env: NodeJS.ProcessEnv = {}, timeoutMs: number = TIMEOUT_MS): Program {
-    const program = new Program(command, env, timeoutMs);
+  /** Starts a command, which may belong to another runtime than the test's, in the folder `cwd`. */
+  static command(
+    command: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    timeoutMs: number = TIMEOUT_MS,
+    cwd: string | URL = root,
+  ): Program {
+    const program = new Program(command, env, timeoutMs, cwd);
     onTestFinished(() => program.dispose());
     return program;
   }
@@ -62,10 +67,15 @@ export class Program {
   }
 
   /** Starts the process, and kills it when it still runs after `timeoutMs`. */
-  private constructor(command: readonly string[], env: NodeJS.ProcessEnv, timeoutMs: number = TIMEOUT_MS) {
+  private constructor(
+    command: readonly string[],
+    env: NodeJS.ProcessEnv,
+    timeoutMs: number = TIMEOUT_MS,
+    cwd: string | URL = root,
+  ) {
     const [executable, ...args] = command;
     this.#child = spawn(executable, args, {
-      cwd: root,
+      cwd,
       env: { ...process.env, NO_COLOR: "1", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -12,7 +12,16 @@ export function toBytes(data: unknown): Uint8Array {
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   // `instanceof ArrayBuffer` is false for an ArrayBuffer of another realm.
   if (isAnyArrayBuffer(data)) return new Uint8Array(data);
-  throw new TypeError(`A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${show(data)}`);
+  const advice = isPlain(data) ? "; JSON.stringify makes a string of it" : "";
+  throw new TypeError(
+    `A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${show(data)}${advice}`,
+  );
+}
+
+/** True for an array and for an object of no class, which other libraries turn into JSON by themselves. */
+function isPlain(data: unknown): boolean {
+  return Array.isArray(data) ||
+    typeof data === "object" && data !== null && Object.getPrototypeOf(data) === Object.prototype;
 }
 
 /** Whether a value is binary data, of any realm. */

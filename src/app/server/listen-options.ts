@@ -46,17 +46,25 @@ export interface ListenOptions {
 const LISTEN_OPTION_NAMES = ["port", "host", "reusePort", "path", "fd"];
 
 /**
- * Checks the argument of `app.listen`.
+ * Checks the arguments of `app.listen`.
  *
  * @param where a port, or options
- * @throws TypeError for a value that is neither, for an unknown name or a wrong type, or for a path or an fd together
- * with a port or a host
+ * @param rest more arguments, which other servers take: a host or a callback. Without an error, an app whose host was
+ *   given so would listen at all addresses
+ * @throws TypeError for a value that is neither, for an unknown name or a wrong type, for a path or an fd together with
+ * a port or a host, or for more arguments
  * @throws RangeError for a port or an fd out of range
  */
-export function resolveListen(where: unknown): ListenOptions {
+export function resolveListen(where?: unknown, ...rest: unknown[]): ListenOptions {
+  if (rest.length > 0) {
+    throw new TypeError(
+      `listen takes one argument, such as { port: 3000, host: "127.0.0.1" }, and returns a promise; ` +
+        `got ${show(rest[0])} as the second one`,
+    );
+  }
   const options = (typeof where === "number" ? { port: where } : where) as ListenOptions;
   if (!isObject(options)) {
-    throw new TypeError(`listen takes a port, or { port, host }, { path } or { fd }; got ${show(where)}`);
+    throw new TypeError(`listen takes a port as a number, or { port, host }, { path } or { fd }; got ${show(where)}`);
   }
   checkNames("listen", options, LISTEN_OPTION_NAMES);
   const { port, host, reusePort, path, fd } = options;

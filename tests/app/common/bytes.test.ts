@@ -29,8 +29,9 @@ describe("toBytes", () => {
   test.each<[value: unknown, shown: string]>([
     [42, "42"],
     [undefined, "undefined"],
-    [[1, 2], "an array"],
-    [{ length: 2 }, "an object (Object)"],
+    [null, "null"],
+    [[1, 2], "an array; JSON.stringify makes a string of it"],
+    [{ length: 2 }, "an object (Object); JSON.stringify makes a string of it"],
     [new Blob(["x"]), "an object (Blob)"],
   ])("refuses %o, and the error shows it", (value, shown) => {
     const message = `A message must be a string, a Buffer, an ArrayBuffer or a view of one; got ${shown}`;

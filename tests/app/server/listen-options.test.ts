@@ -18,7 +18,7 @@ describe("where to listen", () => {
   });
 
   test.each<[unknown, ErrorConstructor, RegExp]>([
-    ["x", TypeError, /listen takes a port, or \{ port, host \}, \{ path \} or \{ fd \}; got "x"/],
+    ["x", TypeError, /listen takes a port as a number, or \{ port, host \}, \{ path \} or \{ fd \}; got "x"/],
     ["3000", TypeError, /listen takes a port.*got "3000"/],
     [undefined, TypeError, /listen takes a port.*got undefined/],
     [null, TypeError, /listen takes a port.*got null/],
@@ -58,5 +58,14 @@ describe("where to listen", () => {
   ])("%o is refused", (where, kind, message) => {
     expect(() => resolveListen(where)).toThrow(kind);
     expect(() => resolveListen(where)).toThrow(message);
+  });
+
+  test.each<[string, unknown, string]>([
+    ["a host", "127.0.0.1", '"127.0.0.1"'],
+    ["a callback", function ready() {}, "the function ready"],
+  ])("%s as a second argument, as other servers take one, is refused", (_name, second, shown) => {
+    const message = 'listen takes one argument, such as { port: 3000, host: "127.0.0.1" }, and returns a promise; ' +
+      `got ${shown} as the second one`;
+    expect(() => resolveListen(3000, second)).toThrow(new TypeError(message));
   });
 });

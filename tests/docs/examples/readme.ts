@@ -6,16 +6,18 @@ import { APP, type Examples } from "../example.ts";
 import { startBlock } from "../program.ts";
 
 export const readme: Examples = {
-  "spacenode ts": {
+  "quick-start ts": {
     run: async ({ app }) => {
       const client = await app.inject("/echo");
       client.send("hello");
       expect(await client.next()).toBe("hello");
+      const response = await app.inject(new Request("http://app/"));
+      expect(await response.text()).toBe("Connect to /echo");
     },
   },
-  "spacenode js": {
+  "quick-start js": {
     run: async (_values, code) => {
-      const { app } = await startBlock("README.md", "spacenode ts");
+      const { app } = await startBlock("README.md", "quick-start ts");
       const page = new BrowserPage(app.address!.port);
       page.run(code);
       await expect.poll(() => page.logged).toEqual(["hello"]);
