@@ -72,7 +72,7 @@ export class Traffic {
         if (!await this.#wait(150 + 500 * Math.random())) break;
       }
       socket.resume();
-      if (!await this.#wait(1_500)) break;
+      if (this.#app.isReady) await this.#wait(1_500);
       socket.destroy();
     }
   }

@@ -1,19 +1,23 @@
-/** The dashboard example in a real browser: it shows what happens on the server, on all screens, and after a restart. */
+/** The dashboard example in a real browser: it shows what happens on the server, on all screens and after a restart. */
 
 import type { BrowserContextOptions, Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import type { Report } from "../../examples/dashboard/figures.ts";
 import { sharedBrowser } from "./support/browser.ts";
-import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
+import { type RuntimeName, RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
 
+const DEMO = "examples/dashboard/demo.ts";
 const SERVER = "tests/e2e/support/dashboard-server.ts";
 const WIDE = { viewport: { width: 1440, height: 900 } };
 const NARROW = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
 const browser = sharedBrowser();
 const servers: ServerProcess[] = [];
+const demos = new Map<RuntimeName, ServerProcess>();
+/** Two apps without traffic of their own. One of them will be restarted. */
 let quiet: ServerProcess;
+let mortal: ServerProcess;
 
 async function start(...args: Parameters<typeof startServer>): Promise<ServerProcess> {
   const server = await startServer(...args);
@@ -21,8 +25,13 @@ async function start(...args: Parameters<typeof startServer>): Promise<ServerPro
   return server;
 }
 
+// All servers start at once, so that they have their first figures when their tests begin.
 beforeAll(async () => {
-  quiet = await start("node", SERVER);
+  [quiet, mortal] = await Promise.all([
+    start("node", SERVER),
+    start("node", SERVER),
+    ...RUNTIMES.map(async (runtime) => void demos.set(runtime, await start(runtime, DEMO))),
+  ]);
 });
 afterAll(async () => {
   await Promise.all(servers.map((server) => server.stop()));
@@ -32,6 +41,7 @@ afterAll(async () => {
 interface Dashboard {
   readonly page: Page;
   readonly faults: string[];
+  /** Without the one of a server that has no figures yet. */
   readonly reports: Report[];
 }
 
@@ -47,9 +57,12 @@ async function open(url: string, options: BrowserContextOptions = {}): Promise<D
     if (["error", "warning"].includes(message.type())) faults.push(message.text());
   });
   page.on("websocket", (socket) => {
-    socket.on("framereceived", ({ payload }) => reports.push(JSON.parse(String(payload)) as Report));
+    socket.on("framereceived", ({ payload }) => {
+      const report = JSON.parse(String(payload)) as Report;
+      if (report.samples.length > 0) reports.push(report);
+    });
   });
-  // What the page moves by itself: nothing that is seen may.
+  // Chromium measures here how far a page moves what can be seen.
   await page.addInitScript(() => {
     const shifts: number[] = [];
     Object.assign(globalThis, { shifts });
@@ -88,10 +101,10 @@ async function connectAll(count: number): Promise<WebSocket[]> {
 test.each(RUNTIMES)(
   "the demo shows the traffic of its visitors under %s, and ends when it is told to",
   async (runtime) => {
-    const demo = await start(runtime, "examples/dashboard/demo.ts");
+    const demo = demos.get(runtime)!;
     const { page, faults } = await open(demo.url);
     expect(await page.locator("#process").textContent()).toMatch(new RegExp(`^${runtime} `, "i"));
-    await expect.poll(async () => parseInt(await figure(page, "Connections", "open").innerText())).toBeGreaterThan(50);
+    await expect.poll(async () => parseInt(await figure(page, "Connections", "open").innerText())).toBeGreaterThan(20);
     await expect.poll(() => figure(page, "Messages", "sent").innerText()).toMatch(/^[\d,.]+k? \/s$/);
     await expect.poll(() => figure(page, "Bytes", "sent").innerText()).toMatch(/^[\d.]+ [kM]B\/s$/);
     await expect.poll(() => figure(page, "Round trip", "median").innerText()).toMatch(/^[\d.]+ m?s$/);
@@ -120,12 +133,12 @@ test("the figures are those of the clients, and a page that opens later has the 
   expect(total("receivedPerSecond")).toBeLessThan(220);
   expect(total("receivedBytesPerSecond") / total("receivedPerSecond")).toBeCloseTo(100, 0);
 
-  await expect.poll(async () => await figure(page, "Messages", "received").innerText()).toBe("0 /s");
   for (const client of clients) client.close(1000);
   const refused = new WebSocket(`ws://127.0.0.1:${quiet.port}/nowhere`);
   refused.on("error", () => {});
   await expect.poll(() => countOf(page, "1000, normal")).toBe("5");
   await expect.poll(() => countOf(page, "refused with 404")).toBe("1");
+  await expect.poll(() => figure(page, "Messages", "received").innerText()).toBe("0 /s");
   expect(await figure(page, "Connections", "open").innerText()).toBe("1");
 
   const later = await open(`${quiet.url}/admin/figures/`);
@@ -199,8 +212,7 @@ describe("on every screen, in light and dark colours", () => {
 });
 
 test("after a restart the page goes on behind a gap, and the keyboard reads the past", async () => {
-  const before = await start("node", SERVER);
-  const { page, faults } = await open(`${before.url}/admin/figures/`);
+  const { page, faults } = await open(`${mortal.url}/admin/figures/`);
   const name = await page.locator("#process").textContent();
   const chart = page.getByRole("slider", { name: "Connections" });
   await chart.focus();
@@ -212,10 +224,10 @@ test("after a restart the page goes on behind a gap, and the keyboard reads the 
   await page.keyboard.press("Escape");
   expect([await moment.textContent(), await chart.getAttribute("aria-valuetext")]).toEqual(["", "now"]);
 
-  await before.stop();
+  await mortal.stop();
   await expect.poll(async () => await page.locator("#status-text").textContent()).toMatch(/^(Reconn|Conn)ecting/);
   await expect.poll(async () => await page.locator("body.away").count()).toBe(1);
-  await start("node", SERVER, before.port);
+  await start("node", SERVER, mortal.port);
   await expect.poll(async () => await page.locator("#status-text").textContent()).toBe("Live");
   await expect.poll(async () => await page.locator("body.away").count()).toBe(0);
   await expect.poll(async () => await page.locator("#process").textContent()).not.toBe(name);

@@ -28,9 +28,10 @@ function receive(report) {
     processId = process.id;
     element("process").textContent = `${process.name},`;
   }
+  // In its first second, a server has no figures yet.
+  if (samples.length === 0) return;
   points.push(...samples);
   const last = points.at(-1);
-  if (last === undefined) return;
   points = points.filter(({ at }) => at >= last.at - SPAN_MS);
   newest = report;
   if (!document.hidden) draw();
