@@ -5,16 +5,14 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { WebSocket } from "ws";
 import type { Report } from "../../examples/dashboard/figures.ts";
 import { sharedBrowser } from "./support/browser.ts";
-import { type RuntimeName, RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
+import { type ServerProcess, startServer } from "./support/server-process.ts";
 
-const DEMO = "examples/dashboard/demo.ts";
 const SERVER = "tests/e2e/support/dashboard-server.ts";
 const WIDE = { viewport: { width: 1440, height: 900 } };
 const NARROW = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
 const browser = sharedBrowser();
 const servers: ServerProcess[] = [];
-const demos = new Map<RuntimeName, ServerProcess>();
 /** Two apps without traffic of their own. One of them will be restarted. */
 let quiet: ServerProcess;
 let mortal: ServerProcess;
@@ -25,13 +23,8 @@ async function start(...args: Parameters<typeof startServer>): Promise<ServerPro
   return server;
 }
 
-// All servers start at once, so that they have their first figures when their tests begin.
 beforeAll(async () => {
-  [quiet, mortal] = await Promise.all([
-    start("node", SERVER),
-    start("node", SERVER),
-    ...RUNTIMES.map(async (runtime) => void demos.set(runtime, await start(runtime, DEMO))),
-  ]);
+  [quiet, mortal] = await Promise.all([start("node", SERVER), start("node", SERVER)]);
 });
 afterAll(async () => {
   await Promise.all(servers.map((server) => server.stop()));
@@ -98,21 +91,19 @@ async function connectAll(count: number): Promise<WebSocket[]> {
   return sockets;
 }
 
-test.each(RUNTIMES)(
-  "the demo shows the traffic of its visitors under %s, and ends when it is told to",
-  async (runtime) => {
-    const demo = demos.get(runtime)!;
-    const { page, faults } = await open(demo.url);
-    expect(await page.locator("#process").textContent()).toMatch(new RegExp(`^${runtime} `, "i"));
-    await expect.poll(async () => parseInt(await figure(page, "Connections", "open").innerText())).toBeGreaterThan(20);
-    await expect.poll(() => figure(page, "Messages", "sent").innerText()).toMatch(/^[\d,.]+k? \/s$/);
-    await expect.poll(() => figure(page, "Bytes", "sent").innerText()).toMatch(/^[\d.]+ [kM]B\/s$/);
-    await expect.poll(() => figure(page, "Round trip", "median").innerText()).toMatch(/^[\d.]+ m?s$/);
-    await expect.poll(() => figure(page, "Event-loop delay", "longest").innerText()).toMatch(/^[\d.]+ m?s$/);
-    expect(faults).toEqual([]);
-    expect(await demo.stop("SIGINT")).toBe(0);
-  },
-);
+// tests/examples.test.ts runs the demo under every runtime, without a browser.
+test("the demo shows the traffic of its visitors, and ends when it is told to", async () => {
+  const demo = await start("node", "examples/dashboard/demo.ts");
+  const { page, faults } = await open(demo.url);
+  expect(await page.locator("#process").textContent()).toMatch(/^Node \d/);
+  await expect.poll(async () => parseInt(await figure(page, "Connections", "open").innerText())).toBeGreaterThan(20);
+  await expect.poll(() => figure(page, "Messages", "sent").innerText()).toMatch(/^[\d,.]+k? \/s$/);
+  await expect.poll(() => figure(page, "Bytes", "sent").innerText()).toMatch(/^[\d.]+ [kM]B\/s$/);
+  await expect.poll(() => figure(page, "Round trip", "median").innerText()).toMatch(/^[\d.]+ m?s$/);
+  await expect.poll(() => figure(page, "Event-loop delay", "longest").innerText()).toMatch(/^[\d.]+ m?s$/);
+  expect(faults).toEqual([]);
+  expect(await demo.stop("SIGINT")).toBe(0);
+});
 
 test("the figures are those of the clients, and a page that opens later has the past too", async () => {
   const first = await open(`${quiet.url}/admin/figures`);
