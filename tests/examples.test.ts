@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { Report } from "../examples/dashboard/figures.ts";
 import { certificate, connectSecurely } from "./support/certificate.ts";
 import { close, text } from "./support/frames.ts";
 import { natsServer } from "./support/nats-server.ts";
@@ -30,7 +31,7 @@ interface Running {
 /** Starts an example at any free port. Resolves once it listens. */
 async function start(name: string, env: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<Running> {
   const program = Program.file(`examples/${name}`, { PORT: "0", ...env }, args, TIMEOUT_MS);
-  const [url] = await program.line(/https?:\/\/localhost:\d+/, TIMEOUT_MS);
+  const [url] = await program.line(/https?:\/\/(localhost|127\.0\.0\.1):\d+/, TIMEOUT_MS);
   return { program, url, port: Number(new URL(url).port) };
 }
 
@@ -420,6 +421,44 @@ describe.each<{ kind: ServerKind; scheme: string }>([
       await expectCleanExit(third, dan);
     },
   );
+});
+
+test("dashboard/demo.ts shows its figures every second, and only to this machine", async () => {
+  const running = await start("dashboard/demo.ts");
+  const { url, port } = running;
+  const page = await fetch(`${url}/dashboard`);
+  expect([page.url, page.status]).toEqual([`${url}/dashboard/`, 200]);
+  expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'; script-src 'self';/);
+  const html = await page.text();
+  expect(html).toContain("<h1>Dashboard</h1>");
+  // Every file that the page names is there, and every module that these files import.
+  const names = new Set([...html.matchAll(/ (?:src|href)="([^"]+)"/g)].map(([, name]) => name));
+  expect(names).toContain("uplot.js");
+  for (const name of names) {
+    const response = await fetch(`${url}/dashboard/${name}`);
+    expect([name, response.status]).toEqual([name, 200]);
+    for (const [, other] of (await response.text()).matchAll(/^import .* from "\.\/([^"]+)";$/gm)) names.add(other);
+  }
+  expect(names).toContain("units.js");
+
+  const live = "/dashboard/live";
+  const client = await connect(port, live, { Origin: url, Host: new URL(url).host });
+  const next = async (): Promise<Report> => JSON.parse(String(await client.nextMessage()));
+  expect((await next()).process!.name).toMatch(/^(Node|Deno|Bun) \d+\.\d+\.\d+ on .+, process \d+$/);
+  const [first, second] = [await next(), await next()];
+  expect([first.process, first.samples.length, second.samples.length]).toEqual([undefined, 1, 1]);
+  expect(second.samples[0].at - first.samples[0].at).toBeGreaterThan(500);
+  expect(second.samples[0].connections).toBeGreaterThan(1);
+  expect(second.samples[0].receivedPerSecond).toBeGreaterThan(0);
+  expect(second.routes.find(({ path }) => path === live)!.connections).toBe(1);
+
+  const statusWith = async (headers: Record<string, string>): Promise<number> =>
+    statusOf(await rawRequest(port, upgradeRequest(live, headers)));
+  expect(await statusWith({ Origin: "https://evil.com" })).toBe(403);
+  expect(await statusWith({ Host: "evil.com", Origin: "http://evil.com" })).toBe(403);
+  const stolen = await rawRequest(port, "GET /dashboard/ HTTP/1.1\r\nHost: evil.com\r\nConnection: close\r\n\r\n");
+  expect(statusOf(stolen)).toBe(403);
+  await expectCleanExit(running, client);
 });
 
 test("each example says how it is started, and has a test here", async () => {
