@@ -7,8 +7,10 @@ import { compression } from "./examples/compression.ts";
 import { delivery } from "./examples/delivery.ts";
 import { deploy } from "./examples/deploy.ts";
 import { graphqlWs } from "./examples/graphql-ws.ts";
+import { jsonRpc } from "./examples/json-rpc.ts";
 import { mcp } from "./examples/mcp.ts";
 import { options } from "./examples/options.ts";
+import { orpc } from "./examples/orpc.ts";
 import { protocol } from "./examples/protocol.ts";
 import { readme } from "./examples/readme.ts";
 import { recipes } from "./examples/recipes.ts";
@@ -29,8 +31,10 @@ export const examples: Readonly<Record<string, Examples>> = {
   "docs/delivery.md": delivery,
   "docs/deploy.md": deploy,
   "docs/graphql-ws.md": graphqlWs,
+  "docs/json-rpc.md": jsonRpc,
   "docs/mcp.md": mcp,
   "docs/options.md": options,
+  "docs/orpc.md": orpc,
   "docs/protocol.md": protocol,
   "docs/recipes.md": recipes,
   "docs/scaling.md": scaling,

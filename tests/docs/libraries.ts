@@ -42,3 +42,10 @@ export async function logInTo({ app }: Values, path: string, ...subprotocols: st
 export async function nextJson(client: InjectedClient): Promise<unknown> {
   return JSON.parse(String(await client.next()));
 }
+
+/** Collects what is written as an error until the test is finished. */
+export function watchErrors(): readonly unknown[][] {
+  const spy = vi.spyOn(console, "error").mockReturnValue();
+  onTestFinished(() => spy.mockRestore());
+  return spy.mock.calls;
+}

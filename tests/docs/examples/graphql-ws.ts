@@ -1,8 +1,8 @@
 /** The blocks of code of docs/graphql-ws.md. */
-import { expect, onTestFinished, vi } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import type { InjectedClient } from "../../../mod.ts";
 import type { Examples, Values } from "../example.ts";
-import { connectBlocks, logInTo, nextJson } from "../libraries.ts";
+import { connectBlocks, logInTo, nextJson, watchErrors } from "../libraries.ts";
 
 /** Begins a long subscription. */
 async function subscribe(values: Values): Promise<InjectedClient> {
@@ -27,12 +27,11 @@ export const graphqlWs: Examples = {
       expect(await old.closed).toMatchObject({ code: 4406 });
       await expect(values.app.inject("/graphql", { subprotocols: ["graphql-ws"] })).rejects.toThrow("refused with 400");
       // A subscription ends with its client, in either way, and without a word in the log.
-      const errors = vi.spyOn(console, "error").mockReturnValue();
-      onTestFinished(() => errors.mockRestore());
+      const errors = watchErrors();
       (await subscribe(values)).terminate();
       await (await subscribe(values)).close(4000);
       await expect.poll(() => values.app.sockets.size).toBe(0);
-      expect(errors).not.toHaveBeenCalled();
+      expect(errors).toEqual([]);
     },
   },
   "graphql-ws js": {

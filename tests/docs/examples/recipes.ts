@@ -4,10 +4,9 @@ import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer as createVite } from "vite";
-import { expect, onTestFinished, vi } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { RawClient } from "../../support/raw-client.ts";
 import { APP, type Examples, type Values } from "../example.ts";
-import { connectBlocks, logInTo, nextJson } from "../libraries.ts";
 
 const before = `${APP}app.ws("/news", (socket) => void socket.send("Welcome"));\n`;
 
@@ -19,26 +18,6 @@ async function welcomes(server: Pick<Server, "address">): Promise<void> {
 }
 
 export const recipes: Examples = {
-  "json-rpc ts": {
-    run: async (values) => {
-      const client = await logInTo(values, "/rpc");
-      expect(await nextJson(client)).toMatchObject({ method: "version" });
-      client.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "add", params: [2, 3] }));
-      expect(await nextJson(client)).toEqual({ jsonrpc: "2.0", id: 1, result: 5 });
-      client.send("hello");
-      expect(await client.closed).toMatchObject({ code: 1007, reason: "This is not JSON-RPC" });
-    },
-  },
-  "json-rpc js": {
-    run: async () => {
-      const log = vi.spyOn(console, "log").mockReturnValue();
-      onTestFinished(() => log.mockRestore());
-      const { peer, socket } = await connectBlocks("docs/recipes.md", "json-rpc ts", "json-rpc js");
-      await expect.poll(() => log.mock.calls).toEqual([["Welcome, Ada, your version is 1.2.3"]]);
-      expect(await peer.request("me", [])).toBe("Ada");
-      socket.close();
-    },
-  },
   "express ts": { before, run: ({ server }) => welcomes(server) },
   "fastify ts": {
     before,

@@ -1,7 +1,7 @@
 /** The blocks of code of docs/trpc.md. */
 import { expect, onTestFinished } from "vitest";
 import type { Examples } from "../example.ts";
-import { connectBlocks, logInTo, nextJson } from "../libraries.ts";
+import { connectBlocks, logInTo, nextJson, watchErrors } from "../libraries.ts";
 
 export const trpc: Examples = {
   "trpc ts": {
@@ -28,8 +28,11 @@ export const trpc: Examples = {
         client.countdown.subscribe(3, { onData: (count: number) => counts.push(count), onComplete, onError });
       });
       expect(counts).toEqual([3, 2, 1]);
+      const errors = watchErrors();
+      await new Promise((onData) => client.countdown.subscribe(1_000_000, { onData }));
       await connection.close();
       await expect.poll(() => app.sockets.size).toBe(0);
+      expect(errors).toEqual([]);
     },
   },
 };
