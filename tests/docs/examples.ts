@@ -14,13 +14,19 @@ import {
 import { compression } from "./examples/compression.ts";
 import { delivery } from "./examples/delivery.ts";
 import { deploy } from "./examples/deploy.ts";
+import { graphqlWs } from "./examples/graphql-ws.ts";
+import { jsonRpc } from "./examples/json-rpc.ts";
+import { mcp } from "./examples/mcp.ts";
 import { options } from "./examples/options.ts";
+import { orpc } from "./examples/orpc.ts";
 import { protocol } from "./examples/protocol.ts";
 import { readme } from "./examples/readme.ts";
+import { recipes } from "./examples/recipes.ts";
 import { scaling } from "./examples/scaling.ts";
 import { security } from "./examples/security.ts";
 import { shareAServer } from "./examples/share-a-server.ts";
 import { start } from "./examples/start.ts";
+import { trpc } from "./examples/trpc.ts";
 import { troubleshooting } from "./examples/troubleshooting.ts";
 import { typedMessages } from "./examples/typed-messages.ts";
 import type { Block } from "./markdown.ts";
@@ -39,12 +45,18 @@ export const examples: Readonly<Record<string, Examples>> = {
   "docs/compression.md": compression,
   "docs/delivery.md": delivery,
   "docs/deploy.md": deploy,
+  "docs/graphql-ws.md": graphqlWs,
+  "docs/json-rpc.md": jsonRpc,
+  "docs/mcp.md": mcp,
   "docs/options.md": options,
+  "docs/orpc.md": orpc,
   "docs/protocol.md": protocol,
+  "docs/recipes.md": recipes,
   "docs/scaling.md": scaling,
   "docs/security.md": security,
   "docs/share-a-server.md": shareAServer,
   "docs/start.md": start,
+  "docs/trpc.md": trpc,
   "docs/troubleshooting.md": troubleshooting,
   "docs/typed-messages.md": typedMessages,
 };

@@ -75,6 +75,17 @@ describe.each([["http", false], ["https", true]])(
       await visit(["node", "--permission", "--allow-net", `--allow-fs-read=${project.folder}`, program], isSecure);
     });
 
+    test("is refused the network without --allow-net under Node 26's permission model", async () => {
+      const program = await project.add("server.mjs");
+      const command = ["node", "--permission", `--allow-fs-read=${project.folder}`, program];
+      const { exitCode, output } = await run(command, project.folder);
+      expect(exitCode).toBe(1);
+      // docs/troubleshooting.md says what these words mean.
+      for (const words of ["Access to this API has been restricted", "ERR_ACCESS_DENIED", "permission: 'Net'"]) {
+        expect(output).toContain(words);
+      }
+    });
+
     test("needs the right to read its code under Node 24's permission model, which leaves the network open", async () => {
       const program = await project.add("server.mjs");
       await visit([fetchNode("24"), "--permission", `--allow-fs-read=${project.folder}`, program], isSecure);

@@ -74,6 +74,13 @@ describe.each([
   });
 });
 
+test("skipLibCheck hides that the types of node are missing, as docs/troubleshooting.md says", async () => {
+  await project.add("consumer.ts", "hidden");
+  const { output } = await compile("tsc", "hidden", { ...nodenext, skipLibCheck: true });
+  expect(output).toContain("error TS2339: Property 'headers' does not exist on type 'AppRequest<");
+  expect(output.trimEnd().split("\n")).toHaveLength(1);
+});
+
 test("Deno, which has the types of node itself, finds all types", async () => {
   await project.add("consumer.ts", "deno");
   const { exitCode, output } = await run(["deno", "check", "deno/consumer.ts"], project.folder);
