@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
+import { afterOtherSockets } from "../../platform.ts";
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../../protocol/close.ts";
 import type { ConnectionHandler, ConnectionSettings, SendResult } from "../../transport/connection-handler.ts";
 import { Connection } from "../../transport/connection.ts";
@@ -247,9 +248,14 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 
   drained(): Promise<void> {
-    if (this.#connection.isClosed) return Promise.reject(new Error("The socket has ended"));
-    if (this.bufferedAmount === 0) return Promise.resolve();
     const waiter = Promise.withResolvers<void>();
+    const { isClosed } = this.#connection;
+    if (isClosed || this.bufferedAmount === 0) {
+      // Nothing is settled at once: a loop that sends and waits would hold the event loop, for ever when the socket is
+      // closing, since the loop would never see the end of the connection.
+      afterOtherSockets(() => isClosed ? waiter.reject(ended()) : waiter.resolve());
+      return waiter.promise;
+    }
     (this.#drainWaiters ??= []).push(waiter);
     this.#connection.notifyDrain();
     return waiter.promise;
@@ -442,7 +448,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
   }
 
   onClose(code: number, reason: string, wasClean: boolean): void {
-    for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(new Error("The socket has ended"));
+    for (const waiter of this.#drainWaiters?.splice(0) ?? []) waiter.reject(ended());
     this.#closeDetails = { code, reason, wasClean };
     if (this.#inbox !== undefined) this.#finishInbox(this.#closeDetails);
     if (closings.hasSubscribers) closings.publish({ socket: this, code, reason, wasClean });
@@ -452,6 +458,10 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     else this.removeListeners();
     this.#settings.onClosed(this, wasClean, code);
   }
+}
+
+function ended(): Error {
+  return new Error("The socket has ended");
 }
 
 /**

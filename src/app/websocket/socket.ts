@@ -285,7 +285,8 @@ export interface Socket<Data = unknown, Message = string | Buffer, Reply = strin
   readonly topics: string[];
 
   /**
-   * Waits until all that was sent has been taken by the operating system.
+   * Waits until all that was sent has been taken by the operating system. Other sockets have their turn meanwhile, also
+   * when nothing waits, so that a loop that sends and waits holds nobody up.
    *
    * @returns a promise that resolves when `bufferedAmount` is zero, and rejects when the connection is over before
    * that

@@ -146,6 +146,22 @@ describe("a WebSocket in memory", () => {
     }
   });
 
+  test("holds nobody up when a handler sends without end, and ends the handler with the connection", async () => {
+    const ended = Promise.withResolvers<unknown>();
+    const app = await silentApp({}, (app) =>
+      app.ws("/endless", async (socket) => {
+        try {
+          while (true) if (!socket.send("x".repeat(100_000))) await socket.drained();
+        } catch (error) {
+          ended.resolve(error);
+        }
+      }));
+    const client = await app.inject("/endless");
+    expect((await client.next() as string).length).toBe(100_000);
+    client.close();
+    expect(await ended.promise).toEqual(new Error("The socket has ended"));
+  });
+
   test("shares a room with connections over the wire: a hundred in memory talk in it", async () => {
     const app = await listeningApp({}, (app) =>
       app.ws("/room", (socket) => {

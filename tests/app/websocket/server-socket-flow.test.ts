@@ -12,6 +12,7 @@ import {
   waitingApp,
   watch,
 } from "../../support/app.ts";
+import type { Socket } from "../../../mod.ts";
 import { close, opcodes, ping, text } from "../../support/frames.ts";
 
 const BLOCK = Buffer.alloc(500_000, "x");
@@ -40,9 +41,38 @@ describe("backpressure", () => {
     expect([await client.nextMessage(), await client.nextMessage()]).toEqual(["x".repeat(50), "x".repeat(50)]);
   });
 
-  test("drained() resolves at once when nothing waits", async () => {
-    const { socket } = await connectPair();
-    await expect(socket.drained()).resolves.toBeUndefined();
+  test("drained() lets the event loop run when nothing waits, and when the connection is over", async () => {
+    const { socket, client } = await connectPair();
+    const seen: string[] = [];
+    setImmediate(() => seen.push("the event loop"));
+    await socket.drained();
+    client.reset();
+    await until(() => socket.readyState === socket.CLOSED);
+    setImmediate(() => seen.push("the event loop"));
+    await expect(socket.drained()).rejects.toThrow(/ended/);
+    expect(seen).toEqual(["the event loop", "the event loop"]);
+  });
+
+  test.each<[string, (socket: Socket) => boolean]>([
+    ["ends with the connection", () => true],
+    ["sees the state of the socket", (socket) => socket.readyState === socket.OPEN],
+  ])("a loop without end that sends and waits for drained() holds nobody up, and %s", async (_end, goesOn) => {
+    const ended = Promise.withResolvers<unknown>();
+    const app = await listeningApp({}, (app) =>
+      app.ws("/much", async (socket) => {
+        try {
+          while (goesOn(socket)) if (!socket.send(BLOCK)) await socket.drained();
+          ended.resolve("left");
+        } catch (error) {
+          ended.resolve(error);
+        }
+      }).ws("/echo", (socket) => void socket.on("message", (data) => socket.send(data))));
+    const [much, other] = [await connectTo(app, "/much"), await connectTo(app, "/echo")];
+    expect((await much.nextMessage()).length).toBe(BLOCK.length);
+    other.send(text("hello"));
+    expect(await other.nextMessage()).toBe("hello");
+    much.send(close(1000));
+    expect(await ended.promise).toEqual(goesOn.length === 0 ? new Error("The socket has ended") : "left");
   });
 
   test("drained() resolves for every caller once the client has read on", async () => {
