@@ -53,11 +53,22 @@ export type { ServiceDefinitions, ServiceFactory } from "./src/app/services.ts";
 export type { AppStats, CloseResult, RouteStats, SlowConsumerStats, TimeoutStats } from "./src/app/stats.ts";
 export type { CompressionOptions } from "./src/app/websocket/compression-options.ts";
 export type { DiagnosticsMessages, HandshakeTrace } from "./src/app/websocket/diagnostics.ts";
+export type {
+  SocketBinaryType,
+  SocketCloseEvent,
+  SocketErrorEvent,
+  SocketEvent,
+  SocketEventListener,
+  SocketEventMap,
+  SocketListenerOptions,
+  SocketMessageEvent,
+} from "./src/app/websocket/event-target.ts";
 export type { OriginPredicate, WsOrigins } from "./src/app/websocket/origins.ts";
 export type { RouteOptions } from "./src/app/websocket/route-options.ts";
 export type { SocketOptions } from "./src/app/websocket/socket-options.ts";
 export type { SocketView } from "./src/app/websocket/socket-registry.ts";
-export type { SendOptions, Socket, SocketEvents } from "./src/app/websocket/socket.ts";
+export type { SendCallback, SendOptions } from "./src/app/websocket/send-arguments.ts";
+export type { Socket, SocketEvents } from "./src/app/websocket/socket.ts";
 export type { StandardIssue, StandardResult, StandardSchema } from "./src/app/websocket/standard-schema.ts";
 export type { Refusal, UpgradeAnswer, UpgradeHook } from "./src/app/websocket/upgrade-hook.ts";
 export type {

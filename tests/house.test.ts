@@ -41,6 +41,7 @@ const rooms: Record<string, { files: RegExp; imports: string[] }> = {
 /** The files that may keep state between connections. Each says at its head what it keeps, and who resets that. */
 const filesWithState = new Set([
   "src/app/server/shared-server.ts",
+  "src/app/websocket/event-target.ts",
   "src/platform.ts",
   "src/protocol/headroom.ts",
   "src/protocol/mask.ts",

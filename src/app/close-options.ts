@@ -29,7 +29,7 @@ export interface CloseOptions {
  * Checks what `close` takes, and puts the defaults in place.
  *
  * @param closeTimeoutMs the default of `timeoutMs`
- * @param where names the place of the options in error messages
+ * @param where names the place of the options in error messages: the method, or an option of the app
  * @throws TypeError or RangeError if an option is not valid
  */
 export function resolveClose(
@@ -42,11 +42,12 @@ export function resolveClose(
   }
   checkNames(where, options, ["code", "reason", "timeoutMs", "overMs"]);
   const { code = CloseCode.GOING_AWAY, reason = "" } = options;
+  const prefix = where === "close" ? "" : `${where}.`;
   checkClose(code, reason);
   return {
     code,
     reason,
-    timeoutMs: inRange("timeoutMs", options.timeoutMs, closeTimeoutMs, 0, MAX_TIMEOUT_MS),
-    overMs: inRange("overMs", options.overMs, 0, 0, MAX_TIMEOUT_MS),
+    timeoutMs: inRange(`${prefix}timeoutMs`, options.timeoutMs, closeTimeoutMs, 0, MAX_TIMEOUT_MS),
+    overMs: inRange(`${prefix}overMs`, options.overMs, 0, 0, MAX_TIMEOUT_MS),
   };
 }

@@ -104,7 +104,7 @@ const wrong: Wrong[] = [
   [{ signals: "SIGTERM" }, TypeError, /^signals must be true, false, or options of close; got "SIGTERM"$/],
   [{ signals: null }, TypeError, /^signals must be true, false, or options of close; got null$/],
   [{ signals: { over: 1 } }, TypeError, /^signals has no option "over"; it has code, reason, timeoutMs, overMs$/],
-  [{ signals: { overMs: -1 } }, RangeError, /^overMs must be a whole number from 0 to \d+; got -1$/],
+  [{ signals: { overMs: -1 } }, RangeError, /^signals\.overMs must be a whole number from 0 to \d+; got -1$/],
   [{ maxAgeMs: 0.5 }, RangeError, /^maxAgeMs must be a whole number.*got 0\.5$/],
   [{ rateLimit: true }, TypeError, /^rateLimit must be false, or \{ messages, perMs \}; got true$/],
   [{ slowConsumer: "wait" }, TypeError, /^slowConsumer must be "close" or "drop"; got "wait"$/],

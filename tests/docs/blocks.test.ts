@@ -7,7 +7,7 @@ import { read, root } from "../support/repository.ts";
 import { exampleOf, examples } from "./examples.ts";
 import type { Block } from "./markdown.ts";
 import { blocks } from "./pages.ts";
-import { unchecked } from "./unchecked.ts";
+import { NOT_RUN, notRun, unchecked } from "./unchecked.ts";
 
 const { scripts } = JSON.parse(read("package.json"));
 
@@ -38,7 +38,7 @@ describe("each block of code is checked", () => {
 });
 
 test("the lists of examples and of unchecked blocks have no entry for a block that is gone", () => {
-  const stale = [examples, unchecked].flatMap((list) =>
+  const stale = [examples, unchecked, notRun].flatMap((list) =>
     Object.entries(list).flatMap(([page, entries]) =>
       Object.keys(entries).filter((name) => !blocks.some((block) => block.page === page && block.name === name))
         .map((name) => `${page}: ${name}`)
@@ -49,4 +49,10 @@ test("the lists of examples and of unchecked blocks have no entry for a block th
 
 test("no block could be checked that is listed as one that cannot", () => {
   expect(blocks.filter(isUnchecked).filter(({ language }) => language in checks)).toEqual([]);
+});
+
+test("the page of a program that does not run says so", () => {
+  const pages = Object.keys(notRun);
+  expect(pages.filter((page) => read(page).replaceAll(/\s+/g, " ").split(NOT_RUN).length !== 2)).toEqual([]);
+  expect(pages.length).toBeGreaterThan(0);
 });

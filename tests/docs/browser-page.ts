@@ -6,12 +6,17 @@ export class BrowserPage {
   /** What the code has written to the console. */
   readonly logged: unknown[] = [];
   readonly #port: number;
+  readonly #cookie: string;
   readonly #sockets: WebSocket[] = [];
   #isOpen = true;
 
-  /** @param port where the page has come from, and where all of its connections go */
-  constructor(port: number) {
+  /**
+   * @param port where the page has come from, and where all of its connections go
+   * @param cookie the Cookie header of its WebSockets
+   */
+  constructor(port: number, cookie: string = "") {
     this.#port = port;
+    this.#cookie = cookie;
     onTestFinished(() => this.close());
   }
 
@@ -33,9 +38,11 @@ export class BrowserPage {
       return new URL(`${scheme}://127.0.0.1:${port}${pathname}${search}`);
     };
     const sockets = this.#sockets;
+    // The WebSockets of all runtimes take headers, which those of browsers do not.
+    const headers: Record<string, string> = this.#cookie === "" ? {} : { Cookie: this.#cookie };
     class PageSocket extends WebSocket {
       constructor(target: string, protocols: string | string[] = []) {
-        super(at(target, "ws"), protocols);
+        super(at(target, "ws"), { protocols, headers } as unknown as string[]);
         sockets.push(this);
         // Node 22 emits `error` alone when it could not connect. A browser emits `close` in any case.
         let isClosed = false;

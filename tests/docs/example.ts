@@ -6,12 +6,20 @@ import type { ServerKind } from "../support/server-program.ts";
 // deno-lint-ignore no-explicit-any
 export type Values = Record<string, any> & { readonly app: App<any> };
 
+/** The runtimes, by the names of their commands. */
+export type Runtime = "node" | "deno" | "bun";
+
 /** A block of code of a page, and what completes it. All of it is optional: many blocks are whole programs. */
 export interface Example {
   /** Code in front of the block: what the page has shown before, or leaves to the reader. */
   readonly before?: string;
   /** Code behind the block. */
   readonly after?: string;
+  /**
+   * The runtime that the block is for, if only one can run it. The program is then a process of its own under this
+   * runtime, whichever runtime the test has. It prints `port` and the number of its port.
+   */
+  readonly runtime?: Runtime;
   /** The server that the block needs, and its address in the block, which becomes that of a server of the test. */
   readonly server?: { readonly kind: ServerKind; readonly address: string };
   /** Makes what the block finds when it runs, such as files. */

@@ -3,6 +3,14 @@ import type { Example, Examples } from "./example.ts";
 import { authentication } from "./examples/authentication.ts";
 import { backpressure } from "./examples/backpressure.ts";
 import { behindAProxy } from "./examples/behind-a-proxy.ts";
+import { collaborate } from "./examples/collaborate.ts";
+import {
+  comingFromBun,
+  comingFromDeno,
+  comingFromSocketIo,
+  comingFromUWebSockets,
+  comingFromWs,
+} from "./examples/coming-from.ts";
 import { compression } from "./examples/compression.ts";
 import { delivery } from "./examples/delivery.ts";
 import { deploy } from "./examples/deploy.ts";
@@ -22,6 +30,12 @@ export const examples: Readonly<Record<string, Examples>> = {
   "docs/authentication.md": authentication,
   "docs/backpressure.md": backpressure,
   "docs/behind-a-proxy.md": behindAProxy,
+  "docs/collaborate.md": collaborate,
+  "docs/coming-from-bun.md": comingFromBun,
+  "docs/coming-from-deno.md": comingFromDeno,
+  "docs/coming-from-socket-io.md": comingFromSocketIo,
+  "docs/coming-from-uwebsockets.md": comingFromUWebSockets,
+  "docs/coming-from-ws.md": comingFromWs,
   "docs/compression.md": compression,
   "docs/delivery.md": delivery,
   "docs/deploy.md": deploy,

@@ -4,9 +4,11 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished } from "vitest";
+import { Program } from "../support/program.ts";
 import { parseScript, root } from "../support/repository.ts";
+import { actualRuntime } from "../support/runtime.ts";
 import { ServerProgram } from "../support/server-program.ts";
-import type { Example, Values } from "./example.ts";
+import type { Example, Runtime, Values } from "./example.ts";
 import type { Block } from "./markdown.ts";
 import { blockOf } from "./pages.ts";
 
@@ -55,7 +57,7 @@ export async function runBlock(block: Block, example: Example): Promise<Values> 
     code = code.replaceAll(example.server.address, `127.0.0.1:${server.port}`);
   }
   await example.prepare?.();
-  return await startProgram(code, example);
+  return example.runtime === undefined ? await startProgram(code, example) : await startProcess(code, example);
 }
 
 /** Runs a block of a page as it stands there. */
@@ -65,7 +67,7 @@ export async function startBlock(page: string, name: string): Promise<Values> {
 
 /** Runs the text of a program. Its apps and servers are closed when the test is finished. */
 export async function startProgram(code: string, example: Example = {}): Promise<Values> {
-  const path = join(folder, "run", `${process.pid}-${runs++}.ts`);
+  const path = programPath();
   await writeProgram(path, code, example);
   const values: Values = await import(/* @vite-ignore */ pathToFileURL(path).href);
   onTestFinished(async () => {
@@ -73,6 +75,28 @@ export async function startProgram(code: string, example: Example = {}): Promise
     await rm(path);
   });
   return values;
+}
+
+/** Runs the text of a program as a process under the runtime that it is for, and gives the `port` that it prints. */
+async function startProcess(code: string, example: Example): Promise<Values> {
+  const path = programPath();
+  await writeProgram(path, code, example);
+  onTestFinished(() => rm(path));
+  const program = Program.command([...commandOf(example.runtime!), path]);
+  const [, port] = await program.line(/^port (\d+)$/);
+  return { port: Number(port) } as unknown as Values;
+}
+
+/** The beginning of a command that runs a program under a runtime. */
+export function commandOf(runtime: Runtime): string[] {
+  if (actualRuntime().startsWith(`${runtime}@`)) return [process.execPath, ...RUN[runtime]];
+  return [join(root, "node_modules/.bin", runtime), ...RUN[runtime]];
+}
+
+const RUN: Readonly<Record<Runtime, readonly string[]>> = { node: [], deno: ["run", "--allow-net"], bun: [] };
+
+function programPath(): string {
+  return join(folder, "run", `${process.pid}-${runs++}.ts`);
 }
 
 /** Each program of a process is a module of its own, also when several tests run the same block. */

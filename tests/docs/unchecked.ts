@@ -19,3 +19,13 @@ export const unchecked: Readonly<Record<string, Readonly<Record<string, string>>
     "a-million-connections ini": "these settings of a kernel hold for a whole machine",
   },
 };
+
+/** Programs that are compiled and do not run, by page and name, each with the reason. Their pages say so. */
+export const notRun: typeof unchecked = {
+  "docs/coming-from-uwebsockets.md": {
+    "coming-from-uwebsocketsjs ts": "uWebSockets.js comes from GitHub and not from npm, so the gate does not have it",
+  },
+};
+
+/** The sentence in a page with a program that does not run. */
+export const NOT_RUN = "was not run by our tests";

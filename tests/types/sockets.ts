@@ -97,12 +97,45 @@ function listen(socket: Socket<User>): void {
   socket.send(42);
   // @ts-expect-error -- an object is no message
   socket.send({ text: "hello" });
+  socket.send("hello", { compress: true });
+  socket.send("hello", (error) => exactly<Equal<typeof error, Error | undefined>>());
+  socket.send("hello", {}, () => {});
+  // @ts-expect-error -- the callback comes last
+  socket.send("hello", () => {}, {});
   // @ts-expect-error -- the state is read-only
   socket.readyState = 3;
   socket.data = { name: "somebody else" };
   exactly<Equal<typeof socket.readable, ReadableStream<string | Buffer>>>();
 }
 app.ws("/listen", { upgrade: authenticate }, listen);
+
+function listenAsInBrowsers(socket: Socket<User>): void {
+  socket.addEventListener("message", ({ type, data, target }) => {
+    exactly<Equal<typeof type, "message">>();
+    exactly<Equal<typeof data, string | Buffer | ArrayBuffer | Blob>>();
+    exactly<Equal<typeof target, Socket<User>>>();
+  }, { once: true, signal: AbortSignal.timeout(1), capture: false });
+  socket.addEventListener("close", ({ code, reason, wasClean }) => {
+    exactly<Equal<[typeof code, typeof reason, typeof wasClean], [number, string, boolean]>>();
+  });
+  socket.addEventListener("error", {
+    handleEvent: ({ error, message }) => exactly<Equal<[typeof error, typeof message], [Error, string]>>(),
+  });
+  socket.addEventListener("open", ({ currentTarget }) => exactly<Equal<typeof currentTarget, Socket<User>>>());
+  socket.removeEventListener("close", null, true);
+  socket.binaryType = "arraybuffer";
+  // @ts-expect-error -- there is no event "ping" in the browser's interface
+  socket.addEventListener("ping", () => {});
+  // @ts-expect-error -- a listener of `on` gets a message, and one of `addEventListener` an event
+  socket.addEventListener("message", (data: string | Buffer) => void data);
+  // @ts-expect-error -- this form is that of ws only
+  socket.binaryType = "fragments";
+  // What a library for the browser's interface wants.
+  const browser: Pick<WebSocket, "addEventListener" | "removeEventListener" | "close" | "readyState"> = socket;
+  void (socket as Pick<WebSocket, "addEventListener" | "send">);
+  void browser;
+}
+app.ws("/browser", { upgrade: authenticate }, listenAsInBrowsers);
 
 async function loop(socket: Socket): Promise<void> {
   for await (const message of socket) exactly<Equal<typeof message, string | Buffer>>();

@@ -62,7 +62,7 @@ export function resolveListen(where: unknown): ListenOptions {
   const { port, host, reusePort, path, fd } = options;
   if (fd !== undefined) {
     if (port !== undefined || host !== undefined || path !== undefined || reusePort !== undefined) {
-      throw new TypeError("listen takes either an fd, or a path, or a port and a host");
+      throw new TypeError("listen takes either an fd, or a path, or a port, a host and reusePort");
     }
     return { fd: inRange("fd", fd, 0, 0, 2 ** 31 - 1) };
   }
@@ -70,8 +70,8 @@ export function resolveListen(where: unknown): ListenOptions {
     if (typeof path !== "string" || path === "") {
       throw new TypeError(`path must be the path of a unix socket; got ${show(path)}`);
     }
-    if (port !== undefined || host !== undefined) {
-      throw new TypeError("listen takes either a path, or a port and a host");
+    if (port !== undefined || host !== undefined || reusePort !== undefined) {
+      throw new TypeError("listen takes either a path, or a port, a host and reusePort");
     }
     return { path };
   }

@@ -66,8 +66,8 @@ export class Listener {
     const front = this.#front = this.#createServers(options);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     front.once("error", reject);
-    front.listen({ ...options }, resolve);
     try {
+      front.listen({ ...options }, resolve);
       await promise;
     } catch (error) {
       throw explain(error as NodeJS.ErrnoException, options);

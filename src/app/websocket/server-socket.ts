@@ -12,16 +12,27 @@ import { type BinaryData, toBytes } from "../common/bytes.ts";
 import { Emitter } from "../common/emitter.ts";
 import { entryOf, type Logger } from "../common/logger.ts";
 import { show } from "../common/show.ts";
-import { checkNames, throwInvalidOption } from "../common/validate.ts";
 import type { Followed } from "../pubsub/history/topic-history.ts";
 import type { FollowOptions, Member, PubSub, SubscribeOptions } from "../pubsub/pubsub.ts";
 import { checkClose } from "./close.ts";
 import { closings, errors, messages } from "./diagnostics.ts";
+import {
+  addListener,
+  binaryTypeOf,
+  removeListener,
+  setBinaryType,
+  type SocketBinaryType,
+  type SocketEventListener,
+  type SocketEventMap,
+  type SocketListenerOptions,
+} from "./event-target.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
-import type { SendOptions, Socket, SocketEvents } from "./socket.ts";
+import { readSendArguments, type SendCallback, type SendOptions } from "./send-arguments.ts";
+import type { Socket, SocketEvents } from "./socket.ts";
 import { readableOf, writableOf } from "./web-streams.ts";
 
-const SEND_OPTIONS = ["compress"];
+const NOT_OPEN = "The message was not sent: the socket is not open";
+const DROPPED = "The message was not sent: more than maxBufferedBytes would wait for this client";
 const CONNECTION_EVENTS = ["close", "error", "ping", "pong", "drain"] as const;
 const EVENTS = ["message", ...CONNECTION_EVENTS] as const;
 
@@ -155,9 +166,22 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     return this.#connection.sentBytes;
   }
 
-  send(data: string | BinaryData, options?: SendOptions): boolean {
-    if (options !== undefined) checkSendOptions(options);
-    return this.#send(typeof data === "string" ? data : toBytes(data), options?.compress) === "sent";
+  send(data: string | BinaryData, options?: SendOptions | SendCallback, callback?: SendCallback): boolean {
+    if (options === undefined && callback === undefined) {
+      return this.#send(typeof data === "string" ? data : toBytes(data), undefined) === "sent";
+    }
+    const args = readSendArguments(options, callback);
+    const result = this.#send(typeof data === "string" ? data : toBytes(data), args.compress);
+    if (args.callback !== undefined) this.#callBack(args.callback, result);
+    return result === "sent";
+  }
+
+  /** Calls the callback of `send`, never inside the call of `send`: when there is room for more, or with an Error. */
+  #callBack(callback: SendCallback, result: SendResult): void {
+    const room = result === "full" ? this.drained() : Promise.resolve();
+    const refusal = result === "refused" ? new Error(this.isOpen ? DROPPED : NOT_OPEN) : undefined;
+    room.then(() => refusal === undefined ? callback() : callback(refusal), callback)
+      .catch((error) => this.onHandlerError("callback of send()", error));
   }
 
   /**
@@ -249,6 +273,29 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
       queueMicrotask(() => this.#catchUp());
     }
     return this;
+  }
+
+  addEventListener<Type extends keyof SocketEventMap>(
+    type: Type,
+    listener: SocketEventListener<SocketEventMap<Socket>[Type]> | null,
+    options?: SocketListenerOptions | boolean,
+  ): void {
+    addListener(this, type, listener, options);
+  }
+
+  removeEventListener<Type extends keyof SocketEventMap>(
+    type: Type,
+    listener: SocketEventListener<SocketEventMap<Socket>[Type]> | null,
+  ): void {
+    removeListener(this, type, listener);
+  }
+
+  get binaryType(): SocketBinaryType {
+    return binaryTypeOf(this);
+  }
+
+  set binaryType(binaryType: SocketBinaryType) {
+    setBinaryType(this, binaryType);
   }
 
   /** Gives listeners that were added late the messages that wait and the end of the connection. */
@@ -408,18 +455,6 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     if (this.#inbox?.isEmpty === false) { for (const event of CONNECTION_EVENTS) this.removeListeners(event); }
     else this.removeListeners();
     this.#settings.onClosed(this, wasClean, code);
-  }
-}
-
-/**
- * Refuses wrong options. A misspelt name, or the callback that other libraries take in this place, would otherwise be
- * ignored silently.
- */
-function checkSendOptions(options: SendOptions): void {
-  checkNames("send", options, SEND_OPTIONS);
-  const { compress } = options;
-  if (compress !== undefined && typeof compress !== "boolean") {
-    throwInvalidOption("compress", compress, "true or false");
   }
 }
 

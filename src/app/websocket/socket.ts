@@ -3,6 +3,8 @@ import type { Buffer } from "node:buffer";
 import type { BinaryData } from "../common/bytes.ts";
 import type { Followed } from "../pubsub/history/topic-history.ts";
 import type { FollowOptions, SubscribeOptions } from "../pubsub/pubsub.ts";
+import type { SocketBinaryType, SocketEventListener, SocketEventMap, SocketListenerOptions } from "./event-target.ts";
+import type { SendCallback, SendOptions } from "./send-arguments.ts";
 
 /**
  * The events of a {@link Socket}, with the arguments that a listener of each event gets. `Message` is the type of the
@@ -47,16 +49,6 @@ export interface SocketEvents<Message = string | Buffer> {
   pong: [payload: Buffer];
   /** `bufferedAmount` has fallen to zero after a call of `send()` had returned false. */
   drain: [];
-}
-
-/** Options of one call of {@link Socket.send}. */
-export interface SendOptions {
-  /**
-   * Whether to compress this message, if the client has agreed to permessage-deflate (RFC 7692). `true` compresses the
-   * message and `false` does not, whatever the route's `threshold` and `filter` say. Default: `threshold` and `filter`
-   * decide.
-   */
-  compress?: boolean | undefined;
 }
 
 /**
@@ -145,14 +137,28 @@ export interface Socket<Data = unknown, Message = string | Buffer, Reply = strin
    *
    * @param data a string, a `Buffer`, an `ArrayBuffer` or `SharedArrayBuffer`, or a view of one; of any realm. On a
    * route with `reply`, a value that is sent as JSON
-   * @param options see {@link SendOptions}
+   * @param options see {@link SendOptions}. A callback may stand in this place too
+   * @param callback called once, after this call has returned: without an argument when the message is sent and there
+   * is room for more, which may be later; and with an Error when the message is not sent, or the connection has ended
+   * before there was room. A callback that throws closes this socket with 1011, as a listener does
    * @returns true when the message is sent and there is room for more. False when more than `highWaterMark` bytes are
    * waiting: the message is queued all the same, and the sender should wait for `drain`. Also false when the message
    * is not sent, because the socket is not open, or because the peer is a slow consumer and `slowConsumer` says what
    * happens to it.
-   * @throws TypeError for data that is neither a string nor bytes, or that JSON cannot write, and for a wrong option
+   * @throws TypeError for data that is neither a string nor bytes, or that JSON cannot write; for a wrong option, and
+   * for a callback that is no function
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.ws("/", (socket) => {
+   *   socket.send("hello");
+   *   socket.send("a long text", { compress: true }, (error) => console.log(error ?? "sent"));
+   * });
+   * ```
    */
-  send(data: Reply, options?: SendOptions): boolean;
+  send(data: Reply, options?: SendOptions | SendCallback, callback?: SendCallback): boolean;
 
   /**
    * Starts the closing handshake (RFC 6455 §7.1.2). All messages that were sent before are delivered first. Messages
@@ -316,8 +322,53 @@ export interface Socket<Data = unknown, Message = string | Buffer, Reply = strin
     listener: (...args: SocketEvents<Message>[Event]) => unknown,
   ): this;
 
-  /** The number of listeners that an event has. */
+  /** The number of listeners that an event has, those of `addEventListener` included. */
   listenerCount(event: keyof SocketEvents): number;
+
+  /**
+   * Adds a listener as in a browser, for code that was written for that interface. The listener gets one event, and is
+   * called in its turn among those of {@link Socket.on}, in the same cases: messages wait for it, a `close` listener
+   * that is added late is called, and an exception closes this socket with 1011. For code of your own, `on` is shorter.
+   *
+   * A listener that was added for the same type already is not added again. The event `open` never happens, because the
+   * socket is open before the handler gets it. A type that does not exist is ignored.
+   *
+   * @param type `"message"`, `"close"` or `"error"`
+   * @param listener a function, which gets the socket as `this`, or an object with a method `handleEvent`. null is
+   * ignored
+   * @param options see {@link SocketListenerOptions}. A boolean is ignored
+   * @throws TypeError for a listener that is neither a function nor an object, and for a wrong signal
+   * @example
+   * ```ts
+   * import { createApp } from "@spacenode/spacenode";
+   *
+   * const app = await createApp();
+   * app.ws("/echo", (socket) => {
+   *   socket.addEventListener("message", ({ data, target }) => {
+   *     if (typeof data === "string") target.send(data);
+   *   });
+   * });
+   * ```
+   */
+  addEventListener<Type extends keyof SocketEventMap>(
+    type: Type,
+    listener: SocketEventListener<SocketEventMap<Socket<Data, Message, Reply>, Message>[Type]> | null,
+    options?: SocketListenerOptions | boolean,
+  ): void;
+
+  /** Removes a listener that `addEventListener` has added. Without such a listener, the call has no effect. */
+  removeEventListener<Type extends keyof SocketEventMap>(
+    type: Type,
+    listener: SocketEventListener<SocketEventMap<Socket<Data, Message, Reply>, Message>[Type]> | null,
+    options?: SocketListenerOptions | boolean,
+  ): void;
+
+  /**
+   * The form of binary messages in the events of `addEventListener`: `"nodebuffer"` (the default), `"arraybuffer"` or
+   * `"blob"`. Listeners of `on`, loops and streams get a `Buffer` all the same. Setting another value throws a
+   * TypeError.
+   */
+  binaryType: SocketBinaryType;
 
   /**
    * The messages as a web stream. The stream is made when this property is first read. While nobody reads from the

@@ -9,7 +9,7 @@ import type { Inbox } from "./inbox.ts";
 import { closeReason } from "./message-reader.ts";
 import type { Typing } from "./route-options.ts";
 import { type Agreed, ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
-import type { SendOptions } from "./socket.ts";
+import type { SendCallback, SendOptions } from "./send-arguments.ts";
 import type { StandardIssue } from "./standard-schema.ts";
 import { TypedInbox, type TypedInboxOwner } from "./typed-inbox.ts";
 
@@ -33,8 +33,8 @@ export class TypedSocket extends ServerSocket implements TypedInboxOwner {
     this.#typing = typing;
   }
 
-  override send(data: unknown, options?: SendOptions): boolean {
-    return super.send(this.#encode(data), options);
+  override send(data: unknown, options?: SendOptions | SendCallback, callback?: SendCallback): boolean {
+    return super.send(this.#encode(data), options, callback);
   }
 
   override publish(topic: string, data: unknown): number {

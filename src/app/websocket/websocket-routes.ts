@@ -235,12 +235,17 @@ export class WebSocketRoutes {
       if (route.hook === undefined) return this.#accept(candidate, { subprotocol }, undefined);
       this.#askHook(candidate, route.hook, subprotocol);
     } catch (error) {
-      this.refuse(attempt, error);
+      this.#refuse(attempt, error);
     }
   }
 
-  /** Refuses a handshake because of an error that was thrown before it was accepted. */
+  /** Refuses a handshake that was not given to `connect`, because of an error. */
   refuse(attempt: HandshakeAttempt, error: unknown): void {
+    traceHandshake(attempt, () => this.#refuse(attempt, error));
+  }
+
+  /** Refuses a handshake because of an error that was thrown before it was accepted. */
+  #refuse(attempt: HandshakeAttempt, error: unknown): void {
     const refusal = this.#toHandshakeError(error);
     if (attempt.refuse(refusal)) count(this.refusals, refusal.status);
   }
@@ -293,7 +298,7 @@ export class WebSocketRoutes {
         return discard(readResponse(settled)?.body);
       }
       decide(settled);
-    }).then(undefined, (error) => this.refuse(attempt, error));
+    }).then(undefined, (error) => this.#refuse(attempt, error));
   }
 
   #accept(candidate: Candidate, { subprotocol, headers }: Chosen, data: unknown): void {
@@ -348,7 +353,7 @@ export class WebSocketRoutes {
       const bytes = await readWhole(body, MAX_REFUSAL_BYTES, gone.signal);
       if (attempt.respond(status, bytes, headers)) count(this.refusals, status);
     } catch (error) {
-      this.refuse(attempt, error);
+      this.#refuse(attempt, error);
     } finally {
       attempt.raw.off("close", onClose);
     }

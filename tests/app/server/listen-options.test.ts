@@ -42,8 +42,15 @@ describe("where to listen", () => {
     [{ path: "" }, TypeError, /path must be the path of a unix socket; got ""/],
     [{ path: 3000 }, TypeError, /path must be the path of a unix socket; got 3000/],
     [{ path: null }, TypeError, /path must be .*got null/],
-    [{ path: "/a", port: 3000 }, TypeError, /^listen takes either a path, or a port and a host$/],
-    [{ path: "/a", host: "a" }, TypeError, /^listen takes either a path, or a port and a host$/],
+    ...[{ port: 3000 }, { host: "a" }, { reusePort: true }].map(
+      (
+        more,
+      ): [unknown, ErrorConstructor, RegExp] => [
+        { path: "/a", ...more },
+        TypeError,
+        /^listen takes either a path, or a port, a host and reusePort$/,
+      ],
+    ),
     [{ port: 3000, reusePort: "yes" }, TypeError, /reusePort must be true or false; got "yes"/],
     [{ port: 3000, reusePort: null }, TypeError, /reusePort must be true or false; got null/],
     [{ port: 3000, host: 42 }, TypeError, /host must be a string; got 42/],

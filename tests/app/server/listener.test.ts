@@ -89,7 +89,7 @@ describe("a unix socket", () => {
     const app = await namedApp();
     for (const other of [{ port: 0 }, { host: "127.0.0.1" }]) {
       expect((await errorOf(app, { path: "/tmp/x.sock", ...other })).message).toMatch(
-        /either a path, or a port and a host/,
+        /either a path, or a port, a host and reusePort/,
       );
     }
   });

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { connect, type Socket as RawSocket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { type DiagnosticsMessages, HttpError, type Socket } from "../../../mod.ts";
+import { createApp, type DiagnosticsMessages, HttpError, type Socket } from "../../../mod.ts";
 import { attachedApp, connectTo, listeningApp, portOf, until } from "../../support/app.ts";
 import { close, text } from "../../support/frames.ts";
 import { rawRequest, upgradeRequest } from "../../support/raw-client.ts";
@@ -57,6 +57,18 @@ function recordHandshakes(): { events: unknown[][]; traces: Set<Trace> } {
     });
   }
   return { events, traces };
+}
+
+/** The events of a handshake that is refused before its route is known. */
+function wholeRefusal(status: number, message: string): unknown[][] {
+  const error = `HandshakeError: ${message}`;
+  return [
+    ["start", undefined, undefined],
+    ["error", undefined, status, error],
+    ["asyncStart", undefined, status, error],
+    ["asyncEnd", undefined, status, error],
+    ["end", undefined, status, error],
+  ];
 }
 
 describe("the channels open, message, close and error", () => {
@@ -212,6 +224,27 @@ describe("the tracing channel of handshakes", () => {
       }, () => {}).ws("/teapot", { upgrade: () => new Response("no", { status: 418 }) }, () => {}));
     await rawRequest(portOf(app), upgradeRequest(path));
     expect(events.filter(([event]) => event === "error" || event === "asyncEnd")).toEqual(expected);
+  });
+
+  test("tells of one that is refused because the services cannot be made", async () => {
+    const { events } = recordHandshakes();
+    const make = (): never => {
+      throw new Error("no database");
+    };
+    const { port } = await attachedApp(createServer(), (app) => app.service("make", make).ws("/", () => {}));
+    await rawRequest(port, upgradeRequest("/"));
+    expect(events).toEqual(wholeRefusal(500, "The handshake has failed"));
+  });
+
+  test("tells of one that all listeners of a server have left to others", async () => {
+    const { events } = recordHandshakes();
+    const server = createServer();
+    server.on("upgrade", () => {});
+    const app = await createApp({ logger: false, handshakeTimeoutMs: 100 });
+    const { port } = await attachedApp(server, () => app.ws("/", () => {}), () => app.attach(server));
+    onTestFinished(async () => void await app.close());
+    expect(await rawRequest(port, upgradeRequest("/nowhere"))).toMatch(/^HTTP\/1.1 404 /);
+    expect(events).toEqual(wholeRefusal(404, "There is no WebSocket at this path"));
   });
 
   test("tells once of the end of one whose time is over before its hook has decided", async () => {

@@ -56,7 +56,7 @@ describe("send", () => {
   test.each<[unknown, string]>([
     [{ compres: true }, 'send has no option "compres"; it has compress'],
     [{ binary: true, compress: true }, 'send has no option "binary"; it has compress'],
-    [() => {}, "send takes an object of options; got the function (anonymous)"],
+    [[], "send takes an object of options; got an array"],
     [null, "send takes an object of options; got null"],
     [{ compress: 1 }, "compress must be true or false; got 1"],
   ])("refuses the options %o, and sends nothing", async (options, message) => {

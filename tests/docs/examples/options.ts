@@ -13,6 +13,16 @@ export const options: Examples = {
       expect(await client.next()).toBe("Bytes, please");
     },
   },
+  "code-for-another-websocket ts": {
+    run: async ({ app }) => {
+      const caller = await app.inject("/rpc");
+      caller.send(JSON.stringify({ i: "1", p: { u: "/greet", b: { json: "Ada" } } }));
+      expect(JSON.parse(String(await caller.next()))).toMatchObject({ i: "1", p: { b: { json: "Hello, Ada" } } });
+      const client = await app.inject("/bytes");
+      client.send(new Uint8Array([1, 2, 3]));
+      expect(await client.next()).toEqual(Buffer.from([1, 2, 3]));
+    },
+  },
   "requests-paths-and-controllers ts": {
     run: async ({ app }) => {
       const get = (path: string): Promise<Response> => app.inject(new Request(`http://app/files/${path}`));
