@@ -80,6 +80,10 @@ app.ws("/rooms/:room", {
   });
   socket.once("message", ({ at }) => exactly<Equal<typeof at, Date>>());
   socket.on("close", (code) => exactly<Equal<typeof code, number>>());
+  socket.addEventListener("message", ({ data, target }) => {
+    exactly<Equal<typeof data, Said>>();
+    target.send({ text: data.text, at: "now" }, (error) => exactly<Equal<typeof error, Error | undefined>>());
+  });
   exactly<Equal<typeof socket.readable, ReadableStream<Said>>>();
   exactly<Equal<typeof socket.writable, WritableStream<Wire>>>();
   socket.send({ text: "hello", at: "now" }, { compress: false });

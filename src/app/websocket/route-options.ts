@@ -123,7 +123,8 @@ export interface Typing {
   readonly onInvalid: OnInvalid | undefined;
 }
 
-type OnInvalid = (socket: Socket<unknown, unknown, never>, issues: readonly StandardIssue[]) => unknown;
+// deno-lint-ignore no-explicit-any -- the types of its messages are those of its own schemas
+type OnInvalid = (socket: Socket<unknown, any, any>, issues: readonly StandardIssue[]) => unknown;
 
 /** The names of those {@link RouteOptions} that are not {@link SocketOptions}. */
 export const ROUTE_OPTION_NAMES = ["subprotocols", "upgrade", "message", "reply", "onInvalid"] as const;

@@ -89,6 +89,17 @@ describe("messages", () => {
     expect(heard).toEqual([["loop", "a"], ["stream", "b"], ["listener", "c"], ["listener", "d"]]);
   });
 
+  test("are values for addEventListener too, whatever `binaryType` says", async () => {
+    const { client } = await typedPair((socket) => {
+      socket.binaryType = "arraybuffer";
+      socket.addEventListener("message", ({ data, target }) => {
+        target.send({ text: `${data.text}!` }, (error) => void target.send({ text: `${error}` }));
+      });
+    });
+    client.send(said("a"));
+    expect([await client.nextMessage(), await client.nextMessage()]).toEqual(['{"text":"a!"}', '{"text":"undefined"}']);
+  });
+
   test("are heard as text by subscribers of the diagnostics channel, whose store reaches the listener", async () => {
     const storage = new AsyncLocalStorage<string>();
     const messages = channel("spacenode:message");
