@@ -279,6 +279,11 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     else this.#outbox.notifyDrain();
   }
 
+  /** Runs a task after the connections of the process have had a turn to read and write. */
+  yieldToOthers(task: () => void): void {
+    afterOtherSockets(task);
+  }
+
   ping(payload: Uint8Array): void {
     if (this.isOpen) this.writeControl(Opcode.PING, payload);
   }

@@ -2,7 +2,6 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Socket as RawSocket } from "node:net";
-import { afterOtherSockets } from "../../platform.ts";
 import { CloseCode, MAX_CONTROL_PAYLOAD_BYTES } from "../../protocol/close.ts";
 import type { ConnectionHandler, ConnectionSettings, SendResult } from "../../transport/connection-handler.ts";
 import { Connection } from "../../transport/connection.ts";
@@ -253,7 +252,7 @@ export class ServerSocket extends Emitter<SocketEvents> implements Socket, Membe
     if (isClosed || this.bufferedAmount === 0) {
       // Nothing is settled at once: a loop that sends and waits would hold the event loop, for ever when the socket is
       // closing, since the loop would never see the end of the connection.
-      afterOtherSockets(() => isClosed ? waiter.reject(ended()) : waiter.resolve());
+      this.#connection.yieldToOthers(() => isClosed ? waiter.reject(ended()) : waiter.resolve());
       return waiter.promise;
     }
     (this.#drainWaiters ??= []).push(waiter);
