@@ -6,6 +6,7 @@ import { importCircles, parseSource, type SourceFile } from "./support/source-fi
 /** The rooms of the source, and what each may import besides itself. Arrows point down and never turn back. */
 const rooms: Record<string, { files: RegExp; imports: string[] }> = {
   mod: { files: /^mod\.ts$/, imports: ["app", "inject", "websocket", "http", "pubsub", "server", "common", "brokers"] },
+  client: { files: /^src\/client\//, imports: [] },
   brokers: { files: /^src\/brokers\//, imports: ["pubsub", "common"] },
   app: {
     files: /^src\/app\/[^/]+$/,
@@ -78,6 +79,7 @@ function wrongImports({ imports }: SourceFile, room: string): string[] {
     const target = file === undefined ? undefined : roomOf(file);
     if (file === undefined && !specifier.startsWith("node:")) found.push(`imports the package ${specifier}`);
     else if (file === undefined && room === "protocol") found.push(`imports ${specifier} into the protocol`);
+    else if (room === "client") found.push(`imports ${specifier} into the client, which a page loads as one file`);
     else if (file !== undefined && !specifier.endsWith(".ts")) found.push(`imports ${specifier} without its .ts`);
     else if (file !== undefined && target !== room && !rooms[room]!.imports.includes(target!)) {
       found.push(`imports ${specifier}, an arrow from ${room} to ${target ?? "outside"}`);
@@ -142,6 +144,12 @@ describe("what would be found", () => {
     ["src/protocol/a.ts", 'import { hash } from "node:crypto";', "imports node:crypto into the protocol"],
     ["src/protocol/a.ts", "export const a = () => Buffer.alloc(1);", "uses Buffer in the protocol"],
     ["src/protocol/a.ts", "setTimeout(() => {}, 1);", "uses setTimeout in the protocol"],
+    ["src/client/a.ts", 'import { hash } from "node:crypto";', "imports node:crypto into the client"],
+    ["src/client/a.ts", 'import type { B } from "./b.ts";', "imports ./b.ts into the client"],
+    ["src/client/a.ts", 'import { show } from "../app/common/show.ts";', "into the client"],
+    ["src/client/a.ts", 'const isDeno = "Deno" in globalThis;', "uses globalThis outside platform.ts"],
+    ["src/app/a.ts", 'import { connect } from "../client/client.ts";', "from app to client"],
+    ["mod.ts", 'export { connect } from "./src/client/client.ts";', "from mod to client"],
     ["src/transport/a.ts", 'export * from "../app/app.ts";', "from transport to app"],
     ["src/transport/a.ts", 'await import("../../tests/run.ts");', "from transport to outside"],
     ["src/transport/a.ts", 'const isBun = "bun" in process.versions;', "uses process.versions outside platform.ts"],
@@ -246,6 +254,19 @@ test("deno.json says of the package what jsr.json says: deno publish reads the f
   expect(JSON.parse(read("deno.json"))).toMatchObject(jsrJson);
   expect(Object.keys(jsrJson)).toEqual(["name", "version", "license", "exports", "publish"]);
   expect(jsrJson.license).toBe(packageJson.license);
+});
+
+test("npm and JSR export the same modules", () => {
+  const built = Object.entries<{ types: string; default: string }>(packageJson.exports).map(([name, paths]) => [
+    name,
+    paths.types,
+    paths.default,
+  ]);
+  const sources = Object.entries<string>(jsrJson.exports).map(([name, path]) => {
+    const stem = path.replace("./", "./dist/").replace(/\.ts$/, "");
+    return [name, `${stem}.d.ts`, `${stem}.js`];
+  });
+  expect(built).toEqual(sources);
 });
 
 test("npm and JSR get the same papers", () => {

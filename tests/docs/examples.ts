@@ -3,6 +3,7 @@ import type { Example, Examples } from "./example.ts";
 import { authentication } from "./examples/authentication.ts";
 import { backpressure } from "./examples/backpressure.ts";
 import { behindAProxy } from "./examples/behind-a-proxy.ts";
+import { client } from "./examples/client.ts";
 import { collaborate } from "./examples/collaborate.ts";
 import {
   comingFromBun,
@@ -36,6 +37,7 @@ export const examples: Readonly<Record<string, Examples>> = {
   "docs/authentication.md": authentication,
   "docs/backpressure.md": backpressure,
   "docs/behind-a-proxy.md": behindAProxy,
+  "docs/client.md": client,
   "docs/collaborate.md": collaborate,
   "docs/coming-from-bun.md": comingFromBun,
   "docs/coming-from-deno.md": comingFromDeno,

@@ -4,6 +4,7 @@ import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type CommandResult, run } from "./command.ts";
+import { startEcho } from "./echo.ts";
 import { emptyProject, root } from "./project.ts";
 
 /** The part of the output of `deno doc --json` that JSR scores. */
@@ -74,18 +75,32 @@ describe("the published files alone", () => {
     expect(await run(command, project.folder)).toEqual({ exitCode: 0, output: "kitchen: hello!\n" });
   });
 
+  test("run the client under Deno by its path", async () => {
+    const program = await project.add("client.ts", "by-path");
+    await writeFile(
+      program,
+      (await readFile(program, "utf8")).replace(`"spacenode/client"`, `"../package/src/client/client.ts"`),
+    );
+    await writeFile(join(project.folder, "by-path/deno.json"), "{}");
+    const command = ["deno", "run", "--quiet", "--no-prompt", "--check", "--allow-net", program, await startEcho()];
+    expect(await run(command, project.folder)).toEqual({ exitCode: 0, output: "hello 1\n1000\n" });
+  });
+
   // Slow types are tested above. A description and the runtimes that it runs on are settings on JSR's site, and the
   // provenance comes from the workflow that publishes.
-  test("have all that JSR scores: a README and a module with examples, and a comment on each symbol", async () => {
-    const readme = await readFile(join(project.folder, "package/README.md"), "utf8");
-    const { exitCode, output } = await run(["deno", "doc", "--json", "package/mod.ts"], project.folder);
-    expect(exitCode).toBe(0);
-    const [{ module_doc: moduleDoc, symbols }] = Object.values<ModuleDoc>(JSON.parse(output).nodes);
-    expect(readme).toMatch(/^```ts$/m);
-    expect(moduleDoc.doc).not.toBe("");
-    expect(moduleDoc.tags.map(({ kind }) => kind)).toContain("example");
-    const bare = symbols.filter(({ declarations }) => declarations.every(({ jsDoc }) => !jsDoc?.doc));
-    expect(bare.map(({ name }) => name)).toEqual([]);
-    expect(symbols.length).toBeGreaterThan(20);
-  });
+  test.each([["mod.ts", 20], ["src/client/client.ts", 10]])(
+    "have all that JSR scores: a README, and in %s an example and a comment on each symbol",
+    async (path, count) => {
+      const readme = await readFile(join(project.folder, "package/README.md"), "utf8");
+      const { exitCode, output } = await run(["deno", "doc", "--json", `package/${path}`], project.folder);
+      expect(exitCode).toBe(0);
+      const [{ module_doc: moduleDoc, symbols }] = Object.values<ModuleDoc>(JSON.parse(output).nodes);
+      expect(readme).toMatch(/^```ts$/m);
+      expect(moduleDoc.doc).not.toBe("");
+      expect(moduleDoc.tags.map(({ kind }) => kind)).toContain("example");
+      const bare = symbols.filter(({ declarations }) => declarations.every(({ jsDoc }) => !jsDoc?.doc));
+      expect(bare.map(({ name }) => name)).toEqual([]);
+      expect(symbols.length).toBeGreaterThan(count);
+    },
+  );
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import { fetchNode } from "../runner/runtimes.ts";
 import { mustRun, run } from "./command.ts";
+import { startEcho } from "./echo.ts";
 import { emptyProject, installedProject } from "./project.ts";
 import { startRegistry } from "./registry.ts";
 import { visit } from "./visitor.ts";
@@ -12,6 +13,7 @@ import { visit } from "./visitor.ts";
 const project = installedProject();
 
 const ECHO = { exitCode: 0, output: "kitchen: hello!\n" };
+const CLIENT = { exitCode: 0, output: "hello 1\n1000\n" };
 const GREETING = { exitCode: 0, output: "hello, kitchen\n" };
 
 describe.each<[string, () => string[]]>([
@@ -23,6 +25,11 @@ describe.each<[string, () => string[]]>([
 ])("under %s,", (_name, runtime) => {
   test("a module that imports it serves an echo", async () => {
     expect(await run([...runtime(), await project.add("consumer.ts")], project.folder)).toEqual(ECHO);
+  });
+
+  test("a module that imports its client talks to a server", async () => {
+    const command = [...runtime(), await project.add("client.ts"), await startEcho()];
+    expect(await run(command, project.folder)).toEqual(CLIENT);
   });
 
   test("a CommonJS module that requires it gets a response", async () => {

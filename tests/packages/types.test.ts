@@ -65,6 +65,16 @@ describe.each([
     expect(await run([compiler, "--noEmit"], path)).toEqual({ exitCode: 0, output: "" });
   });
 
+  test.concurrent.for(choices.slice(0, 2))(
+    "a project that lacks the types of node finds all types of the client: %s",
+    async (choice, { expect }) => {
+      const [name, options] = choice;
+      const folder = `TypeScript ${version}, client, ${name}`;
+      await project.add("client.ts", folder);
+      expect(await compile(compiler, folder, options)).toEqual({ exitCode: 0, output: "" });
+    },
+  );
+
   test.concurrent("a project that lacks the types of node is told so", async ({ expect }) => {
     const folder = `TypeScript ${version}, no types of node`;
     await project.add("consumer.ts", folder);
@@ -81,8 +91,8 @@ test("skipLibCheck hides that the types of node are missing, as docs/troubleshoo
   expect(output.trimEnd().split("\n")).toHaveLength(1);
 });
 
-test("Deno, which has the types of node itself, finds all types", async () => {
-  await project.add("consumer.ts", "deno");
-  const { exitCode, output } = await run(["deno", "check", "deno/consumer.ts"], project.folder);
-  expect([exitCode, output]).toEqual([0, expect.stringMatching(/^Check .*consumer\.ts\n$/)]);
+test.each(["consumer", "client"])("Deno, which has the types of node itself, finds all types: %s.ts", async (name) => {
+  await project.add(`${name}.ts`, "deno");
+  const { exitCode, output } = await run(["deno", "check", `deno/${name}.ts`], project.folder);
+  expect([exitCode, output]).toEqual([0, expect.stringMatching(new RegExp(`^Check .*${name}\\.ts\n$`))]);
 });

@@ -34,21 +34,15 @@ import { readResponse, readWhole, type WebResponse } from "../http/web-response.
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { AgeLimit } from "./age-limit.ts";
 import { closeGroup } from "./close.ts";
+import { type CreateSocket, socketCreator } from "./create-socket.ts";
 import { type HandshakeTrace, openings, traceHandshake } from "./diagnostics.ts";
 import { OriginChecker } from "./origin-checker.ts";
 import type { OriginCheck } from "./origins.ts";
-import {
-  type AnyRouteOptions,
-  checkRouteOptions,
-  resolveTyping,
-  ROUTE_OPTION_NAMES,
-  type Typing,
-} from "./route-options.ts";
-import { ServerSocket, type ServerSocketSettings } from "./server-socket.ts";
+import { type AnyRouteOptions, checkRouteOptions, resolveTyping, ROUTE_OPTION_NAMES } from "./route-options.ts";
+import type { ServerSocket, ServerSocketSettings } from "./server-socket.ts";
 import { type ResolvedSocketOptions, resolveSocketOptions } from "./socket-options.ts";
 import { type ConnectionLimits, SocketRegistry } from "./socket-registry.ts";
 import type { Socket } from "./socket.ts";
-import { TypedSocket } from "./typed-socket.ts";
 import { readData, readUpgradeAnswer, type UpgradeAnswer, type UpgradeHook } from "./upgrade-hook.ts";
 
 /** The handler of any route, without the types of its path and its data. */
@@ -62,9 +56,7 @@ interface SocketRoute {
   readonly hook: UpgradeHook<object, unknown> | undefined;
   readonly subprotocols: readonly string[];
   readonly isOriginAllowed: OriginCheck | undefined;
-  readonly settings: ServerSocketSettings;
-  /** Undefined when messages are strings and bytes both ways. */
-  readonly typing: Typing | undefined;
+  readonly createSocket: CreateSocket;
   readonly compression: DeflateNegotiator | undefined;
   readonly ageLimit: AgeLimit | undefined;
 }
@@ -150,7 +142,7 @@ export class WebSocketRoutes {
         this.registry.delete(socket, wasClean);
       },
     };
-    const { subprotocols = [], upgrade: hook } = options;
+    const { subprotocols = [], textHeartbeat, upgrade: hook } = options;
     this.#routes.add(path, {
       path,
       counts,
@@ -158,8 +150,7 @@ export class WebSocketRoutes {
       hook: hook as UpgradeHook<object, unknown> | undefined,
       subprotocols: [...subprotocols],
       isOriginAllowed: resolved.isOriginAllowed,
-      settings,
-      typing,
+      createSocket: socketCreator(settings, typing, textHeartbeat === true),
       compression: resolved.compression && new DeflateNegotiator(resolved.compression),
       ageLimit,
     });
@@ -309,12 +300,7 @@ export class WebSocketRoutes {
     route.counts.accepted++;
     const { raw, head } = attempt;
     try {
-      const agreed = { ip, subprotocol, compression };
-      const { settings, typing } = route;
-      const socket = typing === undefined
-        ? new ServerSocket(raw, head, agreed, data, settings)
-        : new TypedSocket(raw, head, agreed, data, settings, typing);
-      this.#open(candidate, socket);
+      this.#open(candidate, route.createSocket(raw, head, { ip, subprotocol, compression }, data));
     } catch (error) {
       this.#cut(raw, error);
     }
