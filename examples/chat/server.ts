@@ -10,6 +10,7 @@
  * the network of a phone off for a minute while somebody else writes.
  */
 
+import { transformSync } from "esbuild";
 import { readdir, readFile } from "node:fs/promises";
 import process from "node:process";
 import { createApp } from "../../mod.ts";
@@ -18,6 +19,12 @@ import { HISTORY, MAX_ROOMS, Rooms } from "./rooms.ts";
 import { receiveVisitor } from "./visitor.ts";
 
 const PUBLIC = new URL("public/", import.meta.url);
+
+/**
+ * The client of SpaceNode, which the page imports. Here, its TypeScript becomes JavaScript for the page. A project of
+ * yours has the JavaScript in node_modules: `await readFile(new URL(import.meta.resolve("spacenode/client")))`.
+ */
+const CLIENT = transformSync(await readFile(new URL("../../src/client/client.ts", import.meta.url)), { loader: "ts" });
 
 const CONTENT_TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
@@ -42,6 +49,7 @@ const app = base.service("rooms", new Rooms(base));
 
 app.get("/", () => serveFile("index.html"));
 for (const file of await readdir(PUBLIC)) app.get(`/${file}`, () => serveFile(file));
+app.get("/spacenode/client.js", () => serve("client.js", CLIENT.code));
 app.ws("/chat/:room", { maxMessageBytes: LIMITS.messageBytes }, receiveVisitor);
 
 await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? "127.0.0.1" });
@@ -52,7 +60,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 async function serveFile(file: string): Promise<Response> {
-  const body = await readFile(new URL(file, PUBLIC));
+  return serve(file, await readFile(new URL(file, PUBLIC)));
+}
+
+function serve(file: string, body: BodyInit): Response {
   const extension = file.slice(file.lastIndexOf(".") + 1);
   return new Response(body, { headers: { ...HEADERS, "content-type": CONTENT_TYPES[extension] } });
 }

@@ -64,7 +64,9 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     return {
       chat,
       switchNetwork: async (isOn) => {
-        // Chromium only tells the page, and begins no new connections: the proxy cuts the one that is open.
+        // Chromium only tells the page, and begins no new connections: the proxy cuts the one that is open. A page that
+        // hears of a network connects at once, so the proxy is up before Chromium tells the page.
+        if (isOn) proxy.isDown = false;
         const conditions = { offline: !isOn, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
         await devTools.send("Network.emulateNetworkConditions", conditions);
         proxy.isDown = !isOn;
