@@ -164,6 +164,17 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
     });
   });
 
+  test("the welcome is the first message, also for people who come at the same time", async () => {
+    const arrivals = await Promise.all(Array.from({ length: 20 }, () => connect("crowd")));
+    for (const [index, client] of arrivals.entries()) client.send({ ...HELLO, key: `the-key-of-guest-${index}` });
+    const welcomes = await Promise.all(arrivals.map((client) => client.gets("welcome")));
+    expect(arrivals.map(({ received }) => received[0]!.type)).toEqual(arrivals.map(() => "welcome"));
+    // Each of the others stands in the welcome, or joins behind it.
+    const known = (client: Client, index: number): number =>
+      (welcomes[index]!.people as object[]).length + client.all("joined").length;
+    await expect.poll(() => arrivals.map(known)).toEqual(arrivals.map(() => arrivals.length));
+  });
+
   test("a person who comes back with a position gets what was said behind it, and no more", async () => {
     const ada = await join("since");
     const ben = await join("since", { ...HELLO, name: "Ben", key: "fedcba9876543210" });

@@ -182,7 +182,7 @@ function welcome(message) {
 /** People who were here before the connection was lost are expected back, and are not announced when they come. */
 function awaitPeople(present) {
   clearTimeout(awaitedTimer);
-  awaited.clear();
+  // Those who were awaited before stay so: this may be the second connection in a row that is lost.
   for (const id of people.keys()) awaited.add(id);
   for (const person of present) awaited.delete(person.id);
   awaitedTimer = setTimeout(() => awaited.clear(), RETURN_MS);
