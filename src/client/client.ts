@@ -134,7 +134,7 @@ export interface ClientRetryEvent extends ClientCloseEvent {
   readonly delayMs: number;
   /** 1 for the first attempt after a connection that was stable, and one more each time. */
   readonly attempt: number;
-  /** What a function of the application has thrown, or the class `WebSocket`. */
+  /** What a function of the application has thrown, or the class `WebSocket`. Browsers tell no more of a failure. */
   readonly error?: unknown;
 }
 
@@ -296,9 +296,12 @@ export function connect(
         beat();
         if (!heartbeat || data !== "\x06") receive(data, address.searchParams.has("since"));
       };
-      made.onerror = () => {}; // Without a listener, `ws` would end the process.
+      made.onerror = ({ error }) => {
+        // A `close` follows, except in Node 22, where none comes for a handshake that has failed.
+        if (own === turn && openedAt === undefined) lose(1006, "", error);
+      };
       made.onclose = ({ code, reason }) => {
-        if (own === turn) lose(code, reason);
+        if (own === turn) lose(code || 1006, reason); // Deno has 0 where others have 1006.
       };
     } catch (error) {
       if (own === turn) lose(1006, "", error);

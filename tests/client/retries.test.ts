@@ -91,6 +91,26 @@ describe("the codes", () => {
     },
   );
 
+  test("a connection that could not be made is retried, also where no close follows the error", async () => {
+    const { told, newest, made } = await fakeClient();
+    const error = new Error("Refused");
+    newest.fail(error);
+    expect(told).toEqual([{ type: "retry", attempt: 1, delayMs: expect.any(Number), code: 1006, reason: "", error }]);
+    newest.end();
+    expect(told).toHaveLength(1);
+    await passPause({ told });
+    made[1]!.open().fail();
+    expect(told).toHaveLength(2);
+    made[1]!.end(1006, "broken");
+    expect(told[2]).toMatchObject({ type: "retry", code: 1006, reason: "broken" });
+  });
+
+  test("a connection that fails has 1006, also where the runtime tells 0", async () => {
+    const { told, newest } = await fakeClient();
+    newest.end(0);
+    expect(told).toEqual([expect.objectContaining({ type: "retry", code: 1006 })]);
+  });
+
   test.each<[number, number[]]>([[1008, []], [4400, []], [4401, []], [4499, []], [1000, [1000]], [4000, [1000, 4000]]])(
     "it does not come back after %i, with giveUpCodes %j",
     async (code, giveUpCodes) => {

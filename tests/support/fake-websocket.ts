@@ -54,8 +54,14 @@ export class FakeWebSocket extends EventTarget {
   /** The connection has ended: with 1006 when it could not be made, or when it broke. */
   end(code = 1006, reason = ""): void {
     this.readyState = 3;
-    if (code === 1006) this.#emit("error", {});
+    if (code === 1006) this.fail();
     this.#emit("close", { code, reason, wasClean: code !== 1006 });
+  }
+
+  /** The connection could not be made, or has broken. */
+  fail(error?: Error): void {
+    this.readyState = 3;
+    this.#emit("error", { error });
   }
 
   #emit(type: string, details: object): void {

@@ -59,7 +59,7 @@ app.ws("/none", (socket) => {
   // @ts-expect-error -- without a hook, the type of the data is unknown
   void socket.data.name;
 });
-app.ws("/no-hook", { subprotocols: ["v1"] }, (socket) => {
+app.ws("/no-hook", { subprotocols: ["v1"], textHeartbeat: true }, (socket) => {
   exactly<Equal<typeof socket.protocol, string>>();
 });
 

@@ -27,6 +27,13 @@ export interface RouteOptions<Services, Data, Params = PathParams> extends Socke
    */
   subprotocols?: readonly string[] | undefined;
   /**
+   * Whether the server answers the text heartbeat by itself: a text message that is the character U+0005 gets the
+   * character U+0006, and neither listeners nor loops nor streams see the message. `spacenode/client` sends it with its
+   * option `heartbeat`, because a web page sees no Pings, and would not notice a dead connection. While reading is
+   * paused, the answer waits. Default `false`: the message is one like any other.
+   */
+  textHeartbeat?: boolean | undefined;
+  /**
    * Decides, before the handshake is accepted, whether the client is let in. See {@link UpgradeHook}. Default: every
    * valid handshake is accepted.
    */
@@ -34,15 +41,19 @@ export interface RouteOptions<Services, Data, Params = PathParams> extends Socke
 }
 
 /** The names of those {@link RouteOptions} that are not {@link SocketOptions}. */
-export const ROUTE_OPTION_NAMES = ["subprotocols", "upgrade"] as const;
+export const ROUTE_OPTION_NAMES = ["subprotocols", "textHeartbeat", "upgrade"] as const;
 
 /**
  * Checks the options that only routes have.
  *
  * @param where names the route in error messages
- * @throws TypeError for subprotocols that are no array of different tokens, or a hook that is no function
+ * @throws TypeError for subprotocols that are no array of different tokens, a textHeartbeat that is no boolean, or a
+ *   hook that is no function
  */
-export function checkRouteOptions(where: string, { subprotocols = [], upgrade }: RouteOptions<never, never>): void {
+export function checkRouteOptions(
+  where: string,
+  { subprotocols = [], textHeartbeat = false, upgrade }: RouteOptions<never, never>,
+): void {
   const areTokens = Array.isArray(subprotocols) &&
     subprotocols.every((name) => typeof name === "string" && isToken(name)) &&
     new Set(subprotocols).size === subprotocols.length;
@@ -51,6 +62,9 @@ export function checkRouteOptions(where: string, { subprotocols = [], upgrade }:
     throw new TypeError(
       `${where}: subprotocols must be an array of different tokens, such as ["v2.chat"]; got ${given}`,
     );
+  }
+  if (typeof textHeartbeat !== "boolean") {
+    throw new TypeError(`${where}: textHeartbeat must be true or false; got ${show(textHeartbeat)}`);
   }
   if (upgrade !== undefined && typeof upgrade !== "function") {
     throw new TypeError(`${where}: upgrade must be a function (req, services, answer); got ${show(upgrade)}`);

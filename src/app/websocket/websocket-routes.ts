@@ -33,6 +33,7 @@ import type { ProxyPredicate } from "../http/trust-proxy.ts";
 import { readResponse, readWhole, type WebResponse } from "../http/web-response.ts";
 import type { PubSub } from "../pubsub/pubsub.ts";
 import { AgeLimit } from "./age-limit.ts";
+import { AnsweringSocket } from "./answering-socket.ts";
 import { closeGroup } from "./close.ts";
 import { type HandshakeTrace, openings, traceHandshake } from "./diagnostics.ts";
 import { OriginChecker } from "./origin-checker.ts";
@@ -54,6 +55,7 @@ interface SocketRoute {
   readonly handler: AnyHandler;
   readonly hook: UpgradeHook<object, unknown> | undefined;
   readonly subprotocols: readonly string[];
+  readonly socketClass: typeof ServerSocket;
   readonly isOriginAllowed: OriginCheck | undefined;
   readonly settings: ServerSocketSettings;
   readonly compression: DeflateNegotiator | undefined;
@@ -140,13 +142,14 @@ export class WebSocketRoutes {
         this.registry.delete(socket, wasClean);
       },
     };
-    const { subprotocols = [], upgrade: hook } = options;
+    const { subprotocols = [], textHeartbeat, upgrade: hook } = options;
     this.#routes.add(path, {
       path,
       counts,
       handler,
       hook: hook as UpgradeHook<object, unknown> | undefined,
       subprotocols: [...subprotocols],
+      socketClass: textHeartbeat === true ? AnsweringSocket : ServerSocket,
       isOriginAllowed: resolved.isOriginAllowed,
       settings,
       compression: resolved.compression && new DeflateNegotiator(resolved.compression),
@@ -293,7 +296,7 @@ export class WebSocketRoutes {
     route.counts.accepted++;
     const { raw, head } = attempt;
     try {
-      this.#open(candidate, new ServerSocket(raw, head, { ip, subprotocol, compression }, data, route.settings));
+      this.#open(candidate, new route.socketClass(raw, head, { ip, subprotocol, compression }, data, route.settings));
     } catch (error) {
       this.#cut(raw, error);
     }

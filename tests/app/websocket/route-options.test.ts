@@ -29,6 +29,14 @@ describe("subprotocols", () => {
   });
 });
 
+test("textHeartbeat has to be a boolean", () => {
+  for (const textHeartbeat of [true, false, undefined]) expect(() => check({ textHeartbeat })).not.toThrow();
+  for (const [textHeartbeat, shown] of [["ping", '"ping"'], [null, "null"], [1, "1"], [{}, "an object (Object)"]]) {
+    const message = `The route: textHeartbeat must be true or false; got ${shown}`;
+    expect(() => check({ textHeartbeat })).toThrow(new TypeError(message));
+  }
+});
+
 test("a hook has to be a function", () => {
   expect(() => check({ upgrade: () => true })).not.toThrow();
   expect(() => check({ upgrade: undefined })).not.toThrow();
