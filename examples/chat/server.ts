@@ -2,6 +2,7 @@
  * A chat for the browser. It shows rooms, the people in a room, and who is typing. Start this program and open the
  * address that it prints:
  *
+ *     npm ci                              (esbuild makes JavaScript of the client for the page)
  *     node examples/chat/server.ts        (or: deno run -A …, bun …)
  *
  * PORT sets the port; the default is 3000. With HOST=0.0.0.0, other devices in your network can join.
@@ -50,7 +51,7 @@ const app = base.service("rooms", new Rooms(base));
 app.get("/", () => serveFile("index.html"));
 for (const file of await readdir(PUBLIC)) app.get(`/${file}`, () => serveFile(file));
 app.get("/spacenode/client.js", () => serve("client.js", CLIENT.code));
-app.ws("/chat/:room", { maxMessageBytes: LIMITS.messageBytes }, receiveVisitor);
+app.ws("/chat/:room", { maxMessageBytes: LIMITS.messageBytes, textHeartbeat: true }, receiveVisitor);
 
 await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? "127.0.0.1" });
 console.log(`The chat is open: ${app.url}`);

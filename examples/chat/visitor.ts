@@ -55,8 +55,6 @@ export function receiveVisitor(socket: Socket, req: AppRequest, services: { room
         return member.room.rename(member, message.name);
       case "typing":
         return member.room.broadcast({ type: "typing", person: member.person, on: message.on }, member);
-      case "ping":
-        return reply({ type: "pong" });
     }
   }
 

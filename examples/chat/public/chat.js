@@ -86,8 +86,9 @@ function connectToRoom() {
   leaving?.abort();
   leaving = new AbortController();
   const { signal } = leaving;
-  isWelcome = false;
   socket?.close();
+  isWelcome = false;
+  outbox.hold();
   // The outbox keeps what is written meanwhile, because it also knows what the server has not confirmed.
   socket = connect(address, { queue: false, heartbeat: true, maxRetryMs: 15_000, giveUpCodes: [4003, 4004] });
   socket.addEventListener("open", sayHello, { signal });
