@@ -366,8 +366,9 @@ export function connect(
   };
 
   /** The network is there again, or the page is: a pause ends, and a connection has to prove that it is alive. */
-  const wake = ({ type }: Event): void => {
-    if (type === "visibilitychange" && document.hidden) return;
+  const wake = ({ type, target }: Event): void => {
+    // The target is the document. Deno's types do not have that name.
+    if (type === "visibilitychange" && (target as { hidden?: boolean } | null)?.hidden) return;
     if (isWaiting || type === "online" && !isOpen()) start();
     else if (heartbeat && isOpen()) probe();
   };

@@ -148,6 +148,9 @@ describe("each time,", () => {
 
 describe("a failed attempt is told, and retried:", () => {
   const error = new Error("No token");
+  // A pause of no length would end at once, and bring the next attempt into the picture.
+  beforeEach(() => void vi.spyOn(Math, "random").mockReturnValue(0.5));
+
   test.each<[string, () => string | Promise<string>, ClientOptions]>([
     ["the function for the address rejects", () => Promise.reject(error), {}],
     ["the function for the address throws", () => {
@@ -203,12 +206,11 @@ describe("a failed attempt is told, and retried:", () => {
 });
 
 describe("in a page,", () => {
-  let page: EventTarget;
+  let page: EventTarget & { hidden?: boolean };
   beforeEach(() => {
     page = new EventTarget();
     vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
     vi.stubGlobal("removeEventListener", page.removeEventListener.bind(page));
-    vi.stubGlobal("document", { hidden: false });
   });
   afterEach(() => void vi.unstubAllGlobals());
   const tell = async (type: string): Promise<void> => {
@@ -239,7 +241,7 @@ describe("in a page,", () => {
 
   test("a page that becomes hidden does not end it", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.5);
-    vi.stubGlobal("document", { hidden: true });
+    page.hidden = true;
     const { made, newest } = await fakeClient();
     newest.end();
     await tell("visibilitychange");

@@ -3,6 +3,7 @@ import type { Example, Examples } from "./example.ts";
 import { authentication } from "./examples/authentication.ts";
 import { backpressure } from "./examples/backpressure.ts";
 import { behindAProxy } from "./examples/behind-a-proxy.ts";
+import { client } from "./examples/client.ts";
 import { compression } from "./examples/compression.ts";
 import { delivery } from "./examples/delivery.ts";
 import { deploy } from "./examples/deploy.ts";
@@ -21,6 +22,7 @@ export const examples: Readonly<Record<string, Examples>> = {
   "docs/authentication.md": authentication,
   "docs/backpressure.md": backpressure,
   "docs/behind-a-proxy.md": behindAProxy,
+  "docs/client.md": client,
   "docs/compression.md": compression,
   "docs/delivery.md": delivery,
   "docs/deploy.md": deploy,

@@ -2,6 +2,12 @@
 
 /** One connection of a client. */
 export class FakeWebSocket extends EventTarget {
+  // reconnecting-websocket takes only classes that have the constants.
+  static readonly CLOSING = 2;
+  readonly CONNECTING = 0;
+  readonly OPEN = 1;
+  readonly CLOSING = 2;
+  readonly CLOSED = 3;
   binaryType = "blob";
   protocol = "";
   readyState: 0 | 1 | 2 | 3 = 0;
@@ -61,7 +67,7 @@ export class FakeWebSocket extends EventTarget {
   /** The connection could not be made, or has broken. */
   fail(error?: Error): void {
     this.readyState = 3;
-    this.#emit("error", { error });
+    this.#emit("error", error === undefined ? {} : { error });
   }
 
   #emit(type: string, details: object): void {
