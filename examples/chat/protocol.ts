@@ -43,8 +43,7 @@ export type ClientMessage =
   /** The client chooses the id, so that a message sent again after a reconnect is not said twice. */
   | { type: "say"; id: string; text: string }
   | { type: "rename"; name: string }
-  | { type: "typing"; on: boolean }
-  | { type: "ping" };
+  | { type: "typing"; on: boolean };
 
 /** The reply to a hello. */
 export interface Welcome {
@@ -71,7 +70,6 @@ export type ServerMessage =
   | { type: "position"; position: string; recovered: boolean }
   | { type: "typing"; person: Person; on: boolean }
   | { type: "rooms"; rooms: RoomSummary[] }
-  | { type: "pong" }
   | { type: "error"; code: ErrorCode; message: string; id?: string; retryAfterMs?: number };
 
 export type ErrorCode = "bad-message" | "bad-name" | "bad-room" | "bad-text" | "full" | "slow-down";
@@ -109,7 +107,6 @@ const FIELDS = new Map<unknown, Record<string, "string" | "boolean">>([
   ["say", { id: "string", text: "string" }],
   ["rename", { name: "string" }],
   ["typing", { on: "boolean" }],
-  ["ping", {}],
 ]);
 const OPTIONAL_FIELDS: ReadonlySet<string> = new Set(["since"]);
 

@@ -17,6 +17,8 @@ export interface Member {
   person: Person;
   readonly room: Room;
   readonly socket: Pick<Socket, "send" | "close" | "readyState">;
+  /** False until the welcome is sent, which tells all that has happened before it. */
+  isWelcome: boolean;
 }
 
 /** What the rooms need of the app. */
@@ -41,7 +43,7 @@ export class Room {
   broadcast(message: ServerMessage, except?: Member): void {
     const json = JSON.stringify(message);
     for (const member of this.members) {
-      if (member !== except && member.socket.readyState === 1) member.socket.send(json);
+      if (member !== except && member.isWelcome && member.socket.readyState === 1) member.socket.send(json);
     }
   }
 
@@ -83,7 +85,7 @@ export class Room {
     if (!old && this.members.size >= MAX_MEMBERS) {
       throw new ChatError("full", `This room is full: it holds ${MAX_MEMBERS} people.`);
     }
-    const member: Member = { person: { id, name: this.#freeName(wanted, old) }, room: this, socket };
+    const member: Member = { person: { id, name: this.#freeName(wanted, old) }, room: this, socket, isWelcome: false };
     this.members.add(member);
     if (old) {
       this.members.delete(old);

@@ -2,6 +2,7 @@
  * A chat for the browser. It shows rooms, the people in a room, and who is typing. Start this program and open the
  * address that it prints:
  *
+ *     npm ci                              (esbuild makes JavaScript of the client for the page)
  *     node examples/chat/server.ts        (or: deno run -A …, bun …)
  *
  * PORT sets the port; the default is 3000. With HOST=0.0.0.0, other devices in your network can join.
@@ -10,6 +11,7 @@
  * the network of a phone off for a minute while somebody else writes.
  */
 
+import { transformSync } from "esbuild";
 import { readdir, readFile } from "node:fs/promises";
 import process from "node:process";
 import { createApp } from "../../mod.ts";
@@ -18,6 +20,12 @@ import { HISTORY, MAX_ROOMS, Rooms } from "./rooms.ts";
 import { receiveVisitor } from "./visitor.ts";
 
 const PUBLIC = new URL("public/", import.meta.url);
+
+/**
+ * The client of SpaceNode, which the page imports. Here, its TypeScript becomes JavaScript for the page. A project of
+ * yours has the JavaScript in node_modules: `await readFile(new URL(import.meta.resolve("spacenode/client")))`.
+ */
+const CLIENT = transformSync(await readFile(new URL("../../src/client/client.ts", import.meta.url)), { loader: "ts" });
 
 const CONTENT_TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
@@ -42,7 +50,8 @@ const app = base.service("rooms", new Rooms(base));
 
 app.get("/", () => serveFile("index.html"));
 for (const file of await readdir(PUBLIC)) app.get(`/${file}`, () => serveFile(file));
-app.ws("/chat/:room", { maxMessageBytes: LIMITS.messageBytes }, receiveVisitor);
+app.get("/spacenode/client.js", () => serve("client.js", CLIENT.code));
+app.ws("/chat/:room", { maxMessageBytes: LIMITS.messageBytes, textHeartbeat: true }, receiveVisitor);
 
 await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? "127.0.0.1" });
 console.log(`The chat is open: ${app.url}`);
@@ -52,7 +61,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 async function serveFile(file: string): Promise<Response> {
-  const body = await readFile(new URL(file, PUBLIC));
+  return serve(file, await readFile(new URL(file, PUBLIC)));
+}
+
+function serve(file: string, body: BodyInit): Response {
   const extension = file.slice(file.lastIndexOf(".") + 1);
   return new Response(body, { headers: { ...HEADERS, "content-type": CONTENT_TYPES[extension] } });
 }

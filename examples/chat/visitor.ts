@@ -55,8 +55,6 @@ export function receiveVisitor(socket: Socket, req: AppRequest, services: { room
         return member.room.rename(member, message.name);
       case "typing":
         return member.room.broadcast({ type: "typing", person: member.person, on: message.on }, member);
-      case "ping":
-        return reply({ type: "pong" });
     }
   }
 
@@ -64,6 +62,7 @@ export function receiveVisitor(socket: Socket, req: AppRequest, services: { room
   async function greet(newcomer: Member, since: string | undefined): Promise<void> {
     const { room } = newcomer;
     const said = await room.read(since);
+    newcomer.isWelcome = true;
     const people = [...room.members].map((other) => other.person);
     reply({ type: "welcome", room: room.name, you: newcomer.person, people, rooms: rooms.list(), ...said });
     await socket.follow(room.topic, { since: said.position });

@@ -7,6 +7,8 @@ import { sharedBrowser } from "./support/browser.ts";
 import { ChatPage } from "./support/chat-page.ts";
 import { RUNTIMES, type ServerProcess, startServer } from "./support/server-process.ts";
 
+const CHAT = "examples/chat/server.ts";
+
 const browser = sharedBrowser();
 
 /** A page of the chat, and the network between it and the server. */
@@ -44,7 +46,7 @@ async function sayAtOnce(server: ServerProcess, room: string, from: number, to: 
 describe.each(RUNTIMES)("the chat under %s", (runtime) => {
   let server: ServerProcess;
   beforeAll(async () => {
-    server = await startServer(runtime, "examples/chat/server.ts");
+    server = await startServer(runtime, CHAT);
   });
   afterAll(async () => void await server?.stop());
 
@@ -64,7 +66,9 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     return {
       chat,
       switchNetwork: async (isOn) => {
-        // Chromium only tells the page, and begins no new connections: the proxy cuts the one that is open.
+        // Chromium only tells the page, and begins no new connections: the proxy cuts the one that is open. A page that
+        // hears of a network connects at once, so the proxy is up before Chromium tells the page.
+        if (isOn) proxy.isDown = false;
         const conditions = { offline: !isOn, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
         await devTools.send("Network.emulateNetworkConditions", conditions);
         proxy.isDown = !isOn;
@@ -103,6 +107,40 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     expect(await ada.gaps()).toBe(0);
     ada.forgiveLostConnections();
     expect([...ada.faults, ...ben.faults]).toEqual([]);
+  });
+
+  test("a page that loses two connections in a row is not told that those have joined who were there before", async () => {
+    const room = "twice";
+    let restarted = await startServer(runtime, CHAT);
+    const proxies = await Promise.all([TcpProxy.start(restarted.port), TcpProxy.start(restarted.port)]);
+    try {
+      const [toAda, toBen] = proxies;
+      const ada = await open(`http://localhost:${toAda.port}`, room, "Ada");
+      const ben = await open(`http://localhost:${toBen.port}`, room, "Ben");
+      let welcomes = 0;
+      ben.page.on("websocket", (socket) => {
+        socket.on("framereceived", ({ payload }) => void (String(payload).includes('"welcome"') && welcomes++));
+      });
+
+      await restarted.stop("SIGKILL");
+      toAda.isDown = true;
+      restarted = await startServer(runtime, CHAT, restarted.port);
+      await expect.poll(() => welcomes).toBe(1);
+      toBen.cut();
+      await expect.poll(() => welcomes).toBe(2);
+      expect(await ben.people()).toEqual(["Ben"]);
+      toAda.isDown = false;
+      await ada.page.evaluate(() => dispatchEvent(new Event("online"))); // Ends her pause, if she is in one.
+      await expect.poll(() => ben.people()).toEqual(["Ben", "Ada"]);
+      expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
+      for (const chat of [ada, ben]) {
+        chat.forgiveLostConnections();
+        expect(chat.faults).toEqual([]);
+      }
+    } finally {
+      for (const proxy of proxies) proxy.dispose();
+      await restarted.stop("SIGKILL");
+    }
   });
 
   test("a tab that has missed more than the room keeps says so, and shows the last messages", async () => {

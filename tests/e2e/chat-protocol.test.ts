@@ -19,7 +19,9 @@ class Client {
 
   constructor(server: ServerProcess, room: string) {
     this.socket = new WebSocket(`${server.url.replace("http", "ws")}/chat/${room}`);
-    this.socket.addEventListener("message", (event) => this.received.push(JSON.parse(event.data)));
+    this.socket.addEventListener("message", ({ data }) => {
+      this.received.push(data === "\x06" ? { type: "alive" } : JSON.parse(data));
+    });
     this.closed = new Promise((resolve) => {
       this.socket.addEventListener("close", ({ code, reason }) => resolve({ code, reason }));
     });
@@ -86,12 +88,12 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
     ["an array", [], "bad-message", "JSON object"],
     ["null", null, "bad-message", "JSON object"],
     ["no type", {}, "bad-message", '"type"'],
-    ["an unknown type", { type: "shout" }, "bad-message", "hello, say, rename, typing, ping"],
+    ["an unknown type", { type: "shout" }, "bad-message", "hello, say, rename, typing"],
     ["an inherited name as type", { type: "constructor" }, "bad-message", '"type"'],
     ["a type that is no string", { type: ["say"] }, "bad-message", '"type"'],
     ["a field too few", { type: "say", id: SAY.id }, "bad-message", '"text" that is a string'],
     ["a field too many", { ...SAY, to: "Ben" }, "bad-message", 'no field "to"'],
-    ["a __proto__ field", `{"type":"ping","__proto__":{"on":true}}`, "bad-message", 'no field "__proto__"'],
+    ["a __proto__ field", `{"type":"typing","on":true,"__proto__":{"on":true}}`, "bad-message", 'no field "__proto__"'],
     ["a field of the wrong type", { type: "typing", on: 1 }, "bad-message", '"on" that is a boolean'],
     ["an id that is none", { ...SAY, id: "short" }, "bad-message", '"id" must be'],
     ["an empty text", { ...SAY, text: " \n " }, "bad-text", "nothing"],
@@ -109,8 +111,8 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
     client.send(message);
     const error = await client.gets("error");
     expect(error).toMatchObject({ code, message: expect.stringContaining(words) });
-    client.send({ type: "ping" });
-    expect(await client.gets("pong")).toEqual({ type: "pong" });
+    client.send("\x05"); // The heartbeat of the client for browsers.
+    expect(await client.gets("alive")).toEqual({ type: "alive" });
     expect(client.all("error")).toHaveLength(1);
   });
 
@@ -162,6 +164,17 @@ describe.each(RUNTIMES)("the chat's server under %s", (runtime) => {
       you: { name: "Ada" },
       people: [{ name: "Ben" }, { name: "Ada" }],
     });
+  });
+
+  test("the welcome is the first message, also for people who come at the same time", async () => {
+    const arrivals = await Promise.all(Array.from({ length: 20 }, () => connect("crowd")));
+    for (const [index, client] of arrivals.entries()) client.send({ ...HELLO, key: `the-key-of-guest-${index}` });
+    const welcomes = await Promise.all(arrivals.map((client) => client.gets("welcome")));
+    expect(arrivals.map(({ received }) => received[0]!.type)).toEqual(arrivals.map(() => "welcome"));
+    // Each of the others stands in the welcome, or joins behind it.
+    const known = (client: Client, index: number): number =>
+      (welcomes[index]!.people as object[]).length + client.all("joined").length;
+    await expect.poll(() => arrivals.map(known)).toEqual(arrivals.map(() => arrivals.length));
   });
 
   test("a person who comes back with a position gets what was said behind it, and no more", async () => {

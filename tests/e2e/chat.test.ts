@@ -1,5 +1,6 @@
 /** People use the chat example in a real browser, against a real server on every runtime. */
 
+import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { sharedBrowser } from "./support/browser.ts";
 import { ChatPage, type ChatPageOptions } from "./support/chat-page.ts";
@@ -159,6 +160,28 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
 
     await expect.poll(() => copy.people()).toEqual(["Ada", "Ada 2"]);
     await expect.poll(() => ada.people()).toEqual(["Ada 2", "Ada"]);
+  });
+
+  test("a page that a full room refuses does not come back by itself, and gets in with the button", async () => {
+    const room = "full";
+    const guests = Array.from({ length: 100 }, () => new WebSocket(`${server.url.replace("http", "ws")}/chat/${room}`));
+    await Promise.all(guests.map(async (guest, index) => {
+      await once(guest, "open", { signal: AbortSignal.timeout(10_000) });
+      guest.send(JSON.stringify({ type: "hello", name: "Guest", key: `the-key-of-guest-${index}` }));
+      await once(guest, "message", { signal: AbortSignal.timeout(10_000) });
+    }));
+
+    const ada = await open(server, { room });
+    await ada.answerName("Ada");
+    await ada.status(/^Not connected$/).waitFor();
+    expect(await ada.page.locator("#toast").textContent()).toBe("This room is full: it holds 100 people.");
+
+    for (const guest of guests) guest.close();
+    await Promise.all(guests.map((guest) => once(guest, "close", { signal: AbortSignal.timeout(10_000) })));
+    await ada.page.getByRole("button", { name: "Try now" }).click();
+    await ada.connected();
+    expect(await ada.people()).toContain("Ada");
+    expect(await ada.page.locator("#retry").isVisible()).toBe(false);
   });
 
   test.each(["SIGTERM", "SIGKILL"] as const)("after a restart (%s), both people come back", async (signal) => {

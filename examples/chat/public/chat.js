@@ -1,9 +1,10 @@
 /** The start of the page: messages of the server go to the screen, and actions of the person go to the server. */
 
-import { Connection } from "./connection.js";
 import { MessageList } from "./messages.js";
 import { Outbox } from "./outbox.js";
 import { announce, askName, askRoom, note, setUpDrawer, showMe, showPeople, showRooms } from "./panels.js";
+import { connect } from "./spacenode/client.js";
+import { showState } from "./status.js";
 import { forever, untilTabCloses } from "./storage.js";
 import { OthersTyping, OwnTyping } from "./typing.js";
 import { peopleCount, randomToken, roomName } from "./words.js";
@@ -18,7 +19,7 @@ const text = element("text");
 
 const list = new MessageList(element("scroll"), element("messages"), element("newer"));
 const drawer = setUpDrawer();
-const ownTyping = new OwnTyping((message) => connection?.send(message));
+const ownTyping = new OwnTyping(send);
 const othersTyping = new OthersTyping(element("typing"), element("typing-text"));
 const people = new Map();
 const drafts = new Map();
@@ -31,9 +32,12 @@ let room = "";
 let since;
 let rooms = [];
 let me;
-let connection;
+let socket;
+/** Aborted when `socket` is given up: nobody listens to it any more. */
+let leaving;
+/** True from the welcome of the server until the connection is lost. */
+let isWelcome = false;
 let outbox;
-let countdown;
 let awaitedTimer;
 let unread = 0;
 
@@ -48,7 +52,6 @@ function enterRoom() {
   }
   history.replaceState(null, "", `#/${encodeURIComponent(wanted)}`);
   if (wanted === room) return;
-  connection?.close();
   outbox?.hold();
   ownTyping.stopped();
   drafts.set(room, text.value);
@@ -69,18 +72,56 @@ function enterRoom() {
   measureText();
   showPresence();
 
-  outbox = new Outbox(room, (message) => connection.isSettled && connection.send(message));
+  outbox = new Outbox(room, (message) => isWelcome && send(message));
   for (const message of outbox.messages) list.addWaiting(message);
-  const address = `${location.origin.replace(/^http/, "ws")}/chat/${encodeURIComponent(room)}`;
-  connection = new Connection(address, {
-    state: showState,
-    open: () => connection.send({ type: "hello", name, key, since }),
-    message: hear,
-    lost,
-  });
-  connection.open();
+  connectToRoom();
   document.body.classList.remove("away");
   if (matchMedia("(pointer: fine)").matches) text.focus();
+}
+
+// ---- The connection ------------------------------------------------------------------------------------------------
+
+/** Connects to the room, also when there is a connection already: the new one takes its place. */
+function connectToRoom() {
+  leaving?.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  socket?.close();
+  isWelcome = false;
+  outbox.hold();
+  // The outbox keeps what is written meanwhile, because it also knows what the server has not confirmed.
+  socket = connect(address, { queue: false, heartbeat: true, maxRetryMs: 15_000, giveUpCodes: [4003, 4004] });
+  socket.addEventListener("open", sayHello, { signal });
+  socket.addEventListener("message", ({ data }) => hear(JSON.parse(data)), { signal });
+  socket.addEventListener("retry", lost, { signal });
+  socket.addEventListener("close", lost, { signal });
+}
+
+/** The client asks for the address whenever it begins to connect. */
+function address() {
+  showState("connecting");
+  return `/chat/${encodeURIComponent(room)}`;
+}
+
+function sayHello() {
+  if (name) send({ type: "hello", name, key, since });
+}
+
+/** Returns false when there is no connection. */
+function send(message) {
+  if (socket?.readyState !== 1) return false;
+  socket.send(JSON.stringify(message));
+  return true;
+}
+
+/** The client has lost the connection. It tries again, unless it has given up. */
+function lost({ type, code, delayMs }) {
+  isWelcome = false;
+  outbox.hold();
+  othersTyping.clear();
+  if (code === 4001) key = newKey(); // A copy of this tab has taken our place. With a new key, we are a second person.
+  if (code === 4004) location.hash = "#/lobby";
+  showState(type === "retry" ? "waiting" : "closed", delayMs);
 }
 
 // ---- Messages of the server ----------------------------------------------------------------------------------------
@@ -94,7 +135,7 @@ function hear(message) {
       return heard(message.message);
     case "position":
       // We were too slow for the history of the room. A new connection brings what is left of it.
-      if (!message.recovered) return connection.open();
+      if (!message.recovered) return connectToRoom();
       since = message.position;
       return;
     case "joined":
@@ -132,7 +173,8 @@ function welcome(message) {
     if (!message.recovered) list.gap();
     for (const said of message.history) heard(said);
   });
-  connection.settled();
+  isWelcome = true;
+  showState("open");
   outbox.flush();
   if (me.name !== name) note(`“${name}” is taken in this room, so you are “${me.name}” here.`);
   if (isReturn) announce("Connected again");
@@ -141,7 +183,7 @@ function welcome(message) {
 /** People who were here before the connection was lost are expected back, and are not announced when they come. */
 function awaitPeople(present) {
   clearTimeout(awaitedTimer);
-  awaited.clear();
+  // Those who were awaited before stay so: this may be the second connection in a row that is lost.
   for (const id of people.keys()) awaited.add(id);
   for (const person of present) awaited.delete(person.id);
   awaitedTimer = setTimeout(() => awaited.clear(), RETURN_MS);
@@ -179,18 +221,10 @@ async function complaint({ code, message, id, retryAfterMs }) {
     if (me) return await chooseName(message);
     name = null;
     await chooseName(message);
-    connection.send({ type: "hello", name, key, since });
+    sayHello();
   } else {
     note(message);
   }
-}
-
-function lost(code) {
-  outbox.hold();
-  othersTyping.clear();
-  if (code === 4001) key = newKey(); // A copy of this tab has taken our place. With a new key, we are a second person.
-  if (code === 4004) location.hash = "#/lobby";
-  return code !== 4003 && code !== 4004;
 }
 
 // ---- Actions of the person -----------------------------------------------------------------------------------------
@@ -221,7 +255,7 @@ text.addEventListener("input", () => {
 });
 
 element("rename").addEventListener("click", async () => {
-  if (await chooseName()) connection.send({ type: "rename", name });
+  if (await chooseName()) send({ type: "rename", name });
 });
 
 element("new-room").addEventListener("click", async () => {
@@ -238,13 +272,10 @@ element("share").addEventListener("click", async () => {
   }
 });
 
-element("retry").addEventListener("click", () => connection.open());
+element("retry").addEventListener("click", connectToRoom);
 addEventListener("hashchange", enterRoom);
-addEventListener("online", () => connection?.check());
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  resetUnread();
-  connection?.check();
+  if (!document.hidden) resetUnread();
 });
 
 async function chooseName(fault) {
@@ -269,25 +300,6 @@ function showPresence() {
   showPeople(people.values(), me?.id);
   showRooms(rooms, room);
   element("people-count").textContent = people.size === 0 ? "" : peopleCount(people.size);
-}
-
-const STATES = { connecting: "Connecting", open: "Connected", closed: "Not connected" };
-
-function showState(state, retryAt) {
-  clearInterval(countdown);
-  document.body.dataset.connection = state;
-  // The class `away` stays as it is during an attempt to reconnect.
-  if (state !== "connecting") document.body.classList.toggle("away", state !== "open");
-  element("retry").hidden = state === "open" || state === "connecting";
-  element("status-text").textContent = STATES[state] ?? "";
-  if (state !== "waiting") return;
-  const count = () => {
-    const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
-    element("status-text").textContent = `Reconnecting in ${seconds} s`;
-  };
-  count();
-  countdown = setInterval(count, 1000);
-  announce("The connection is lost. Trying again.");
 }
 
 function measureText() {

@@ -41,14 +41,19 @@ export class ChatPage {
 
   /** Fills in the name that the page asks for, and waits until the page is connected. */
   async introduce(name: string): Promise<void> {
-    const dialog = this.page.getByRole("dialog", { name: "What should we call you?" });
-    await dialog.getByLabel("Your name").fill(name);
-    await dialog.getByRole("button", { name: "Join the chat" }).click();
+    await this.answerName(name);
     await this.connected();
   }
 
+  /** Fills in the name that the page asks for. */
+  async answerName(name: string): Promise<void> {
+    const dialog = this.page.getByRole("dialog", { name: "What should we call you?" });
+    await dialog.getByLabel("Your name").fill(name);
+    await dialog.getByRole("button", { name: "Join the chat" }).click();
+  }
+
   async connected(): Promise<void> {
-    await this.status("Connected").waitFor({ state: "attached" });
+    await this.status(/^Connected$/).waitFor({ state: "attached" });
   }
 
   status(text: string | RegExp): Locator {
