@@ -66,8 +66,9 @@ export interface ClientOptions {
    */
   protocols?: string[] | (() => string[] | Promise<string[]>);
   /**
-   * Asks the server for the messages that were missed, in topics with a history. The client remembers the id of each
-   * message, and adds the last one to the address as the parameter `since`, which the route hands to `socket.follow`.
+   * Asks the server for the messages that were missed, in a topic with a history. The client remembers the id of the
+   * last message, and adds it to the address as the parameter `since`, which the route hands to `socket.follow`. With
+   * messages of several topics, no id comes with the address: {@link ReconnectingSocket.since} has one for each.
    *
    * - `true`: the client begins with the next message, or with the id that the address has as `since`.
    * - A function: it loads what the page shows first, and returns the id that comes with it. The client calls it before
@@ -185,6 +186,8 @@ export interface ReconnectingSocket {
   send(data: ClientData): void;
   /** Ends the connection, and does not come back. `code` is 1000 by default. */
   close(code?: number, reason?: string): void;
+  /** Tries to connect now instead of later: ends a pause, or an attempt. Has no effect while a connection is open. */
+  reconnect(): void;
   /** The id of the last message of a topic, or undefined. Needs the option `recover`. */
   since(topic: string): string | undefined;
   /** Adds a listener. */
@@ -279,7 +282,8 @@ export function connect(
       const address = parse(await (typeof url === "function" ? url() : url));
       const offered = await (typeof protocols === "function" ? protocols() : protocols);
       if (own !== turn) return;
-      if (recover && last !== undefined) address.searchParams.set("since", last);
+      // An id of one topic says nothing in another one.
+      if (recover && last !== undefined && ids.size < 2) address.searchParams.set("since", last);
       const made: WebSocketLike = ws = new (options.WebSocket || WebSocket)(address.href, offered);
       made.binaryType = "arraybuffer";
       made.onopen = () => {
@@ -405,6 +409,9 @@ export function connect(
       turn++;
       clearTimeout(timer);
       Promise.resolve().then(() => end(code, reason));
+    }
+    reconnect(): void {
+      if (!isOpen()) start();
     }
     since(topic: string): string | undefined {
       return ids.get(topic);

@@ -105,6 +105,7 @@ describe("with recover: true,", () => {
       ["tea undefined", "coffee undefined"],
       ["tea E-1.0", "coffee F-1.1"],
     ]);
+    expect(made.map(sinceOf)).toEqual([null, null]);
     expect(told.filter(({ type }) => type === "gap")).toEqual([{ type: "gap", topic: "coffee", id: "F-1.5" }]);
     socket.close();
   });

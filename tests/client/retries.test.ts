@@ -23,6 +23,27 @@ async function pausesOf(client: FakeClient, count: number): Promise<number[]> {
   return client.told.filter(({ type }) => type === "retry").map(({ delayMs }) => delayMs as number);
 }
 
+test("reconnect ends a pause or an attempt, and leaves an open connection and the end alone", async () => {
+  const { socket, made, told } = await fakeClient();
+  made[0]!.end();
+  socket.reconnect();
+  await settle();
+  expect(made).toHaveLength(2);
+  socket.reconnect();
+  await settle();
+  expect(made.map(({ closes }) => closes.length)).toEqual([0, 1, 0]);
+  made[1]!.end();
+  made[2]!.open();
+  socket.reconnect();
+  socket.close();
+  socket.reconnect();
+  made[2]!.end(1000);
+  socket.reconnect();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(made).toHaveLength(3);
+  expect(told.map(({ type }) => type)).toEqual(["retry", "open", "close"]);
+});
+
 describe("the pauses", () => {
   test.each<[string, number, ClientOptions, number[]]>([
     ["longest", 1 - 2 ** -53, {}, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]],
