@@ -10,6 +10,9 @@ export interface ChatPageOptions extends BrowserContextOptions {
   name?: string;
 }
 
+const LOST_CONNECTION =
+  /^WebSocket connection to 'ws:.*' failed|^Failed to load resource: net::ERR_\w+ \(http.*\/icon\.svg\)$/;
+
 /** The page as one person has it, in a browser context of its own. */
 export class ChatPage {
   readonly page: Page;
@@ -22,7 +25,8 @@ export class ChatPage {
     this.context = page.context();
     page.on("pageerror", (error) => this.faults.push(String(error.stack)));
     page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) this.faults.push(message.text());
+      const { url } = message.location();
+      if (["error", "warning"].includes(message.type())) this.faults.push(`${message.text()} (${url})`);
     });
   }
 
@@ -106,9 +110,12 @@ export class ChatPage {
     return await this.page.locator("#typing-text").textContent() ?? "";
   }
 
-  /** Removes the failed attempts to connect, which Chromium logs, from the faults: they were expected. */
+  /**
+   * Removes the failed attempts to connect, which Chromium logs, from the faults: they were expected. Chromium loads the
+   * icon of the page when it has the time, so the end of a server may meet this request too.
+   */
   forgiveLostConnections(): void {
-    const others = this.faults.filter((fault) => !/^WebSocket connection to 'ws:.*' failed/.test(fault));
+    const others = this.faults.filter((fault) => !LOST_CONNECTION.test(fault));
     this.faults.splice(0, this.faults.length, ...others);
   }
 
