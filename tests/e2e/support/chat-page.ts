@@ -111,8 +111,8 @@ export class ChatPage {
   }
 
   /**
-   * Removes the failed attempts to connect, which Chromium logs, from the faults: they were expected. Chromium loads the
-   * icon of the page when it has the time, so the end of a server may meet this request too.
+   * Removes the failed attempts to connect, which Chromium logs, from the faults: they were expected. Chromium loads
+   * the icon of the page when it has the time, so the end of a server may meet this request too.
    */
   forgiveLostConnections(): void {
     const others = this.faults.filter((fault) => !LOST_CONNECTION.test(fault));
