@@ -1,17 +1,23 @@
 /** The API reference that `npm run docs:api` makes has a page for each public name. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { mustRun } from "../packages/command.ts";
 import { parseScript, read, root } from "../support/repository.ts";
 
-test("the API reference has every name that mod.ts exports", async () => {
+beforeAll(async () => {
   await rm(join(root, ".docs/api"), { recursive: true, force: true });
   await mustRun(["npm", "run", "--silent", "docs:api"], root);
-  const names = parseScript("mod.ts").module.staticExports.flatMap(({ entries }) =>
+});
+
+test.each([
+  ["mod.ts", "createApp"],
+  ["src/client/client.ts", "connect"],
+])("the API reference has every name that %s exports", (path, example) => {
+  const names = parseScript(path).module.staticExports.flatMap(({ entries }) =>
     entries.map(({ exportName }) => exportName.name!)
   );
-  expect(names).toContain("createApp");
+  expect(names).toContain(example);
   const reference = read(".docs/api/all_symbols.html");
   expect(names.filter((name) => !reference.includes(`>${name}<`))).toEqual([]);
 });
