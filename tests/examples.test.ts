@@ -6,7 +6,7 @@ import { request as startRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Report } from "../examples/dashboard/figures.ts";
 import { certificate, connectSecurely } from "./support/certificate.ts";
 import { close, text } from "./support/frames.ts";
@@ -395,7 +395,12 @@ describe.each<{ kind: ServerKind; scheme: string }>([
     async () => {
       const address = await startServer();
       const [first, second] = [await start("resume.ts", {}, address), await start("resume.ts", {}, address)];
-      const response = await fetch(`${first.url}/rooms/tea`, { headers: { Connection: "close" } });
+      // The process listens before its link to the server is up, and answers with 500 until then.
+      const response = await vi.waitFor(async () => {
+        const response = await fetch(`${first.url}/rooms/tea`, { headers: { Connection: "close" } });
+        expect(response.status).toBe(200);
+        return response;
+      }, { timeout: TIMEOUT_MS });
       const { id: beginning } = await response.json();
       const [ada] = await comeBack(first.port, beginning);
       const [bob] = await comeBack(second.port, beginning);
