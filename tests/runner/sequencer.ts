@@ -21,9 +21,16 @@ export const slowFiles: readonly string[] = [
   "tests/fuzz/ws.test.ts",
   "tests/examples.test.ts",
   "tests/attacks/starvation.test.ts",
+  "tests/e2e/browser-websocket.test.ts",
+  "tests/e2e/dashboard.test.ts",
+  "tests/attacks/pipelines.test.ts",
   "tests/interop/standstill.test.ts",
   "tests/brokers/redis.test.ts",
   "tests/attacks/door-random.test.ts",
+  "tests/attacks/peers.test.ts",
+  "tests/e2e/proxies.test.ts",
+  "tests/attacks/frames.test.ts",
+  "tests/e2e/client.test.ts",
 ];
 
 export class SlowFilesFirst extends BaseSequencer {
