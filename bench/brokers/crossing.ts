@@ -55,13 +55,17 @@ async function meet(publisher: Connection, receivers: Connection[]): Promise<voi
   }
 }
 
-/** Opens pairs with a topic each: the publisher in one process and the receiver in the other. */
-export async function openPairs(places: Places, count: number): Promise<Pair[]> {
+/**
+ * Opens pairs with a topic each: the publisher in one process and the receiver in the other.
+ *
+ * @param name the start of the topics' names: those of `kept` have a history
+ */
+export async function openPairs(places: Places, count: number, name: "room" | "kept"): Promise<Pair[]> {
   const pairs: Pair[] = [];
   for (let first = 0; first < count; first += 10) {
     const numbers = Array.from({ length: Math.min(10, count - first) }, (_, index) => first + index);
     pairs.push(
-      ...await Promise.all(numbers.map((at) => openPair(`room-${at}`, places.publisher, [places.subscriber]))),
+      ...await Promise.all(numbers.map((at) => openPair(`${name}-${at}`, places.publisher, [places.subscriber]))),
     );
   }
   return pairs;
@@ -80,7 +84,10 @@ export function closePairs(pairs: Pair[]): void {
  * The result of `work`, or an error when it does not settle in time: after a lost message, the sender would wait for
  * ever.
  */
-function endsWithin<T>(seconds: number, work: (resolve: (value: T) => void, reject: (error: Error) => void) => void) {
+export function endsWithin<T>(
+  seconds: number,
+  work: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const late = new Error("messages were lost, or took more than 10 s to come");
     const timer = setTimeout(() => reject(late), seconds * 1000 + PATIENCE_MS);

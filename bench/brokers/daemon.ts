@@ -1,18 +1,19 @@
-/** Starts redis-server or nats-server on a free port; neither of them keeps anything on disk. */
+/** Starts redis-server or nats-server on a free port. NATS keeps histories in a folder, which is gone at the end. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { DaemonName } from "./clients.ts";
 
 /** How long a daemon may take until it accepts connections. */
 const PATIENCE_MS = 10_000;
 
-const ARGUMENTS: Record<DaemonName, (port: number) => string[]> = {
+const ARGUMENTS: Record<DaemonName, (port: number, folder: string) => string[]> = {
   "redis-server": (port) => ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-  "nats-server": (port) => ["--addr", "127.0.0.1", "--port", `${port}`],
+  "nats-server": (port, folder) => ["--addr", "127.0.0.1", "--port", `${port}`, "--jetstream", "--store_dir", folder],
 };
 
 /** The version that the program prints; undefined when it is not installed. */
@@ -51,13 +52,16 @@ function ticksPerSecond(): number | undefined {
 }
 
 export class Daemon {
+  readonly name: DaemonName;
   readonly port: number;
+  readonly #folder = mkdtempSync(join(tmpdir(), "spacenode-bench-"));
   readonly #child: ChildProcess;
   readonly #ticksPerSecond = ticksPerSecond();
 
   private constructor(name: DaemonName, port: number) {
+    this.name = name;
     this.port = port;
-    this.#child = spawn(name, ARGUMENTS[name](port), { cwd: tmpdir(), stdio: "ignore" });
+    this.#child = spawn(name, ARGUMENTS[name](port, this.#folder), { cwd: this.#folder, stdio: "ignore" });
   }
 
   static async start(name: DaemonName): Promise<Daemon> {
@@ -85,9 +89,11 @@ export class Daemon {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exited = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
-    await exited;
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exited = once(this.#child, "exit");
+      this.#child.kill("SIGKILL");
+      await exited;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }

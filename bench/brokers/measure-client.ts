@@ -1,6 +1,6 @@
 /**
  * One measurement of one client in fresh processes: messages cross from process to process one at a time for each pair,
- * then in bursts, and at last alone, for the latency.
+ * then in bursts, then both again through histories, and at last alone, for the latency.
  */
 import { median, quantile } from "simple-statistics";
 import type { Runtime } from "../shared/machine.ts";
@@ -8,6 +8,7 @@ import { Server } from "../shared/processes.ts";
 import type { Client } from "./clients.ts";
 import { closePairs, driveCrossing, driveLatency, openLatency, openPairs, type Pair, type Places } from "./crossing.ts";
 import type { Daemon } from "./daemon.ts";
+import { keptBytes } from "./kept.ts";
 
 /** How long and with how many pairs each load runs. */
 export interface BrokerTimes {
@@ -43,7 +44,17 @@ export interface BrokerFigures {
   single: Crossing;
   /** `BURST` messages of each pair in flight, written at once. */
   bursts: Crossing;
+  /** The same two, where each topic has a history. */
+  appendedSingle: Crossing;
+  appendedBursts: Crossing;
+  /** What the messages of these histories take. */
+  kept: Kept;
   latency: Latency;
+}
+
+export interface Kept {
+  /** The memory of redis-server for each message that a history keeps; undefined for all others. */
+  bytes: number | undefined;
 }
 
 export type BrokerSample = BrokerFigures;
@@ -125,11 +136,19 @@ export async function measureClient(
     subscriber = daemon && await Server.start(program, runtime, undefined);
     const setting = { publisher, subscriber, daemon };
     const places = { publisher: publisher.port, subscriber: (subscriber ?? publisher).port };
-    pairs = await openPairs(places, times.pairs);
-    const single = await measureCrossing(setting, pairs, 1, times);
-    const bursts = await measureCrossing(setting, pairs, BURST, times);
-    closePairs(pairs);
-    return { single, bursts, latency: await measureLatency(places, times) };
+    const measureBoth = async (name: "room" | "kept"): Promise<[single: Crossing, bursts: Crossing]> => {
+      pairs = await openPairs(places, times.pairs, name);
+      const both: [Crossing, Crossing] = [
+        await measureCrossing(setting, pairs, 1, times),
+        await measureCrossing(setting, pairs, BURST, times),
+      ];
+      closePairs(pairs);
+      return both;
+    };
+    const [single, bursts] = await measureBoth("room");
+    const [appendedSingle, appendedBursts] = await measureBoth("kept");
+    const kept = { bytes: daemon && await keptBytes(daemon, "kept-0") };
+    return { single, bursts, appendedSingle, appendedBursts, kept, latency: await measureLatency(places, times) };
   } finally {
     closePairs(pairs);
     await publisher.stop();
@@ -149,6 +168,9 @@ export function medians(samples: BrokerSample[]): BrokerFigures {
   return {
     single: of(samples.map(({ single }) => single)),
     bursts: of(samples.map(({ bursts }) => bursts)),
+    appendedSingle: of(samples.map(({ appendedSingle }) => appendedSingle)),
+    appendedBursts: of(samples.map(({ appendedBursts }) => appendedBursts)),
+    kept: of(samples.map(({ kept }) => kept)),
     latency: of(samples.map(({ latency }) => latency)),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * The bench of the brokers: messages are published in one process of SpaceNode and received in another, over a real
- * redis-server or nats-server.
+ * redis-server or nats-server. Then each of the two servers delivers messages to more and more subscribers by itself.
  *
  *     node bench/brokers/run.ts [--quick] [--runtime node,deno,bun] [--clients none,node-redis,ioredis,nats]
  *                           [--pairs 50] [--rounds 3] [--seconds 2] [--warm-up 1] [--out bench/results]
@@ -13,8 +13,9 @@ import { amount, chosen, chosenRuntimes } from "../shared/options.ts";
 import { type Client, clients, type DaemonName } from "./clients.ts";
 import { PAYLOAD_BYTES } from "./crossing.ts";
 import { Daemon, versionOf } from "./daemon.ts";
+import { measureFans } from "./fan.ts";
 import { type BrokerSample, type BrokerTimes, measureClient, medians } from "./measure-client.ts";
-import { type BrokerReport, brokerTables } from "./tables.ts";
+import { type BrokerReport, brokerTables, fanTable } from "./tables.ts";
 
 const { values } = parseArgs({
   options: {
@@ -64,6 +65,7 @@ const report: BrokerReport = {
   rounds,
   times,
   results: [],
+  fans: [],
   failures: [],
 };
 
@@ -104,6 +106,8 @@ try {
     daemons.set(name, await Daemon.start(name));
   }
   for (const runtime of runtimes) await runRuntime(runtime);
+  for (const daemon of daemons.values()) report.fans.push(...await measureFans(daemon, rounds, times));
+  if (report.fans.length > 0) console.log(`\n${fanTable(report)}`);
 } finally {
   for (const daemon of daemons.values()) await daemon.stop();
 }

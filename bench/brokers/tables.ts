@@ -1,8 +1,9 @@
-/** The report of the bench of the brokers, and the two tables that are printed for each runtime. */
+/** The report of the bench of the brokers, and the tables that are printed. */
 import type { ClientName } from "../peers/broker.ts";
 import { digits, percent, span, table } from "../shared/format.ts";
 import type { Machine, Runtime, RuntimeName } from "../shared/machine.ts";
 import { clients } from "./clients.ts";
+import { type FanResult, PROCESSES } from "./fan.ts";
 import { type BrokerFigures, type BrokerSample, type BrokerTimes, BURST, type Crossing } from "./measure-client.ts";
 
 export interface BrokerResult extends BrokerFigures {
@@ -18,6 +19,7 @@ export interface BrokerReport {
   rounds: number;
   times: BrokerTimes;
   results: BrokerResult[];
+  fans: FanResult[];
   failures: { runtime: RuntimeName; client: ClientName; reason: string }[];
 }
 
@@ -55,6 +57,10 @@ export function brokerTables({ results, times, payloadBytes }: BrokerReport, run
     ...rows.map(({ label, single }) => crossingRow(label, single)),
     [`the same in bursts of ${BURST}`, ...blank],
     ...rows.map(({ label, bursts }) => crossingRow(label, bursts)),
+    ["1 message in flight in each, topics with a history", ...blank],
+    ...rows.map(({ label, appendedSingle }) => crossingRow(label, appendedSingle)),
+    [`the same in bursts of ${BURST}`, ...blank],
+    ...rows.map(({ label, appendedBursts }) => crossingRow(label, appendedBursts)),
   ];
   const latencyRows = [
     ["latency of a lone message", "here p50", "p99", "across p50", "p99", "added p50", "p99"],
@@ -68,5 +74,22 @@ export function brokerTables({ results, times, payloadBytes }: BrokerReport, run
       latency(latencies.addedP99Ms),
     ]),
   ];
-  return `${runtime.name} ${runtime.version}\n${table(crossings)}\n\n${table(latencyRows)}`;
+  const memory = rows.flatMap(({ label, kept }) => {
+    return kept.bytes === undefined
+      ? []
+      : `\n  ${label}: a message of a history takes ${digits(kept.bytes)} B of memory`;
+  });
+  return `${runtime.name} ${runtime.version}\n${table(crossings)}\n\n${table(latencyRows)}\n${memory.join("")}`;
+}
+
+/** The CPU time of each server for a message, by the number of subscribers. */
+export function fanTable({ fans, payloadBytes }: Pick<BrokerReport, "fans" | "payloadBytes">): string {
+  const rows = [...new Set(fans.map(({ daemon }) => daemon))].map((daemon) => [
+    daemon,
+    ...PROCESSES.map((processes) =>
+      micros(fans.find((fan) => fan.daemon === daemon && fan.processes === processes)?.brokerMicros)
+    ),
+  ]);
+  const head = `CPU broker for a message of ${payloadBytes} B, by subscribers`;
+  return table([[head, ...PROCESSES.map(String)], ...rows]);
 }

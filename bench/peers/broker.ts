@@ -1,9 +1,10 @@
 /**
  * SpaceNode as one of several processes, with a broker or without one. A client of `/subscribe/:topic` gets the
- * messages of the topic, and the messages of a client of `/publish/:topic` are published to it.
+ * messages of the topic, and the messages of a client of `/publish/:topic` are published to it. A topic whose name
+ * starts with `kept-` has a history.
  */
 import process from "node:process";
-import { type Broker, createApp, natsBroker, redisBroker } from "../../mod.ts";
+import { type Broker, createApp, natsBroker, redisBroker, type TopicMessage, type TopicNotice } from "../../mod.ts";
 import { announce } from "./support.ts";
 
 /** The client that the broker is made of; `none` for an app without a broker. */
@@ -23,14 +24,21 @@ const brokers: Record<ClientName, () => Promise<Broker | undefined>> = {
   },
   nats: async () => {
     const { connect } = await import("@nats-io/transport-node");
-    return natsBroker(await connect({ servers: `127.0.0.1:${port}` }));
+    const { jetstream } = await import("@nats-io/jetstream");
+    return natsBroker(await connect({ servers: `127.0.0.1:${port}` }), { jetstream });
   },
 };
 
 const broker = await brokers[process.env.BENCH_BROKER as ClientName]();
 const app = await createApp({ broker, logger: false });
 
+/** Subscribers get the messages as they were published, so that all topics are measured with the same bytes. */
+function frameOf(content: TopicMessage | TopicNotice): string | Uint8Array {
+  return "recovered" in content ? "" : content.data;
+}
+
 app
+  .topic("kept-*", { history: { frame: frameOf } })
   .ws("/subscribe/:topic", (socket, { params }) => void socket.subscribe(params.topic))
   .ws("/publish/:topic", (socket, { params }) => {
     socket.on("message", (data) => app.publish(params.topic, data));

@@ -1,5 +1,6 @@
 /** One measurement: one peer in one cell, with a fresh server process. */
 import { max, min, sum } from "simple-statistics";
+import { kernelBytes } from "../shared/kernel.ts";
 import { type Certificate, makeCertificate } from "../shared/certificate.ts";
 import type { Cores, Runtime } from "../shared/machine.ts";
 import type { Memory, Server } from "../shared/processes.ts";
@@ -25,6 +26,11 @@ export interface Sample {
    * KiB for each idle connection that the engine knows of: scatters less than `figure`, but leaves out the native part.
    */
   heapKiB: number | undefined;
+  /**
+   * KiB of the kernel for one end of each idle connection. Both ends are on this machine, and whatever other programs
+   * open or close meanwhile counts too. Undefined on a system without /proc.
+   */
+  kernelKiB: number | undefined;
 }
 
 export interface Times {
@@ -54,6 +60,7 @@ async function measureCpu(server: Servers, generator: GeneratorProcess, times: T
     toServerBytes: sentBytes,
     toClientBytes: receivedBytes,
     heapKiB: undefined,
+    kernelKiB: undefined,
   };
 }
 
@@ -73,12 +80,15 @@ async function measureIdle(server: Server, generator: GeneratorProcess, cell: Ce
     await generator.close();
   }
   const before = await server.memory(trimmed);
+  const kernelBefore = kernelBytes();
   await generator.open({ workload: cell, port, raw });
   const after = await server.memory(trimmed);
+  const kernelAfter = kernelBytes();
   const kibEach = (field: keyof Memory): number => (after[field] - before[field]) / 1024 / cell.connections;
   return {
     figure: kibEach("residentBytes"),
     heapKiB: kibEach("heapBytes"),
+    kernelKiB: kernelBefore && kernelAfter && (kernelAfter - kernelBefore) / 2 / 1024 / cell.connections,
     perSecond: undefined,
     p50Ms: undefined,
     p99Ms: undefined,

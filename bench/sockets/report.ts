@@ -7,10 +7,11 @@ import { OURS } from "./peers.ts";
 import { advantage, cellOf, isGeneratorBound, labelOf, type Report, type Result, rowsOf, unitOf } from "./results.ts";
 import { scatterOf } from "./scatter.ts";
 
-/** The figures that only some cells have: bytes on the wire with compression, and the heap of an idle connection. */
+/** The figures that only some cells have: bytes on the wire with compression, and the memory of an idle connection. */
 function particulars(row: Result): string {
-  const { toServerBytes, toClientBytes, heapKiB } = row;
-  if (heapKiB !== undefined) return `heap ${digits(heapKiB)} KiB`;
+  const { toServerBytes, toClientBytes, heapKiB, kernelKiB } = row;
+  const kernel = kernelKiB === undefined ? "" : `, kernel ${digits(kernelKiB)} KiB`;
+  if (heapKiB !== undefined) return `heap ${digits(heapKiB)} KiB${kernel}`;
   const isCompressed = (cellOf(row.cell)?.deflate ?? "off") !== "off";
   if (!isCompressed || toServerBytes === undefined || toClientBytes === undefined) return "";
   return `${digits(toServerBytes)} B in, ${digits(toClientBytes)} B out`;

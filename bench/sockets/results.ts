@@ -61,6 +61,7 @@ export function summarise(peer: Peer, cell: Cell, samples: Sample[], lowest: boo
     toServerBytes: middle(samples, "toServerBytes"),
     toClientBytes: middle(samples, "toClientBytes"),
     heapKiB: middle(samples, "heapKiB"),
+    kernelKiB: middle(samples, "kernelKiB"),
     samples,
   };
 }
