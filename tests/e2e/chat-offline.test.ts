@@ -109,39 +109,44 @@ describe.each(RUNTIMES)("the chat under %s", (runtime) => {
     expect([...ada.faults, ...ben.faults]).toEqual([]);
   });
 
-  test("a page that loses two connections in a row is not told that those have joined who were there before", async () => {
-    const room = "twice";
-    let restarted = await startServer(runtime, CHAT);
-    const proxies = await Promise.all([TcpProxy.start(restarted.port), TcpProxy.start(restarted.port)]);
-    try {
-      const [toAda, toBen] = proxies;
-      const ada = await open(`http://localhost:${toAda.port}`, room, "Ada");
-      const ben = await open(`http://localhost:${toBen.port}`, room, "Ben");
-      let welcomes = 0;
-      ben.page.on("websocket", (socket) => {
-        socket.on("framereceived", ({ payload }) => void (String(payload).includes('"welcome"') && welcomes++));
-      });
+  test(
+    "a page that loses two connections in a row is not told that those have joined who were there before",
+    async () => {
+      const room = "twice";
+      let restarted = await startServer(runtime, CHAT);
+      const proxies = await Promise.all([TcpProxy.start(restarted.port), TcpProxy.start(restarted.port)]);
+      try {
+        const [toAda, toBen] = proxies;
+        const ada = await open(`http://localhost:${toAda.port}`, room, "Ada");
+        const ben = await open(`http://localhost:${toBen.port}`, room, "Ben");
+        let welcomes = 0;
+        ben.page.on("websocket", (socket) => {
+          socket.on("framereceived", ({ payload }) => void (String(payload).includes('"welcome"') && welcomes++));
+        });
 
-      await restarted.stop("SIGKILL");
-      toAda.isDown = true;
-      restarted = await startServer(runtime, CHAT, restarted.port);
-      await expect.poll(() => welcomes).toBe(1);
-      toBen.cut();
-      await expect.poll(() => welcomes).toBe(2);
-      expect(await ben.people()).toEqual(["Ben"]);
-      toAda.isDown = false;
-      await ada.page.evaluate(() => dispatchEvent(new Event("online"))); // Ends her pause, if she is in one.
-      await expect.poll(() => ben.people()).toEqual(["Ben", "Ada"]);
-      expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
-      for (const chat of [ada, ben]) {
-        chat.forgiveLostConnections();
-        expect(chat.faults).toEqual([]);
+        await restarted.stop("SIGKILL");
+        toAda.isDown = true;
+        restarted = await startServer(runtime, CHAT, restarted.port);
+        await expect.poll(() => welcomes).toBe(1);
+        toBen.cut();
+        await expect.poll(() => welcomes).toBe(2);
+        expect(await ben.people()).toEqual(["Ben"]);
+        toAda.isDown = false;
+        await ada.page.evaluate(() => dispatchEvent(new Event("online"))); // Ends her pause, if she is in one.
+        await expect.poll(() => ben.people()).toEqual(["Ben", "Ada"]);
+        expect([await ada.notices(), await ben.notices()]).toEqual([["Ben joined"], []]);
+        for (const chat of [ada, ben]) {
+          chat.forgiveLostConnections();
+          expect(chat.faults).toEqual([]);
+        }
+      } finally {
+        for (const proxy of proxies) proxy.dispose();
+        await restarted.stop("SIGKILL");
       }
-    } finally {
-      for (const proxy of proxies) proxy.dispose();
-      await restarted.stop("SIGKILL");
-    }
-  });
+      // Two restarts, and the pauses of two pages.
+    },
+    60_000,
+  );
 
   test("a tab that has missed more than the room keeps says so, and shows the last messages", async () => {
     const room = "long-tunnel";
