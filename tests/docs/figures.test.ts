@@ -1,9 +1,11 @@
 /** The figures of the pages are those of the committed results of the benches. */
 import { expect, test } from "vitest";
+import type { DaemonName } from "../../bench/brokers/clients.ts";
+import { PROCESSES } from "../../bench/brokers/fan.ts";
 import type { RuntimeName } from "../../bench/shared/machine.ts";
 import { OURS } from "../../bench/sockets/peers.ts";
 import { read } from "../support/repository.ts";
-import { brokers, ours, ratio, resultOf, rowsUnder, short, sockets, spanOf } from "./figures.ts";
+import { brokers, fanMicros, kernelKiB, ours, ratio, resultOf, rowsUnder, short, sockets, spanOf } from "./figures.ts";
 
 /** The rows of docs/speed.md: the label, the cell of SpaceNode, and that of a peer that has no such cell. */
 const rows: [label: string, cell: string, loop?: string][] = [
@@ -98,9 +100,46 @@ test("docs/scaling.md has the figures of a broker's clients", () => {
     `${spanOf(client, ({ single }) => single.publisherMicros!)} µs`,
     `${spanOf(client, ({ bursts }) => bursts.perSecond / 1_000)} thousand`,
   ]);
-  const [first, ...others] = rowsUnder("docs/scaling.md", "Many machines").slice(2);
-  expect([first, ...others]).toEqual([...added, ...publishers]);
+  expect(rowsUnder("docs/scaling.md", "Many machines").slice(2)).toEqual([...added, ...publishers]);
   expect(brokers.results.length).toBe(12);
+});
+
+test("docs/scaling.md has the figures of a broker's server", () => {
+  const expected = [["Redis 7", "redis-server"], ["NATS 2", "nats-server"]].map(([label, daemon]) => [
+    label,
+    ...PROCESSES.map((processes) => `${short(fanMicros(daemon as DaemonName, processes))} µs`),
+  ]);
+  expect(rowsUnder("docs/scaling.md", "Many machines").slice(0, 2)).toEqual(expected);
+  expect(brokers.payloadBytes).toBe(128);
+
+  const page = read("docs/scaling.md").replaceAll(/\s+/g, " ");
+  const limits = /At 16 processes that is about ([\d,]+) messages a second, and at 64 about ([\d,]+)\./.exec(page)!;
+  for (const [index, processes] of [16, 64].entries()) {
+    const exact = 1_000_000 / fanMicros("redis-server", processes);
+    expect(Math.abs(Number(limits[index + 1]!.replaceAll(",", "")) / exact - 1)).toBeLessThan(0.03);
+  }
+});
+
+test("docs/scaling.md has the figures of histories", () => {
+  const clients = [["Redis, node-redis", "node-redis"], ["Redis, ioredis", "ioredis"], ["NATS", "nats"]] as const;
+  const expected = clients.map(([label, client]) => [
+    label,
+    `${spanOf(client, ({ appendedSingle }) => appendedSingle.brokerMicros!)} µs`,
+    `${spanOf(client, ({ appendedBursts }) => appendedBursts.brokerMicros!)} µs`,
+  ]);
+  expect(rowsUnder("docs/scaling.md", "Histories")).toEqual(expected);
+  const page = read("docs/scaling.md").replaceAll(/\s+/g, " ");
+  expect(page).toContain(`takes ${spanOf("node-redis", ({ kept }) => kept.bytes!)} bytes of the memory of Redis`);
+});
+
+test("docs/scaling.md has the memory of the kernel", () => {
+  const lowest = Math.min(...kernelKiB).toPrecision(2);
+  const highest = Math.max(...kernelKiB).toPrecision(2);
+  expect(rowsUnder("docs/scaling.md", "One process").at(7)).toEqual([
+    "of the kernel, one end, buffers empty",
+    `${lowest} to ${highest} KiB`,
+  ]);
+  expect(kernelKiB.length).toBe(3);
 });
 
 test.each([

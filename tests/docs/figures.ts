@@ -1,4 +1,5 @@
 /** The figures of the last whole run of the benches, written as the pages write them. */
+import type { DaemonName } from "../../bench/brokers/clients.ts";
 import type { BrokerReport } from "../../bench/brokers/tables.ts";
 import type { ClientName } from "../../bench/peers/broker.ts";
 import type { RuntimeName } from "../../bench/shared/machine.ts";
@@ -8,6 +9,10 @@ import { read } from "../support/repository.ts";
 
 export const sockets: Report = JSON.parse(read("bench/results/latest.json"));
 export const brokers: BrokerReport = JSON.parse(read("bench/results/brokers.json"));
+const idle: Report = JSON.parse(read("bench/results/idle.json"));
+
+/** The KiB of the kernel for one end of an idle connection, on each runtime. */
+export const kernelKiB: number[] = idle.results.filter(({ peer }) => peer === OURS).map(({ kernelKiB }) => kernelKiB!);
 
 /** A server in a cell of the bench. */
 export function resultOf(runtime: RuntimeName, peer: string, cell: string): Result {
@@ -32,10 +37,16 @@ export function ratio(runtime: RuntimeName, peer: string, cell: string, peerCell
   return `${value >= 9.95 ? Math.round(value) : value.toFixed(1)} ×`;
 }
 
-/** The lowest and the highest value of a client of a broker on the three runtimes, such as `134 to 155`. */
+/** The lowest and the highest value of a client of a broker on the three runtimes, such as `134 to 155`, or just `7`. */
 export function spanOf(client: ClientName, value: (result: BrokerReport["results"][number]) => number): string {
   const values = brokers.results.filter((result) => result.client === client).map(value);
-  return [Math.min(...values), Math.max(...values)].map((each) => Math.round(each).toLocaleString("en")).join(" to ");
+  const ends = [Math.min(...values), Math.max(...values)].map((each) => Math.round(each).toLocaleString("en"));
+  return [...new Set(ends)].join(" to ");
+}
+
+/** The CPU time in µs of a broker's server for a message that so many processes get. */
+export function fanMicros(daemon: DaemonName, processes: number): number {
+  return brokers.fans.find((fan) => fan.daemon === daemon && fan.processes === processes)!.brokerMicros!;
 }
 
 /** The rows of the tables under a heading of a page, without their heads, cell by cell. */
