@@ -37,7 +37,7 @@ export function ratio(runtime: RuntimeName, peer: string, cell: string, peerCell
   return `${value >= 9.95 ? Math.round(value) : value.toFixed(1)} ×`;
 }
 
-/** The lowest and the highest value of a client of a broker on the three runtimes, such as `134 to 155`, or just `7`. */
+/** The lowest and the highest value of a client of a broker on the three runtimes, such as `134 to 155`, or `7`. */
 export function spanOf(client: ClientName, value: (result: BrokerReport["results"][number]) => number): string {
   const values = brokers.results.filter((result) => result.client === client).map(value);
   const ends = [Math.min(...values), Math.max(...values)].map((each) => Math.round(each).toLocaleString("en"));
