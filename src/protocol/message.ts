@@ -20,16 +20,30 @@ export interface MessageLimits {
 const GROWTH = 4;
 /** The smallest buffer, unless the message is known to be shorter. */
 const SMALLEST_BYTES = 256;
+/** A shorter piece is copied at once, so that the pieces that wait are few. */
+const WAIT_FROM_BYTES = 16 * 1024;
+
+/** A masked piece of a payload, which waits until there is a buffer for it. */
+interface WaitingPiece {
+  readonly source: Uint8Array;
+  /** The key for the first byte of the piece. */
+  readonly key: number;
+}
 
 /**
  * A message, or a control frame, of which only a part has been received. Each piece of the payload is copied into one
  * growing buffer and unmasked there, so that a thousand fragments of one byte cost about a thousand bytes and not a
- * thousand objects.
+ * thousand objects. Large pieces wait instead until a buffer for the whole payload may be allocated: a payload of 1 MiB
+ * would otherwise be copied two or three times, into fresh memory each time.
  */
 export class PartialMessage {
   readonly isText: boolean;
   readonly isCompressed: boolean;
   #bytes: Uint8Array | undefined;
+  /** How many bytes of the payload are in `#bytes`. */
+  #filled = 0;
+  /** The pieces behind these bytes. */
+  #waiting: WaitingPiece[] | undefined;
   /** How many bytes of the payload were received. */
   #length = 0;
   /** The payload lengths of all frames so far, added up. */
@@ -75,19 +89,26 @@ export class PartialMessage {
   /**
    * Adds the next masked bytes of the current frame.
    *
+   * @param source if these bytes are all of their `ArrayBuffer`, that memory may belong to the message from now on
    * @param offset the place of these bytes in the payload of the frame
+   * @returns true when the memory of `source` belongs to the message
    * @throws ProtocolError 1007 for a text, at the first byte that valid UTF-8 cannot have at its place (§8.1)
    */
-  append(source: Uint8Array, offset: number, maskingKey: number): void {
-    const from = this.#length;
-    const to = from + source.length;
-    const bytes = this.#reserve(to);
-    this.#length = to;
-    const allBits = unmaskInto(bytes, from, source, rotateKey(maskingKey, offset));
-    if (this.#validator === undefined) return;
-    if ((allBits & 0x80) === 0 && this.#validator.isComplete) return;
+  append(source: Uint8Array, offset: number, maskingKey: number): boolean {
+    const key = rotateKey(maskingKey, offset);
+    this.#length += source.length;
+    if (this.#mayWait(source)) {
+      (this.#waiting ??= []).push({ source, key });
+      return true;
+    }
+    const bytes = this.#reserve();
+    const from = this.#filled;
+    const allBits = this.#place(bytes, source, key);
+    if (this.#validator === undefined) return false;
+    if ((allBits & 0x80) === 0 && this.#validator.isComplete) return false;
     this.#isAscii = false;
-    if (!this.#validator.push(bytes.subarray(from, to))) throw invalidText();
+    if (!this.#validator.push(bytes.subarray(from, this.#filled))) throw invalidText();
+    return false;
   }
 
   /**
@@ -97,6 +118,7 @@ export class PartialMessage {
    */
   finish(): Uint8Array {
     if (this.#validator?.isComplete === false) throw invalidText();
+    if (this.#waiting !== undefined) this.#reserve();
     if (this.#bytes === undefined) return this.#memory.allocate(0);
     if (this.#length === this.#bytes.length) return this.#bytes;
     // Some memory was allocated for fragments that never came. Nothing was written to it, so it may have bytes of the
@@ -112,12 +134,45 @@ export class PartialMessage {
     this.#bytes = undefined;
   }
 
-  /** Makes sure that the buffer has room for a payload of `byteLength` bytes. */
-  #reserve(byteLength: number): Uint8Array {
-    if (this.#bytes !== undefined && byteLength <= this.#bytes.length) return this.#bytes;
-    const generous = Math.max(byteLength * GROWTH, SMALLEST_BYTES);
-    const most = this.#isWholeAnnounced ? this.#announced : this.#limits.maxMessageBytes;
-    return this.#moveTo(this.#allocate(Math.max(byteLength, Math.min(generous, most))));
+  /**
+   * True for a large piece while the buffer cannot yet be as long as the payload will be. The UTF-8 of a text is
+   * checked as the text comes (§8.1), so that a text does not wait.
+   */
+  #mayWait(source: Uint8Array): boolean {
+    if (source.length < WAIT_FROM_BYTES || this.#validator !== undefined || this.#hasRoom) return false;
+    return this.#length * GROWTH < this.#most && source.length === source.buffer.byteLength;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#bytes !== undefined && this.#length <= this.#bytes.length;
+  }
+
+  /** How long the payload can become. */
+  get #most(): number {
+    return this.#isWholeAnnounced ? this.#announced : this.#limits.maxMessageBytes;
+  }
+
+  /** Gives a buffer that has room for all that was received, and in which the pieces are that have waited. */
+  #reserve(): Uint8Array {
+    if (!this.#hasRoom) {
+      const generous = Math.max(this.#length * GROWTH, SMALLEST_BYTES);
+      this.#moveTo(this.#allocate(Math.max(this.#length, Math.min(generous, this.#most))));
+    }
+    const bytes = this.#bytes!;
+    if (this.#waiting === undefined) return bytes;
+    for (const { source, key } of this.#waiting) {
+      this.#place(bytes, source, key);
+      this.#memory.free(source);
+    }
+    this.#waiting = undefined;
+    return bytes;
+  }
+
+  /** Copies a piece behind the others and unmasks the bytes. Gives what `unmaskInto` gives. */
+  #place(bytes: Uint8Array, source: Uint8Array, key: number): number {
+    const at = this.#filled;
+    this.#filled += source.length;
+    return unmaskInto(bytes, at, source, key);
   }
 
   #allocate(byteLength: number): Uint8Array {
@@ -126,7 +181,7 @@ export class PartialMessage {
   }
 
   #moveTo(memory: Uint8Array): Uint8Array {
-    if (this.#bytes !== undefined) memory.set(this.#bytes.subarray(0, this.#length));
+    if (this.#bytes !== undefined) memory.set(this.#bytes.subarray(0, this.#filled));
     this.free();
     return this.#bytes = memory;
   }

@@ -469,7 +469,9 @@ export class ServerProtocol {
   #readPart(header: FrameHeader, bytes: Uint8Array, start: number): number {
     const message = (isControl(header.opcode) ? this.#control : this.#message)!;
     const end = Math.min(bytes.length, start + header.payloadLength - this.#receivedBytes);
-    if (end > start) message.append(bytes.subarray(start, end), this.#receivedBytes, header.maskingKey);
+    if (end > start && message.append(bytes.subarray(start, end), this.#receivedBytes, header.maskingKey)) {
+      this.#isChunkKept = true;
+    }
     this.#receivedBytes += end - start;
     if (this.#receivedBytes === header.payloadLength) this.#endFrame(header, message);
     return end;

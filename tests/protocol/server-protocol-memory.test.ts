@@ -1,5 +1,6 @@
 // Which memory `ServerProtocol` hands out, keeps, allocates and frees.
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { codec } from "../../src/platform.ts";
 import { ProtocolError } from "../../src/protocol/errors.ts";
@@ -67,6 +68,41 @@ describe("memory that is handed out", () => {
     const pausing = record();
     pausing.handler.onHandedOut = () => pausing.protocol.pause();
     expect(pausing.protocol.receive(chunkOf(text("a"), text("b")))).toBe(false);
+  });
+
+  test("is not free while the chunk is a piece of a message that has no buffer yet", () => {
+    const { protocol, handler, asked } = spied();
+    const whole = binary(Buffer.alloc(1 << 20, "abcdefg"));
+    const chunks = [whole.subarray(0, 100), ...pieces(whole.subarray(100), 1 << 16)].map(alone);
+    const results = chunks.map((chunk) => protocol.receive(chunk));
+    expect(results).toEqual([true, false, false, false, ...Array<boolean>(13).fill(true)]);
+    expect(handler.messages).toHaveLength(1);
+    expect(Buffer.compare(handler.messages[0] as Buffer, Buffer.alloc(1 << 20, "abcdefg"))).toBe(0);
+    expect(asked.at(-1)).toBe(1 << 20);
+  });
+
+  test("has what was sent, wherever large frames and chunks are cut", () => {
+    const message = fc.array(fc.nat(150_000), { minLength: 1, maxLength: 5 });
+    const cuts = fc.array(fc.oneof(fc.integer({ min: 1, max: 90_000 }), fc.constant(1 << 16)), { minLength: 1 });
+    fc.assert(
+      fc.property(fc.array(message, { minLength: 1, maxLength: 3 }), cuts, fc.nat(), (messages, sizes, seed) => {
+        const { protocol, handler } = record();
+        let next = seed;
+        const sent = messages.map((fragments) =>
+          fragments.map((size) => Buffer.from(Uint8Array.from({ length: size }, () => next++ % 251)))
+        );
+        const bytes = Buffer.concat(sent.flatMap((fragments) => fragmented(opcodes.binary, fragments)));
+        for (let at = 0, i = 0; at < bytes.length; at += sizes[i++ % sizes.length]!) {
+          const chunk = alone(bytes.subarray(at, at + sizes[i % sizes.length]!));
+          // The transport uses the memory of a chunk again once it is free.
+          if (protocol.receive(chunk)) chunk.fill(0xdd);
+        }
+        const expected = sent.map((fragments) => Buffer.concat(fragments));
+        expect(handler.messages.map((data, i) => Buffer.compare(data as Buffer, expected[i]!)))
+          .toEqual(expected.map(() => 0));
+      }),
+      { numRuns: 30 },
+    );
   });
 
   test("is not changed by later chunks", () => {
