@@ -1,5 +1,6 @@
-/** The client in a real browser: the network off and on, a server that is killed, a frozen page, expired tokens. */
+/** The client in a real browser: the network off and on, a server that is killed, a stopped page, expired tokens. */
 
+import { existsSync } from "node:fs";
 import { build } from "esbuild";
 import type { CDPSession, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -59,6 +60,19 @@ async function openDistant(): Promise<Distant> {
   await page.goto(`http://127.0.0.1:${proxy.port}/`);
   await page.addScriptTag({ content: script });
   return { page, proxy, devTools: await context.newCDPSession(page) };
+}
+
+/** Stops the processes of all pages. The function that is returned lets them go on. */
+async function stopPages(): Promise<() => void> {
+  const devTools = await browser().newBrowserCDPSession();
+  const { processInfo } = await devTools.send("SystemInfo.getProcessInfo");
+  const pages = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+  // Chromium may have ended a process that it kept in reserve.
+  const goOn = (): void => pages.filter((id) => existsSync(`/proc/${id}`)).forEach((id) => process.kill(id, "SIGCONT"));
+  onTestFinished(goOn);
+  for (const id of pages) process.kill(id, "SIGSTOP");
+  expect(pages).not.toEqual([]);
+  return goOn;
 }
 
 /** Connects the page's socket, and records its events. */
@@ -148,20 +162,21 @@ test("the server is killed and started again: what was said meanwhile is sent", 
   await tells(distant, ["open", "message before", "open", "message meanwhile"]);
 });
 
-test("a page that was frozen gets what it has missed, once and in order", async () => {
+test("a page whose process was stopped, as phones stop it, gets what it has missed, once and in order", async () => {
   const distant = await openDistant();
-  const { proxy, devTools } = distant;
+  const { proxy } = distant;
   await connect(distant, "/rooms/ice", { recover: true, heartbeat: true });
   await post("/rooms/ice", "before");
   await tells(distant, ["open", "message before"]);
 
-  await devTools.send("Page.setWebLifecycleState", { state: "frozen" });
+  // A page that is visible cannot be frozen through the DevTools, and the pages of a headless Chromium always are.
+  const goOn = await stopPages();
   proxy.cut();
   const texts = Array.from({ length: 20 }, (_, index) => `meanwhile ${index}`);
   for (const text of texts) await post("/rooms/ice", text);
   await expect.poll(async () => (await (await fetch(`${server.url}/connections`)).json()).open).toBe(0);
 
-  await devTools.send("Page.setWebLifecycleState", { state: "active" });
+  goOn();
   await tells(distant, ["open", "message before", "open", ...texts.map((text) => `message ${text}`)]);
   await post("/rooms/ice", "after");
   await tells(distant, ["open", "message before", "open", ...[...texts, "after"].map((text) => `message ${text}`)]);
