@@ -1,7 +1,7 @@
 /** A certificate for localhost that is made for each run, so that none is kept in the repository and none expires. */
 
 import { execFileSync } from "node:child_process";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import { onTestFinished } from "vitest";
 
 /** A private key and its certificate, in PEM. */
@@ -29,9 +29,20 @@ export function makeCertificate(): Certificate {
   return { key, cert };
 }
 
+let context: { readonly ca: string; readonly secureContext: SecureContext } | undefined;
+
+/**
+ * The context of clients that trust the given certificate. They share it, because a context for each connection would
+ * cost more than its TLS handshake.
+ */
+export function trusting(ca: string): SecureContext {
+  if (context?.ca !== ca) context = { ca, secureContext: createSecureContext({ ca }) };
+  return context.secureContext;
+}
+
 /** Opens a TLS connection to this machine that trusts the given certificate and no other one. */
 export function connectSecurely(port: number, ca: string = certificate().cert): TLSSocket {
-  const stream = connectTls({ port, host: "127.0.0.1", servername: "localhost", ca });
+  const stream = connectTls({ port, host: "127.0.0.1", servername: "localhost", secureContext: trusting(ca) });
   stream.on("error", () => {});
   onTestFinished(() => void stream.destroy());
   return stream;

@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
+import { trusting } from "./certificate.ts";
 
 /** A plan of one visit. */
 export interface Visit {
@@ -109,7 +110,7 @@ function secure(tcp: Socket, ca: string): Duplex {
   tcp.on("data", (bytes) => void (between.push(bytes) || tcp.pause()));
   tcp.on("end", () => void between.push(null));
   tcp.on("close", () => void between.destroy());
-  return connectTls({ socket: between, servername: "localhost", ca });
+  return connectTls({ socket: between, servername: "localhost", secureContext: trusting(ca) });
 }
 
 /** Waits for an event, but no longer than `timeoutMs`. */
