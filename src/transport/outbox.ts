@@ -35,7 +35,7 @@ import type { Socket as RawSocket } from "node:net";
 import process from "node:process";
 import { corksLargeFrames, failsOnEmptyWrite, isOperatingSystemSocket } from "../platform.ts";
 import { encodeHeader, headerBytes, MAX_SERVER_HEADER_BYTES } from "../protocol/frame-header.ts";
-import { hasHeadroom, HEADROOM_FROM_BYTES } from "../protocol/headroom.ts";
+import { APART_BYTES, hasHeadroom, HEADROOM_FROM_BYTES } from "../protocol/headroom.ts";
 import { Opcode } from "../protocol/opcode.ts";
 import { MAX_UTF8_BYTES_PER_CHAR } from "../protocol/utf8.ts";
 import { type LentText, sourceBytesOf } from "./lent-text.ts";
@@ -43,7 +43,7 @@ import { type LentText, sourceBytesOf } from "./lent-text.ts";
 /** The size of the slab. When the frames of a turn do not fit, the waiting ones are written before the turn ends. */
 const SLAB_BYTES = 64 * 1024;
 /** The memory of larger frames is not kept for the next one. */
-const MAX_KEPT_BYTES = 1024 * 1024 + MAX_SERVER_HEADER_BYTES;
+const MAX_KEPT_BYTES = 1024 * 1024 + APART_BYTES;
 /** A block of gathered frames begins with this size and doubles up to `MAX_BLOCK_BYTES`. A full block is written. */
 const MIN_BLOCK_BYTES = 512;
 const MAX_BLOCK_BYTES = 64 * 1024;
@@ -491,7 +491,8 @@ function viewOf(start: number, end: number): Buffer {
 /** Encodes the frame of a large message, and remembers it until the end of the turn. */
 function encodeLarge(opcode: number, data: string | Uint8Array, byteLength: number): Buffer {
   const room = headerBytes(byteLength);
-  const frame = memoryForLarge(room + byteLength).subarray(0, room + byteLength);
+  // The payload begins at `APART_BYTES`, and the header ends there.
+  const frame = memoryForLarge(APART_BYTES + byteLength).subarray(APART_BYTES - room, APART_BYTES + byteLength);
   encodeHeader(frame, 0, opcode, byteLength);
   if (typeof data === "string") frame.write(data, room);
   else frame.set(data, room);

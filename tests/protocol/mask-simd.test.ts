@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { BLOCK_BYTES, loadSimd } from "../../src/protocol/mask-simd.ts";
+import { isSlow, pageShifts } from "../support/copies.ts";
 import { hex } from "../support/hex.ts";
 
 const unmaskBlocks = loadSimd()!;
@@ -33,6 +34,18 @@ describe("whole blocks are copied and unmasked", () => {
       }
     }
     expect(masked.equals(payload(size))).toBe(true);
+  });
+
+  test("by copies that are fast, behind each header and wherever the target lies", () => {
+    const [source, target] = [Buffer.allocUnsafeSlow(70_000), Buffer.allocUnsafeSlow(70_000)];
+    for (const header of [0, 4, 8, 14]) {
+      for (const at of [0, 8, 16]) {
+        const frame = source.subarray(header);
+        const shifts = pageShifts(() => void unmaskBlocks(target, at, frame, 65_536, 0));
+        expect(shifts.length).toBe(4);
+        expect(shifts.filter(isSlow)).toEqual([]);
+      }
+    }
   });
 
   test("and the result has the bits of every octet, wherever the octet stands in a block", () => {

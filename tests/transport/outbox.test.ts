@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, test, vi } from "vitest";
 import { Opcode } from "../../src/protocol/opcode.ts";
 import { cork, uncork } from "../../src/transport/outbox.ts";
+import { isSlow, pageShifts } from "../support/copies.ts";
 import { end, ends, nextMessages } from "../support/outbox.ts";
 
 describe("one write a turn", () => {
@@ -164,5 +165,14 @@ describe("every size arrives whole, and harms no neighbour", () => {
     const halves = ["\ud83d", "\udf0d", "a\ud83d", `${"x".repeat(70)}\ud83d`, `${"é".repeat(9_000)}\udf0d`];
     for (const text of halves) outbox.sendText(text);
     expect(await nextMessages(client, halves.length)).toEqual(halves.map((text) => text.toWellFormed()));
+  });
+
+  test.each([16, 64, 1024])("%i KiB of bytes, by a copy that is fast", async (kib) => {
+    const { outbox, client } = await end();
+    const bytes = Buffer.allocUnsafeSlow(kib * 1024).fill("x");
+    const shifts = pageShifts(() => outbox.sendBytes(Opcode.BINARY, bytes));
+    expect(shifts.length).toBe(1);
+    expect(shifts.filter(isSlow)).toEqual([]);
+    expect(await nextMessages(client, 1)).toEqual([bytes]);
   });
 });
