@@ -5,14 +5,16 @@ import type { ClientName } from "../../bench/peers/broker.ts";
 import type { RuntimeName } from "../../bench/shared/machine.ts";
 import { OURS } from "../../bench/sockets/peers.ts";
 import { find, type Report, type Result } from "../../bench/sockets/results.ts";
+import { scatterOf } from "../../bench/sockets/scatter.ts";
+import { isLevel } from "../../bench/shared/scatter.ts";
 import { read } from "../support/repository.ts";
 
 export const sockets: Report = JSON.parse(read("bench/results/latest.json"));
 export const brokers: BrokerReport = JSON.parse(read("bench/results/brokers.json"));
-const idle: Report = JSON.parse(read("bench/results/idle.json"));
 
 /** The KiB of the kernel for one end of an idle connection, on each runtime. */
-export const kernelKiB: number[] = idle.results.filter(({ peer }) => peer === OURS).map(({ kernelKiB }) => kernelKiB!);
+export const kernelKiB: number[] = sockets.results.filter(({ peer, cell }) => peer === OURS && cell === "idle")
+  .map(({ kernelKiB }) => kernelKiB!);
 
 /** A server in a cell of the bench. */
 export function resultOf(runtime: RuntimeName, peer: string, cell: string): Result {
@@ -31,9 +33,13 @@ export function ours(runtime: RuntimeName, cell: string): string {
   return `${short(resultOf(runtime, OURS, cell).figure)} ${cell === "idle" ? "KiB" : "µs"}`;
 }
 
-/** How many times as much as SpaceNode in `cell` the peer takes, in the same cell or in `peerCell`. */
+/**
+ * How many times as much as SpaceNode in `cell` the peer takes, in the same cell or in `peerCell`, or `level` when that
+ * lies within the scatter of two runs of SpaceNode.
+ */
 export function ratio(runtime: RuntimeName, peer: string, cell: string, peerCell: string = cell): string {
   const value = resultOf(runtime, peer, peerCell).figure / resultOf(runtime, OURS, cell).figure;
+  if (isLevel(value, scatterOf(sockets.results, runtime, cell))) return "level";
   return `${value >= 9.95 ? Math.round(value) : value.toFixed(1)} ×`;
 }
 
