@@ -3,10 +3,10 @@ import type { DaemonName } from "../../bench/brokers/clients.ts";
 import type { BrokerReport } from "../../bench/brokers/tables.ts";
 import type { ClientName } from "../../bench/peers/broker.ts";
 import type { RuntimeName } from "../../bench/shared/machine.ts";
+import { isLevel } from "../../bench/shared/scatter.ts";
 import { OURS } from "../../bench/sockets/peers.ts";
 import { find, type Report, type Result } from "../../bench/sockets/results.ts";
 import { scatterOf } from "../../bench/sockets/scatter.ts";
-import { isLevel } from "../../bench/shared/scatter.ts";
 import { read } from "../support/repository.ts";
 
 export const sockets: Report = JSON.parse(read("bench/results/latest.json"));
