@@ -45,6 +45,27 @@ function decoders(bytes: Uint8Array): SliceDecoders {
   return bytes as Uint8Array & SliceDecoders;
 }
 
+/** Replaces bytes that are not valid UTF-8 by U+FFFD. `ignoreBOM` makes the decoder keep a byte order mark. */
+const replacing: TextDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * See `Codec.decodeUtf8`. On Deno, `isUtf8` costs as much as decoding, and `utf8Slice` twice as much as a `TextDecoder`
+ * that replaces what is not valid. So the bytes are decoded at once there. Only a text with a replacement character has
+ * to be checked: a peer may have sent that character.
+ */
+function decodeUtf8(bytes: Uint8Array, start: number, end: number): string | undefined {
+  if (runtime !== "deno") {
+    return isUtf8(bytes.subarray(start, end)) ? decoders(bytes).utf8Slice(start, end) : undefined;
+  }
+  const part = bytes.subarray(start, end);
+  const text = replacing.decode(part);
+  return text.includes("\ufffd") && !isUtf8(part) ? undefined : text;
+}
+
+function decodeValidUtf8(bytes: Uint8Array, start: number, end: number): string {
+  return runtime === "deno" ? replacing.decode(bytes.subarray(start, end)) : decoders(bytes).utf8Slice(start, end);
+}
+
 /** Gives uninitialised memory, with headroom in front of it where a large text can use that. */
 function allocateForText(byteLength: number): Buffer {
   if (byteLength < HEADROOM_FROM_BYTES || byteLength > HEADROOM_TO_BYTES) return Buffer.allocUnsafe(byteLength);
@@ -109,7 +130,8 @@ export const codec: Codec = {
   allocateForText,
   free,
   decodeAscii: (bytes, start, end) => decoders(bytes).latin1Slice(start, end),
-  decodeUtf8: (bytes, start, end) => decoders(bytes).utf8Slice(start, end),
+  decodeUtf8,
+  decodeValidUtf8,
 };
 
 /**

@@ -71,10 +71,12 @@ test.each([
   ["four bytes a character", "🌍🏳️‍🌈"],
   ["a byte order mark, which is part of the text", "\ufeffmark"],
   ["NUL", "a\0b"],
+  ["a replacement character that the peer has sent", "ünread\ufffdable"],
   ["more than a few bytes", "ünïcödé ".repeat(10_000)],
 ])("UTF-8 is decoded: %s", (_name, text) => {
   const bytes = Buffer.from(text);
   expect(codec.decodeUtf8(bytes, 0, bytes.length)).toBe(text);
+  expect(codec.decodeValidUtf8(bytes, 0, bytes.length)).toBe(text);
 });
 
 test("only the given range is decoded", () => {
@@ -83,6 +85,9 @@ test("only the given range is decoded", () => {
   expect(codec.decodeAscii(bytes, 0, 3)).toBe("<gr");
   expect(codec.decodeUtf8(bytes.subarray(1), 0, 4)).toBe("grü");
   expect(codec.decodeUtf8(bytes, 3, 3)).toBe("");
+  expect(codec.decodeValidUtf8(bytes, 1, bytes.length - 1)).toBe("grüße");
+  // The range ends inside a character, and the bytes behind it would complete the character.
+  expect(codec.decodeUtf8(bytes, 1, 4)).toBeUndefined();
 });
 
 test.each([
@@ -93,8 +98,11 @@ test.each([
   ["a surrogate", "eda080", false],
   ["a character above U+10FFFF", "f4908080", false],
   ["a character cut short", "e282", false],
+  ["a replacement character before a lone continuation byte", "efbfbd80", false],
 ])("UTF-8 is checked: %s", (_name, digits, expected) => {
-  expect(codec.isUtf8(hex(digits))).toBe(expected);
+  const bytes = hex(digits);
+  expect(codec.isUtf8(bytes)).toBe(expected);
+  expect(codec.decodeUtf8(bytes, 0, bytes.length) !== undefined).toBe(expected);
 });
 
 test.each([4_096, 20_000, 300_000])("allocated memory is freed: %i bytes", (byteLength) => {

@@ -44,6 +44,11 @@ export interface Codec extends Memory {
   readonly stayFromBytes: number;
   /** Decodes the bytes from `start` to before `end`, which must be ASCII. */
   readonly decodeAscii: (bytes: Uint8Array, start: number, end: number) => string;
-  /** Decodes the bytes from `start` to before `end`, which must be valid UTF-8. A byte order mark is kept. */
-  readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string;
+  /**
+   * Decodes the bytes from `start` to before `end`, and keeps a byte order mark. Gives `undefined` when the bytes are
+   * not valid UTF-8.
+   */
+  readonly decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string | undefined;
+  /** Decodes bytes in the same way that are known to be valid UTF-8, because each piece of them was checked before. */
+  readonly decodeValidUtf8: (bytes: Uint8Array, start: number, end: number) => string;
 }

@@ -418,10 +418,10 @@ export class ServerProtocol {
 
   /** Decodes a whole text, and checks its UTF-8 unless the text is known to be ASCII (§8.1). */
   #decode(bytes: Uint8Array, start: number, end: number, isAscii: boolean): string {
-    const { isUtf8, decodeAscii, decodeUtf8 } = this.#codec;
-    if (isAscii) return decodeAscii(bytes, start, end);
-    if (!isUtf8(bytes.subarray(start, end))) throw invalidText();
-    return decodeUtf8(bytes, start, end);
+    if (isAscii) return this.#codec.decodeAscii(bytes, start, end);
+    const text = this.#codec.decodeUtf8(bytes, start, end);
+    if (text === undefined) throw invalidText();
+    return text;
   }
 
   /** Decompresses a whole message and hands it out, at once or when the inflater has finished. */
@@ -490,8 +490,8 @@ export class ServerProtocol {
     if (message.isCompressed) return this.#inflate(message.isText, payload);
     this.#completedUnits++;
     if (!message.isText) return this.#handler.onBinary(payload);
-    const { decodeAscii, decodeUtf8 } = this.#codec;
-    const text = (message.isAscii ? decodeAscii : decodeUtf8)(payload, 0, payload.length);
+    const { decodeAscii, decodeValidUtf8 } = this.#codec;
+    const text = (message.isAscii ? decodeAscii : decodeValidUtf8)(payload, 0, payload.length);
     const isLarge = payload.length >= HEADROOM_FROM_BYTES;
     if (!this.#handler.onText(text, isLarge ? payload : undefined)) message.free();
   }
@@ -513,9 +513,7 @@ export class ServerProtocol {
 
   /** Answers a Close frame with a Close frame of the same code and reason, §5.5.1. Nothing is read after it. */
   #handleClose(payload: Uint8Array): void {
-    const status = decodeClose(payload, (bytes) => {
-      return this.#codec.isUtf8(bytes) ? this.#codec.decodeUtf8(bytes, 0, bytes.length) : undefined;
-    });
+    const status = decodeClose(payload, (bytes) => this.#codec.decodeUtf8(bytes, 0, bytes.length));
     this.#closeReceived = status;
     this.#sendClose(status, payload.subarray(2));
     this.#finish();
