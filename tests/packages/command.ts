@@ -18,7 +18,7 @@ export function run(command: readonly string[], cwd: string, env: NodeJS.Process
   const options = { cwd, maxBuffer, timeout: COMMAND_TIMEOUT_MS, env: { ...process.env, NO_COLOR: "1", ...env } };
   return new Promise((resolve, reject) => {
     const child = execFile(executable!, args, options, (error, stdout, stderr) => {
-      if (child.killed) reject(new Error(`${command.join(" ")} was stopped after ${COMMAND_TIMEOUT_MS / 1000} s`));
+      if (error?.killed) reject(new Error(`${command.join(" ")} was stopped after ${COMMAND_TIMEOUT_MS / 1000} s`));
       else if (child.exitCode === null) reject(error);
       else resolve({ exitCode: child.exitCode, output: stdout + stderr });
     });
