@@ -12,7 +12,17 @@ export function read(path: string): string {
 
 /** All files of the repository that a person wrote, by their paths from the top level, with forward slashes. */
 export function repositoryFiles(folder = root): string[] {
-  const notOurs = new Set([".docs", ".fuzz", ".git", ".stryker", ".vitest", "coverage", "dist", "node_modules"]);
+  const notOurs = new Set([
+    ".api",
+    ".docs",
+    ".fuzz",
+    ".git",
+    ".stryker",
+    ".vitest",
+    "coverage",
+    "dist",
+    "node_modules",
+  ]);
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     if (notOurs.has(entry.name)) return [];
     const path = join(folder, entry.name);
