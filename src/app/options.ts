@@ -52,8 +52,9 @@ export interface AppOptions<Services extends object = object> extends SocketOpti
   /**
    * Detects dead connections with Pings (RFC 6455 §5.5.2). `intervalMs` is the time from one Ping to the next, and
    * `timeoutMs` is how long a peer has to answer a Ping; both are in milliseconds. Any bytes from the peer count as an
-   * answer. While a Ping is not answered, no further Ping is sent. A peer that has not answered in time is
-   * disconnected.
+   * answer. A peer that has not answered in time is disconnected. Pings are sent also while an earlier one is not
+   * answered, so that a proxy does not take the connection for a silent one. While bytes wait because the peer does not
+   * read, there is one Ping behind them.
    *
    * A peer that sends Pings but does not read the Pongs is an exception: while a Pong waits because the peer does not
    * read, the bytes that this peer sends do not count as an answer. Otherwise such a peer could keep its connection

@@ -80,7 +80,8 @@ function onClose(this: RawSocket): void {
  * the handler is ready. In which order a connection ends is explained at "The raw socket" below.
  */
 export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner {
-  #isAlive = true;
+  /** See `HeartbeatTarget`. */
+  unansweredPings = 0;
   /** Set while the operating system has not taken a Pong that was sent with a callback: the next ones wait here. */
   #waitingPongs: WaitingPongs | undefined;
   /** True when the TCP connection has ended and `onClose` has been called, or is about to be. */
@@ -142,18 +143,6 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
     settings.traffic.receivedBytes += head.length;
     if (head.length > 0) this.#protocol.receive(isOperatingSystemSocket(raw) ? head : Buffer.from(head));
     settings.timers.heartbeat?.add(this);
-  }
-
-  get isAlive(): boolean {
-    return this.#isAlive;
-  }
-
-  /**
-   * Bytes from a peer that does not take its Pongs do not make it alive: such a peer could otherwise keep its
-   * connection by sending Pings, without ever reading.
-   */
-  set isAlive(isAlive: boolean) {
-    if (!isAlive || this.#waitingPongs === undefined) this.#isAlive = isAlive;
   }
 
   get isOpen(): boolean {
@@ -219,7 +208,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   resume(): void {
     if (this.isClosed) return;
     // Nothing was read during the pause, so the peer cannot be blamed for its silence.
-    this.isAlive = true;
+    this.#onSignOfLife();
     this.#begin();
     cork();
     try {
@@ -237,7 +226,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
 
   /** Reads a chunk of the raw socket. The chunk belongs to the connection, which may change and free its memory. */
   receive(chunk: Buffer): void {
-    this.isAlive = true;
+    this.#onSignOfLife();
     this.#settings.traffic.receivedBytes += chunk.length;
     let isFree = false;
     const isLarge = chunk.length >= this.#timedFromBytes;
@@ -324,18 +313,26 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   // HeartbeatTarget
 
   sendPing(): void {
-    this.ping(NO_BYTES);
+    // Behind bytes that the peer does not read, one Ping is enough.
+    if (this.unansweredPings === 1 || !this.#outbox.isStalled) this.ping(NO_BYTES);
   }
 
-  onHeartbeatTimeout(): void {
+  onHeartbeatTimeout(): boolean {
     // While reading is suspended, no answer of the peer can be seen. That the peer takes no Pong is seen without
     // reading: a peer whose Pings keep the server busy at all times could otherwise stay for ever.
     const { isPaused, isBusy } = this.#protocol;
-    const isUnseen = isPaused || (isBusy && this.#waitingPongs === undefined);
-    const { timers } = this.#settings;
-    if (isUnseen) return timers.heartbeat?.add(this);
-    timers.heartbeatTimeouts++;
+    if (isPaused || (isBusy && this.#waitingPongs === undefined)) return true;
+    this.#settings.timers.heartbeatTimeouts++;
     this.terminate();
+    return false;
+  }
+
+  /**
+   * Bytes from a peer that does not take its Pongs do not make it alive: such a peer could otherwise keep its
+   * connection by sending Pings, without ever reading.
+   */
+  #onSignOfLife(): void {
+    if (this.#waitingPongs === undefined) this.unansweredPings = 0;
   }
 
   // ProtocolHandler
@@ -363,7 +360,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   onBusy(isBusy: boolean): void {
     if (isBusy) return interruptReading(this.#raw);
     // The server has not read meanwhile, so the peer cannot be blamed for its silence.
-    this.isAlive = true;
+    this.#onSignOfLife();
     this.#endTime();
     this.#watchMessage();
     if (this.#protocol.isSuspended) return;
@@ -575,7 +572,7 @@ export class Connection implements ProtocolHandler, HeartbeatTarget, OutboxOwner
   #onPongTaken(): void {
     const { reply, own } = this.#waitingPongs!;
     this.#waitingPongs = undefined;
-    this.isAlive = true;
+    this.#onSignOfLife();
     // No frame follows a Close.
     if (!this.isOpen) return;
     if (reply !== undefined) this.#sendPong(reply, "reply");

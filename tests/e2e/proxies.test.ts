@@ -86,15 +86,23 @@ const forgeries: [name: string, headers: Record<string, string>][] = [
   }],
 ];
 
+/** A client whose answer to a Ping comes behind the time of the next Ping. */
+async function openLate(port: number): Promise<ProxyClient> {
+  const client = await ProxyClient.open(port, "/echo", { autoPong: false });
+  client.socket.on("ping", (data) => setTimeout(() => client.socket.pong(data), 1.5 * HEARTBEAT_MS));
+  return client;
+}
+
 test.skipIf(installed.length === 0)(
-  "the heartbeat keeps idle connections, which proxies with a limit end",
+  "the heartbeat keeps idle connections, also of clients that answer late, which proxies with a limit end",
   async () => {
     await Promise.all(installed.map(async (kind) => {
       const quiet = await startProxy(kind, upstreams.get("without heartbeat")!.server.port);
       onTestFinished(() => quiet.stop());
       const alone = await ProxyClient.open(quiet.port, "/echo");
-      const clients = await Promise.all(RUNTIMES.map((runtime) => {
-        return ProxyClient.open(proxies.get(kind)!.get(runtime)!.port, "/echo");
+      const clients = await Promise.all(RUNTIMES.flatMap((runtime) => {
+        const { port } = proxies.get(kind)!.get(runtime)!;
+        return [ProxyClient.open(port, "/echo"), openLate(port)];
       }));
       const talk = async (client: ProxyClient): Promise<void> => {
         client.socket.send("still here");

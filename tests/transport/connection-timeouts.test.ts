@@ -157,6 +157,29 @@ describe("the timers", () => {
     expect((await client.closed()).code).toBe(1006);
   });
 
+  test("a peer that answers late gets a Ping every interval, and one that does not read gets one in all", async () => {
+    const timers = fakeTimers({ heartbeat: { intervalMs: 1_000, timeoutMs: 20_000 } });
+    const one = await pair({ timers, maxBufferedBytes: 100_000_000 });
+    one.connection.start();
+    for (let i = 0; i < 5; i++) {
+      vi.advanceTimersByTime(1_000);
+      expect((await one.client.nextFrame()).opcode).toBe(opcodes.ping);
+    }
+    one.client.send(ping("an answer"));
+    expect((await one.client.nextFrame()).opcode).toBe(opcodes.pong);
+    const sent = await stall(one, 3_000_000);
+    const before = one.connection.bufferedAmount;
+    vi.advanceTimersByTime(10_000);
+    expect(one.connection.bufferedAmount).toBe(before + 2);
+    one.client.resume();
+    const { frames } = one.client;
+    await until(() => frames.at(-1)?.opcode === opcodes.ping);
+    expect(frames.slice(-sent - 1).map(({ opcode }) => opcode)).toEqual([
+      ...Array.from({ length: sent }, () => opcodes.binary),
+      opcodes.ping,
+    ]);
+  });
+
   test.each([HEARTBEAT, { intervalMs: 500, timeoutMs: 1_000 }, { intervalMs: 500, timeoutMs: 500 }])(
     "a socket that is paused is not cut, nor soon after it is resumed: %o",
     async (heartbeat) => {

@@ -14,10 +14,7 @@ import { type ServerKind, ServerProgram } from "../../support/server-program.ts"
 
 const page = read("docs/behind-a-proxy.md");
 
-/**
- * The time that an idle connection has with the proxies of the tests, instead of the time that the page prints. On a
- * machine with too much to do, a heartbeat was once two seconds late.
- */
+/** The time that an idle connection has with the proxies of the tests, instead of the time that the page prints. */
 export const IDLE_LIMIT_MS = 4_000;
 
 /** What is done to connections when a proxy gets a new configuration. */

@@ -47,7 +47,7 @@ test("a connection whose closing handshake is not complete in time is cut", () =
 
 test("there is a heartbeat, unless it is turned off", () => {
   const ping = vi.fn();
-  new ConnectionTimers(OPTIONS).heartbeat!.add({ isAlive: true, sendPing: ping, onHeartbeatTimeout() {} });
+  new ConnectionTimers(OPTIONS).heartbeat!.add({ unansweredPings: 0, sendPing: ping, onHeartbeatTimeout: () => false });
   vi.advanceTimersByTime(1_000);
   expect(ping).toHaveBeenCalledOnce();
   expect(new ConnectionTimers({ ...OPTIONS, heartbeat: false }).heartbeat).toBeUndefined();
@@ -60,7 +60,7 @@ test("stop stops all timers", () => {
   timers.messages.add({ isBusy: false, fail });
   timers.closings.add(each);
   timers.pauses.add(each);
-  timers.heartbeat!.add({ isAlive: true, sendPing() {}, onHeartbeatTimeout() {} });
+  timers.heartbeat!.add({ unansweredPings: 0, sendPing() {}, onHeartbeatTimeout: () => false });
   for (let route = 0; route < 2; route++) {
     timers.addRateLimiter({ messages: 1, perMs: 1_000 }).wait({ onRoom: () => void each.looks++ });
   }

@@ -135,15 +135,16 @@ describe("10,000 sockets", () => {
   let cut = 0;
 
   class Peer implements HeartbeatTarget {
-    isAlive = false;
+    unansweredPings = 0;
 
     sendPing(): void {
       pings++;
-      setTimeout(() => this.isAlive = true, 100);
+      setTimeout(() => this.unansweredPings = 0, 100);
     }
 
-    onHeartbeatTimeout(): void {
+    onHeartbeatTimeout(): boolean {
       cut++;
+      return false;
     }
   }
 
