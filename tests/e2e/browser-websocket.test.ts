@@ -91,7 +91,7 @@ async function echoTexts({ url, lengths }: { url: string; lengths: number[] }): 
 
 const SIZES = [0, 1, 2, 125, 126, 127, 1_000, 65_535, 65_536, 65_537, 262_144, 1_048_576];
 
-const browser = sharedBrowser();
+const browser = sharedBrowser("browser");
 
 describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtime) => {
   let server: ServerProcess;

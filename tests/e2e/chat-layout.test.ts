@@ -15,7 +15,7 @@ let browser: Browser;
 let server: ServerProcess;
 
 beforeAll(async () => {
-  [browser, server] = await Promise.all([launchChromium(), startServer("node", "examples/chat/server.ts")]);
+  [browser, server] = await Promise.all([launchChromium("shell"), startServer("node", "examples/chat/server.ts")]);
 });
 afterAll(async () => {
   await browser?.close();

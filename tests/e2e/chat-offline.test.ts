@@ -9,7 +9,7 @@ import { RUNTIMES, type ServerProcess, startServer } from "./support/server-proc
 
 const CHAT = "examples/chat/server.ts";
 
-const browser = sharedBrowser();
+const browser = sharedBrowser("shell");
 
 /** A page of the chat, and the network between it and the server. */
 interface Distant {

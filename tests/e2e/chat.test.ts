@@ -8,7 +8,7 @@ import { RUNTIMES, type ServerProcess, startServer } from "./support/server-proc
 
 const CHAT = "examples/chat/server.ts";
 
-const browser = sharedBrowser();
+const browser = sharedBrowser("shell");
 let opened: ChatPage[] = [];
 
 afterEach(async () => {

@@ -6,9 +6,10 @@ import { findChromium } from "./support/chromium.ts";
 
 test("without Chromium, the error says how to install it", () => {
   expect(() => findChromium(undefined, ["/nowhere/chromium"])).toThrow("apt-get install chromium");
-  expect(() => findChromium("/nowhere/else")).toThrow("there is none at /nowhere/else");
+  expect(() => findChromium("/nowhere/else", [process.execPath])).toThrow("there is none at /nowhere/else");
 });
 
-test("CHROMIUM_PATH comes before the usual places", () => {
-  expect(findChromium(process.execPath)).toBe(process.execPath);
+test("a chosen path comes before the usual places, of which the first that exists is taken", () => {
+  expect(findChromium(process.execPath, ["/usr"])).toBe(process.execPath);
+  expect(findChromium(undefined, ["/nowhere/chromium", process.execPath, "/usr"])).toBe(process.execPath);
 });

@@ -26,7 +26,7 @@ interface PageGlobals {
 
 declare const globalThis: PageGlobals;
 
-const browser = sharedBrowser();
+const browser = sharedBrowser("browser");
 let script: string;
 let server: ServerProcess;
 

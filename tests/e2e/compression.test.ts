@@ -56,7 +56,7 @@ async function echo({ url, sizes, isBinary }: Visit): Promise<Report> {
   };
 }
 
-const browser = sharedBrowser();
+const browser = sharedBrowser("browser");
 
 describe.each(RUNTIMES)("a browser's WebSocket and the engine under %s", (runtime) => {
   let server: ServerProcess;

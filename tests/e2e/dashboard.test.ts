@@ -11,7 +11,7 @@ const SERVER = "tests/e2e/support/dashboard-server.ts";
 const WIDE = { viewport: { width: 1440, height: 900 } };
 const NARROW = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
-const browser = sharedBrowser();
+const browser = sharedBrowser("shell");
 const servers: ServerProcess[] = [];
 /** Two apps without traffic of their own. One of them will be restarted. */
 let quiet: ServerProcess;

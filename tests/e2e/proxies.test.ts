@@ -69,7 +69,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const browser = sharedBrowser();
+const browser = sharedBrowser("browser");
 
 /** The headers in which a client can say that it is somebody else. */
 const forgeries: [name: string, headers: Record<string, string>][] = [

@@ -2,13 +2,13 @@
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll } from "vitest";
-import { launchChromium } from "./chromium.ts";
+import { type ChromiumKind, launchChromium } from "./chromium.ts";
 
 /** Launches a browser before the tests of the file, and closes it after them. */
-export function sharedBrowser(): () => Browser {
+export function sharedBrowser(kind: ChromiumKind): () => Browser {
   let browser: Browser | undefined;
   beforeAll(async () => {
-    browser = await launchChromium();
+    browser = await launchChromium(kind);
   });
   afterAll(async () => await browser?.close());
   return () => browser!;
