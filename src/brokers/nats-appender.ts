@@ -128,8 +128,6 @@ export class Appender {
       let tail: Tail;
       try {
         tail = known = this.#tails.get(subject) ?? await this.#look(subject, known);
-        // A history that begins must not begin in a stream that is gone.
-        if (tail.seq === 0) await this.#stream.state();
         // If the calls were rejected meanwhile, nobody expects the messages to be stored any more.
         if (isCut()) throw new Error("The NATS server is away");
         const payload = encodeRecord(tail.epoch, tail.offset + 1, messages);
@@ -158,6 +156,8 @@ export class Appender {
    * @param known what was taken for the end before
    */
   async #look(subject: string, known: Tail | undefined): Promise<Tail> {
+    // A history that begins must not begin in a stream that is gone.
+    await this.#stream.state();
     const { seq, record } = await this.#stream.last(subject) ?? { seq: 0 };
     // The end lies before the end that was known when a server has lost its last messages. Their offsets must not be
     // given again in the same epoch.

@@ -39,7 +39,7 @@ export class NatsHistory {
   readonly #pending = new Set<(reason: unknown) => void>();
   readonly #idle = new Set<() => void>();
   #opening: Promise<Opened> | undefined;
-  #appender: Appender | undefined;
+  #opened: Opened | undefined;
 
   constructor(prefix: string, ttlMs: number, makeClient: JetStreamMaker) {
     this.#prefix = prefix;
@@ -60,13 +60,13 @@ export class NatsHistory {
     if (!isClient) throw new TypeError(`jetstream must return a client of JetStream; it returned ${show(client)}`);
     if (connection.requestMany === undefined) throw new TypeError("jetstream needs a connection with requestMany");
     const stream = new HistoryStream(connection, client, this.#prefix);
-    this.#appender = new Appender(stream);
-    return { stream, appender: this.#appender };
+    return this.#opened = { stream, appender: new Appender(stream) };
   }
 
   /** Rejects all that waits for the server. Nothing is sent again. */
   cut(reason: unknown): void {
-    this.#appender?.cut(reason);
+    this.#opened?.stream.cut();
+    this.#opened?.appender.cut(reason);
     for (const reject of this.#pending) reject(reason);
   }
 
@@ -107,7 +107,7 @@ export class NatsHistory {
     const stored = liveRecord(message);
     if (stored === undefined) return;
     const { seq, record } = stored;
-    this.#appender?.heard(storedSubject(message.subject), seq, record);
+    this.#opened?.appender.heard(storedSubject(message.subject), seq, record);
     for (const { bytes, offset } of record.messages) listener(bytes, { epoch: record.epoch, offset });
   }
 

@@ -27,27 +27,21 @@ export async function readPage(
   limits: HistoryLimits,
 ): Promise<HistoryPage> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const state = await stream.state();
     const [last, first] = await Promise.all([stream.last(subject), stream.next(subject, 1)]);
-    const page = last?.record === undefined || first === undefined
-      ? await readEmpty(stream, subject, range)
-      : await new HistoryReader(stream, subject, first, { ...last, record: last.record }).read(range, limits);
+    // The topic has no history at a moment after that of the state.
+    if (last?.record === undefined) return emptyPage(state, range);
+    const page = first &&
+      await new HistoryReader(stream, subject, first, { ...last, record: last.record }).read(range, limits);
     if (page !== undefined) return page;
   }
   if (range.after === undefined) throw new Error("Messages of a history are missing, or go before they can be read");
-  const state = await readPage(stream, subject, { ...range, maxMessages: 0 }, limits);
-  return { ...state, isComplete: false, messages: [] };
+  const page = await readPage(stream, subject, { ...range, maxMessages: 0 }, limits);
+  return { ...page, isComplete: false, messages: [] };
 }
 
-/** Reads the state of a topic that has no history. Undefined if it has one by now. */
-async function readEmpty(
-  stream: HistoryStream,
-  subject: string,
-  range: HistoryRange,
-): Promise<HistoryPage | undefined> {
-  const state = await stream.state();
-  // The topic has no history at a moment after that of the state.
-  if ((await stream.last(subject))?.record !== undefined) return undefined;
-  const { after } = range;
+/** The page of a topic that has no history. */
+function emptyPage(state: StreamState, { after }: HistoryRange): HistoryPage {
   const isComplete = after === undefined || placeOf(after, state) !== undefined;
   const epoch = after !== undefined && isComplete ? after.epoch : emptyEpoch(state);
   return { epoch, oldest: 1, newest: 0, isComplete, messages: [] };

@@ -16,6 +16,9 @@ const DESCRIPTION = "Histories of topics, made by spacenode";
 const NS_PER_MS = 1e6;
 /** The server refuses a name of more than 255 characters. */
 const MAX_NAME_LENGTH = 128;
+/** How often, and how often at most, a stream is looked at that the server is making. */
+const LOOK_INTERVAL_MS = 10;
+const MAX_LOOKS = 500;
 
 /** A stream that fits. */
 export interface FittingStream {
@@ -36,7 +39,7 @@ export async function setUpStream(
   needs: StreamNeeds,
 ): Promise<FittingStream> {
   try {
-    const info = await find(manager, prefix) ?? await make(manager, prefix, needs);
+    const info = await onceMade(manager, await find(manager, prefix) ?? await make(manager, prefix, needs));
     const kept = keptBy(await adapt(manager, prefix, info.config, needs));
     return { name: info.config.name, created: Date.parse(info.created), kept };
   } catch (error) {
@@ -77,6 +80,22 @@ async function make(
     if (found === undefined) throw error;
     return found;
   }
+}
+
+/**
+ * Waits until the server has made a stream. nats-server 2.9.10 tells of a stream before the stream has a store. A
+ * request for a message of the stream ends that server with a panic then. Until there is a store, the stream has been
+ * created in the year 1.
+ */
+async function onceMade({ streams }: NatsJetStreamManager, info: NatsStreamInfo): Promise<NatsStreamInfo> {
+  for (let looks = 1; !(Date.parse(info.created) > 0); looks++) {
+    if (looks > MAX_LOOKS) {
+      throw new Error(`the server has not made the stream ${info.config.name} within some seconds`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS));
+    info = await streams.info(info.config.name);
+  }
+  return info;
 }
 
 async function adapt(

@@ -42,8 +42,10 @@ export class HistoryStream {
   #manager: NatsJetStreamManager | undefined;
   /** The stream, once it was there. */
   #found: FittingStream | undefined;
-  /** True if the stream was not there when it was used last. */
-  #isGone = false;
+  /** How often the stream may have gone since the start. */
+  #losses = 0;
+  /** The value of `#losses` when the check began that has found the stream. */
+  #foundAfter = 0;
   /** Settles when the last check of the stream is over. */
   #checking: Promise<void> = Promise.resolve();
   /** How far the clock of the server is ahead of the one of this process. Undefined if that is not known. */
@@ -84,7 +86,7 @@ export class HistoryStream {
   }
 
   #keeps({ size, ageMs }: StreamNeeds): boolean {
-    return !this.#isGone && this.#found !== undefined && this.#found.kept.size >= size &&
+    return this.#found !== undefined && this.#foundAfter === this.#losses && this.#found.kept.size >= size &&
       this.#found.kept.ageMs >= ageMs;
   }
 
@@ -93,15 +95,25 @@ export class HistoryStream {
     if (this.#keeps(needs)) return;
     // The check that the manager makes by default is for the account, which may not be allowed to ask.
     this.#manager ??= await this.#client.jetstreamManager(false);
+    const losses = this.#losses;
     this.#found = await setUpStream(this.#manager, this.#prefix, needs);
-    this.#isGone = false;
+    this.#foundAfter = losses;
     // Only with a consumer do old servers tell the time.
     if (this.#aheadMs === undefined) this.#removeConsumer(await this.#addConsumer(this.subject("topic"), 1));
   }
 
-  /** Notes that the stream is not there any more. */
+  /** Notes that the stream may not be there any more. The next call of `ensure` checks that. */
   forget(): void {
-    this.#isGone = true;
+    this.#losses++;
+  }
+
+  /**
+   * Notes that the link is down. Another server may be at its end when it is up again. A check whose response is lost
+   * keeps nobody waiting.
+   */
+  cut(): void {
+    this.forget();
+    this.#checking = Promise.resolve();
   }
 
   /**
@@ -115,7 +127,7 @@ export class HistoryStream {
     return seq;
   }
 
-  /** Reads the last message of a subject. */
+  /** Reads the last message of a subject. `state` comes first. */
   last(subject: string): Promise<StoredRecord | undefined> {
     return this.#message({ last_by_subj: subject });
   }
@@ -139,7 +151,8 @@ export class HistoryStream {
   }
 
   /**
-   * Reads the state of the stream.
+   * Reads the state of the stream. This has to come before messages are read: nats-server 2.9.10 ends with a panic when
+   * it is asked for a message of a stream that it is making anew. See `setUpStream`.
    *
    * @throws StreamGoneError if the stream was deleted and made anew
    */

@@ -1,6 +1,6 @@
 /** The histories of the broker over NATS, with a real server. */
 import { jetstream } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { HISTORY_PREFIX } from "../../src/app/pubsub/broker.ts";
 import { natsBroker } from "../../src/brokers/nats.ts";
@@ -136,6 +136,36 @@ describe.skipIf(!isInstalled(natsServer))("histories (nats-server)", () => {
     expect(position).toMatchObject({ offset: 1 });
     expect(position.epoch).not.toBe(before.epoch);
     expect(await member.read(TOPIC, { after: before })).toMatchObject({ isComplete: false, messages: [] });
+  });
+
+  test("are looked for after each loss of the link, before anything is read: the server may be another one", async () => {
+    const server = await (await createServer(natsServer)).start();
+    const requests: string[] = [];
+    const member = await openWith(server.port, async (connection) => {
+      const client = jetstream(connection as NatsConnection);
+      const manager = await client.jetstreamManager(false);
+      for (const name of ["find", "info", "getMessage"] as const) {
+        const request = manager.streams[name].bind(manager.streams) as (...args: unknown[]) => unknown;
+        Object.assign(manager.streams, { [name]: (...args: unknown[]) => (requests.push(name), request(...args)) });
+      }
+      client.jetstreamManager = () => Promise.resolve(manager);
+      return client;
+    });
+    await member.append(TOPIC, ["a"]);
+    await member.read(TOPIC);
+    for (const use of [() => member.read(TOPIC), () => member.append(`${TOPIC} of others`, ["b"])]) {
+      await server.kill();
+      await member.away();
+      await server.start();
+      await member.connected();
+      requests.length = 0;
+      await use();
+      expect(requests.slice(0, 4)).toEqual(["find", "info", "info", "getMessage"]);
+      // Nothing has happened since, but somebody may delete the stream at any time.
+      requests.length = 0;
+      await member.read(TOPIC);
+      expect(requests.slice(0, 2)).toEqual(["info", "getMessage"]);
+    }
   });
 
   test("wait for a server that stands still, and reject at once when it dies", async () => {

@@ -1,7 +1,9 @@
 /** The stream of histories is found or made, and checked, on a real server. */
 import { jetstream, type JetStreamManager, jetstreamManager, type StreamConfig } from "@nats-io/jetstream";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { HISTORY_PREFIX, type HistoryLimits } from "../../src/app/pubsub/broker.ts";
+import type { NatsJetStreamManager, NatsStreamInfo } from "../../src/brokers/nats-client.ts";
+import { setUpStream } from "../../src/brokers/nats-stream-setup.ts";
 import { createServer } from "../support/broker-contract.ts";
 import { AMPLE, textsOf } from "../support/history-contract.ts";
 import { connected, natsServer, natsServerWith, openMember } from "../support/nats-server.ts";
@@ -9,6 +11,46 @@ import { isInstalled, ServerProgram } from "../support/server-program.ts";
 
 const TOPIC = `${HISTORY_PREFIX}news`;
 const NS_PER_DAY = 86_400e9;
+
+describe("a stream that the server is still making, which it must not be asked for a message of", () => {
+  const config: NatsStreamInfo["config"] = {
+    name: "test_history",
+    retention: "limits",
+    discard: "old",
+    max_msgs_per_subject: -1,
+    republish: { src: "test.*.*.history", dest: "test.{{wildcard(1)}}.{{wildcard(2)}}.live" },
+  };
+  const state = { messages: 0, first_seq: 0, last_seq: 0 };
+  const UNMADE: NatsStreamInfo = { config, state, created: "0001-01-01T00:00:00Z" };
+  const MADE: NatsStreamInfo = { config, state, created: "2026-01-02T03:04:05.678Z" };
+  const NEEDS = { size: 10, ageMs: 1_000 };
+
+  /** A server that gives one state of the stream after the other, and the last one again and again. */
+  const managerOf = (isFound: boolean, states: readonly NatsStreamInfo[]) => {
+    let looks = 0;
+    const look = (): Promise<NatsStreamInfo> => Promise.resolve(states[Math.min(looks++, states.length - 1)]!);
+    const find = isFound
+      ? () => Promise.resolve("test_history")
+      : () => Promise.reject(Object.assign(new Error(), { code: 10059 }));
+    const streams = { find, info: look, add: look } as unknown as NatsJetStreamManager["streams"];
+    return { manager: { streams } as NatsJetStreamManager, looks: () => looks };
+  };
+
+  test.each([["found", true], ["made", false]])("is waited for when it is %s", async (_name, isFound) => {
+    const { manager, looks } = managerOf(isFound, [UNMADE, UNMADE, UNMADE, MADE]);
+    const found = await setUpStream(manager, "test", NEEDS);
+    expect([found.created, looks()]).toEqual([Date.parse(MADE.created), 4]);
+  });
+
+  test("is not waited for without end", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const { manager } = managerOf(true, [UNMADE]);
+    const setUp = expect(setUpStream(manager, "test", NEEDS)).rejects.toThrow("has not made the stream test_history");
+    await vi.advanceTimersByTimeAsync(60_000);
+    await setUp;
+  });
+});
 
 describe.skipIf(!isInstalled(natsServer))("the stream of histories (nats-server)", () => {
   let server: ServerProgram;

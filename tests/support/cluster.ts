@@ -219,7 +219,7 @@ export class Cluster {
     // Members for which the condition held once are not checked again. Most events change nothing for the first that is
     // left.
     let waiting = [...members];
-    const show = (): string => `${waiting.map(({ name }) => name)}: ${holds}`;
+    const show = (): string => `${waiting.filter((member) => !holds(member)).map(({ name }) => name)}: ${holds}`;
     return this.#bell.until(() => {
       while (waiting.length > 0 && holds(waiting[0])) waiting = waiting.slice(1);
       return waiting.length === 0;

@@ -72,7 +72,11 @@ export class ServerProgram {
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);
-    child.once("exit", () => reject(new Error(`${name} ended:\n${output}`)));
+    child.once("exit", () => {
+      reject(new Error(`${name} ended:\n${output}`));
+      // A server that crashes lets tests fail that know nothing of it.
+      if (this.#child === child) process.stderr.write(`${name} has ended by itself:\n${output}`);
+    });
     const timeout = setTimeout(() => reject(new Error(`${name} is not ready:\n${output}`)), READY_TIMEOUT_MS);
     try {
       await promise;
