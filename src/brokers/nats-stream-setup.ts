@@ -84,8 +84,8 @@ async function make(
 
 /**
  * Waits until the server has made a stream. nats-server 2.9.10 tells of a stream before the stream has a store. A
- * request for a message of the stream ends that server with a panic then. Until there is a store, the stream has been
- * created in the year 1.
+ * request for a message of the stream ends that server with a panic then. Until there is a store, the server gives the
+ * year 1 as the time at which the stream was created.
  */
 async function onceMade({ streams }: NatsJetStreamManager, info: NatsStreamInfo): Promise<NatsStreamInfo> {
   for (let looks = 1; !(Date.parse(info.created) > 0); looks++) {

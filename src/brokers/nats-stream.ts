@@ -108,8 +108,8 @@ export class HistoryStream {
   }
 
   /**
-   * Notes that the link is down. Another server may be at its end when it is up again. A check whose response is lost
-   * keeps nobody waiting.
+   * Notes that the link is down. The next link may lead to another server, or to a server that has lost its data. A
+   * check whose response is lost with the link keeps no later check waiting.
    */
   cut(): void {
     this.forget();

@@ -74,7 +74,7 @@ export class ServerProgram {
     child.stderr.on("data", read);
     child.once("exit", () => {
       reject(new Error(`${name} ended:\n${output}`));
-      // A server that crashes lets tests fail that know nothing of it.
+      // The tests that use a server which has crashed fail without naming the crash.
       if (this.#child === child) process.stderr.write(`${name} has ended by itself:\n${output}`);
     });
     const timeout = setTimeout(() => reject(new Error(`${name} is not ready:\n${output}`)), READY_TIMEOUT_MS);
