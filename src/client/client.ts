@@ -208,7 +208,7 @@ export interface ReconnectingSocket {
  *
  * @param url the address, or a function that returns it. The function is called for each connection, so it can return
  *   an address with a new token. When it throws or rejects, the attempt has failed, and `retry` tells the error.
- * @throws TypeError for a url that is none
+ * @throws TypeError if the url is no address of ws:, wss:, http: or https:
  *
  * @example
  * ```ts ignore
@@ -261,7 +261,13 @@ export function connect(
   };
   const isOpen = (): boolean => ws?.readyState === 1;
   const parse = (address: ClientUrl): URL => {
-    const parsed = new URL(address, typeof location === "undefined" ? undefined : location.href);
+    let parsed: URL | undefined;
+    try {
+      parsed = new URL(address, typeof location === "undefined" ? undefined : location.href);
+    } catch { /* The error below says more, and the same in all runtimes. */ }
+    if (!parsed || !/^(ws|http)s?:$/.test(parsed.protocol)) {
+      throw new TypeError(`url must begin with ws:, wss:, http: or https:, or be a path in a page; got ${address}`);
+    }
     parsed.protocol = parsed.protocol.replace("http", "ws");
     return parsed;
   };

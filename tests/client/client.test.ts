@@ -43,8 +43,22 @@ describe("an address", () => {
     }
   });
 
-  test("that is none is an error at once", () => {
-    expect(() => connect("/rooms/tea")).toThrow(TypeError);
+  // The second one is a URL: its scheme is "localhost:".
+  test.each(["/rooms/tea", "localhost:3000/chat", "ftp://server/", "", "http://"])(
+    "that is none, such as %j, is an error at once, which says what it has to be",
+    (url) => {
+      const message = `url must begin with ws:, wss:, http: or https:, or be a path in a page; got ${url}`;
+      expect(() => connect(url)).toThrow(new TypeError(message));
+    },
+  );
+
+  test("that a function gives and that is none fails the attempt", async () => {
+    const errors: unknown[] = [];
+    const socket = connect(() => "localhost:3000/chat");
+    socket.addEventListener("retry", ({ error }) => errors.push(error));
+    await settle();
+    expect(errors).toEqual([expect.objectContaining({ message: expect.stringMatching(/^url must begin with ws:/) })]);
+    socket.close();
   });
 });
 
