@@ -269,6 +269,7 @@ export function connect(
       throw new TypeError(`url must begin with ws:, wss:, http: or https:, or be a path in a page; got ${address}`);
     }
     parsed.protocol = parsed.protocol.replace("http", "ws");
+    parsed.hash = ""; // A WebSocket refuses an address with a fragment. That of a page may have one.
     return parsed;
   };
 

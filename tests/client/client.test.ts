@@ -28,6 +28,7 @@ describe("an address", () => {
     ["http://server/a?b=c", "ws://server/a?b=c"],
     ["https://server/", "wss://server/"],
     ["ws://server:8080/", "ws://server:8080/"],
+    ["https://server/a?b=c#d", "wss://server/a?b=c"],
     [new URL("wss://server/a"), "wss://server/a"],
   ])("%s", async (url, expected) => {
     expect((await fakeClient({}, url)).newest.url).toBe(expected);
