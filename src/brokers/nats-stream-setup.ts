@@ -16,8 +16,9 @@ const DESCRIPTION = "Histories of topics, made by spacenode";
 const NS_PER_MS = 1e6;
 /** The server refuses a name of more than 255 characters. */
 const MAX_NAME_LENGTH = 128;
-/** How often, and how often at most, a stream is looked at that the server is making. */
+/** The pause between two looks at a stream that the server is still making. */
 const LOOK_INTERVAL_MS = 10;
+/** A server that takes longer than these looks take, which is five seconds, is not waited for. */
 const MAX_LOOKS = 500;
 
 /** A stream that fits. */

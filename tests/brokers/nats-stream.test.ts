@@ -50,6 +50,39 @@ describe.skipIf(!isInstalled(natsServer))("the stream of histories (nats-server)
     return seqs;
   };
 
+  /** A stream whose first check waits until `answer` is called, and the spy on the request for which it waits. */
+  const openWaiting = async () => {
+    const { connection } = await open();
+    const client = jetstream(connection);
+    const manager = await client.jetstreamManager(false);
+    client.jetstreamManager = () => Promise.resolve(manager);
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const find = vi.spyOn(manager.streams, "find").mockReturnValueOnce(promise);
+    const stream = new HistoryStream(connection, client, "test");
+    const first = stream.ensure(NEEDS);
+    await vi.waitFor(() => expect(find).toHaveBeenCalledOnce());
+    return { stream, first, find, answer: () => resolve("test_history") };
+  };
+
+  test("is checked at once after the link was lost, though an earlier check gets no response", async () => {
+    const { stream, find } = await openWaiting();
+    stream.cut();
+    await stream.ensure(NEEDS);
+    expect(find).toHaveBeenCalledTimes(2);
+    await stream.ensure(NEEDS);
+    expect(find).toHaveBeenCalledTimes(2);
+  });
+
+  test("is checked again when the link was lost during the check that has found it", async () => {
+    const { stream, first, find, answer } = await openWaiting();
+    stream.cut();
+    answer();
+    await first;
+    expect(find).toHaveBeenCalledOnce();
+    await stream.ensure(NEEDS);
+    expect(find).toHaveBeenCalledTimes(2);
+  });
+
   test("tells the time of the server, however wrong the clock of the process is", async () => {
     const { connection } = await open();
     for (const error of [-3_600_000, 3_600_000]) {
