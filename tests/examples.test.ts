@@ -409,8 +409,7 @@ describe.each<{ kind: ServerKind; scheme: string }>([
       const { id } = await hears(ada);
 
       // The process dies, and its client comes back to the other one.
-      first.program.kill("SIGKILL");
-      await first.program.exited;
+      await first.program.end();
       say(bob, numbered(1, 100));
       expect(await texts(bob, 99)).toEqual(numbered(1, 100));
       const [cid, notice] = await comeBack(second.port, id);

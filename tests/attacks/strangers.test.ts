@@ -139,8 +139,7 @@ test.each(Object.keys(attacks))("%s: little memory, the others are served, and n
   const allowance = allowances[name] ?? 0;
   const maxUsedBytes = MAX_USED_BYTES + allowance;
   const during = await reportOnce(({ usedBytes }) => usedBytes - before.usedBytes < maxUsedBytes, SETTLING_MS);
-  stranger.kill("SIGKILL");
-  await stranger.exited;
+  await stranger.end();
   // What a handler or a controller works at, it keeps until it is done.
   await fetch(`${url}/release`, { headers: { Connection: "close" } });
   const maxLeftBytes = MAX_LEFT_BYTES + (leftovers[name] ?? 0);

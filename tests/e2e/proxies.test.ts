@@ -139,9 +139,8 @@ test.skipIf(installed.length === 0)("the app of the page knows its client behind
     client.socket.send("hello");
     expect(await client.message()).toBe("hello");
   }
-  // A message can come before a line that was printed earlier. Every line is read once the program has ended.
-  app.dispose();
-  await app.exited;
+  // A message can come before a line that was printed earlier.
+  await app.end();
   expect(app.lines.filter((line) => line === `${CLIENT_ADDRESS} is here`)).toHaveLength(installed.length);
 });
 

@@ -112,8 +112,6 @@ test.each<[string, StandStill]>([
   expect(await responseOf(posting)).toMatch(/^HTTP\/1.1 200 [^]*halfhalf$/);
   // The time-outs are still in force.
   await program.line(/^\/silent 1006 not clean$/);
-  // Every error is read once the program has ended.
-  program.dispose();
-  await program.exited;
+  await program.end();
   expect(program.errors).toBe("");
 }, 40_000);

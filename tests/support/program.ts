@@ -113,6 +113,12 @@ export class Program {
     this.#child.kill("SIGKILL");
   }
 
+  /** Kills the process if it still runs. Resolves once every line and every error that it has printed is read. */
+  async end(): Promise<void> {
+    this.dispose();
+    await this.exited;
+  }
+
   /** Sends a signal. */
   kill(signal: NodeJS.Signals): void {
     // After `child.kill`, Deno reports the process as killed, however it has ended.
