@@ -26,6 +26,7 @@ interface Case {
 
 const MESSAGES = 16;
 const KEY = 0x7a3c91e5;
+const keyBytes = Buffer.from([0xe5, 0x91, 0x3c, 0x7a]);
 
 const handler: ProtocolHandler = {
   onBinary: (payload) => void do_not_optimize(payload),
@@ -63,7 +64,7 @@ function unmaskCase(byteLength: number): Case {
   return {
     name: `unmask, ${byteLength} B`,
     ours: () => unmask(bytes, 1, bytes.length, KEY),
-    plain: () => unmaskPlainly(payload, KEY),
+    plain: () => unmaskPlainly(payload, keyBytes),
   };
 }
 
