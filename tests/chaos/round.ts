@@ -192,16 +192,14 @@ interface Crowd {
 }
 
 async function disturb(program: Program, { killedAfterMs, frozen }: ProcessPlan): Promise<void> {
-  let hasEnded = false;
-  void program.exited.then(() => hasEnded = true);
   if (killedAfterMs !== undefined) {
     await delay(killedAfterMs);
-    if (!hasEnded) program.kill("SIGKILL");
+    program.kill("SIGKILL");
   }
   if (frozen === undefined) return;
   await delay(frozen.afterMs);
-  if (!hasEnded) program.kill("SIGSTOP");
+  program.kill("SIGSTOP");
   if (frozen.forMs === Infinity) return;
   await delay(frozen.forMs);
-  if (!hasEnded) program.kill("SIGCONT");
+  program.kill("SIGCONT");
 }

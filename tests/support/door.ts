@@ -65,7 +65,7 @@ export class Door {
 
   /** Kills the server. */
   close(): void {
-    if (!this.#hasEnded) this.#program.kill("SIGKILL");
+    this.#program.kill("SIGKILL");
   }
 
   /** Waits until the server keeps nothing of its visitors. Returns what is left after SETTLE_MS. */

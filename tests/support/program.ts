@@ -119,10 +119,16 @@ export class Program {
     await this.exited;
   }
 
-  /** Sends a signal. */
+  /** Sends a signal, unless the process has ended. */
   kill(signal: NodeJS.Signals): void {
-    // After `child.kill`, Deno reports the process as killed, however it has ended.
-    process.kill(this.pid, signal);
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    try {
+      // After `child.kill`, Deno reports the process as killed, however it has ended.
+      process.kill(this.pid, signal);
+    } catch (error) {
+      // The process has ended, and its end is not reported yet.
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
   }
 
   get pid(): number {
