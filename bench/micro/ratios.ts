@@ -15,7 +15,7 @@ import { Utf8Validator } from "../../src/protocol/utf8.ts";
 import { cork, Outbox, uncork } from "../../src/transport/outbox.ts";
 import { header, maskedFrame } from "../load/frames.ts";
 import { nowhere } from "./nowhere.ts";
-import { encodePlainly, readPlainly, unmaskPlainly } from "./references.ts";
+import { encodePlainly, KEY, keyBytes, readPlainly, unmaskPlainly } from "./references.ts";
 
 /** A function of the protocol, and the plain way to do the same. */
 interface Case {
@@ -25,8 +25,6 @@ interface Case {
 }
 
 const MESSAGES = 16;
-const KEY = 0x7a3c91e5;
-const keyBytes = Buffer.from([0xe5, 0x91, 0x3c, 0x7a]);
 
 const handler: ProtocolHandler = {
   onBinary: (payload) => void do_not_optimize(payload),

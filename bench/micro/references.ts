@@ -1,5 +1,5 @@
 /** The plain ways to do what the protocol does, as a reader of RFC 6455 would write them down first. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { createRequire } from "node:module";
 
 export interface PlainHeader {
@@ -43,6 +43,10 @@ export function encodePlainly(view: DataView, payloadLength: number): number {
   view.setBigUint64(2, BigInt(payloadLength));
   return 10;
 }
+
+/** A masking key as the protocol has it, and its octets in the order of a frame. */
+export const KEY = 0x7a3c91e5;
+export const keyBytes: Uint8Array = Buffer.from([0xe5, 0x91, 0x3c, 0x7a]);
 
 const addon = createRequire(import.meta.url)("bufferutil") as { unmask(bytes: Uint8Array, key: Uint8Array): void };
 
